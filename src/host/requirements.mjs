@@ -1,0 +1,152 @@
+// What piimg needs of this machine, checked with Node's builtins alone: set-up (before `npm ci`) and doctor share it.
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import path from 'node:path';
+
+/** The table of every outside program: src/host/tools.json. Shapes are in requirements.d.mts. */
+export const tools = JSON.parse(readFileSync(new URL('./tools.json', import.meta.url), 'utf8'));
+
+/** The oldest Node.js piimg runs on (package.json's `engines`). */
+export const minimumNode = '20.19';
+
+/** PATH with the folders of system programs added: an ordinary user's PATH on Debian lacks them. */
+export function searchPath(env = process.env) {
+  const folders = (env.PATH ?? '').split(':').filter(Boolean);
+  return [...new Set([...folders, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'])].join(':');
+}
+
+/** Where a program (looked up in PATH) or a file (absolute path) is; undefined when it is not there. */
+export function findProgram(name, folders = searchPath()) {
+  if (name.startsWith('/')) return existsSync(name) ? name : undefined;
+  return folders
+    .split(':')
+    .map((folder) => path.join(folder, name))
+    .find(isExecutable);
+}
+
+function isExecutable(file) {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The rows of the table needed for any of `purposes` by this user. */
+export function toolsFor(purposes, isRoot = process.getuid?.() === 0, table = tools) {
+  return table.filter((row) => row.for.some((purpose) => purposes.includes(purpose)) && !(row.unlessRoot && isRoot));
+}
+
+/** The rows whose program or file is not on this machine: no program is started for it, so it is quick. */
+export function missingTools(purposes) {
+  const folders = searchPath();
+  return toolsFor(purposes).filter((row) => findProgram(row.name, folders) === undefined);
+}
+
+/** Their Debian packages, sorted, each once. */
+export function packagesOf(rows) {
+  return [...new Set(rows.flatMap((row) => row.package ?? []))].sort();
+}
+
+/** Compares dotted versions by their numbers: negative when `a` is older than `b`. */
+export function compareVersions(a, b) {
+  const [left, right] = [a, b].map((text) => text.split('.').map(Number));
+  for (let i = 0; i < Math.max(left.length, right.length); i++) {
+    const difference = (left[i] ?? 0) - (right[i] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+/** Looks a tool up and asks its version: `ok` is false when it is absent, or older than the row's minimum. */
+export function checkTool(row, folders = searchPath()) {
+  const found = findProgram(row.name, folders);
+  if (found === undefined) return { ok: false };
+  if (!row.version) return { ok: true, path: found };
+  const result = spawnSync(found, row.version, {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 20_000,
+    env: { ...process.env, PATH: folders, LC_ALL: 'C' },
+  });
+  const version = /\d+(?:\.\d+)+/.exec(`${result.stdout ?? ''}\n${result.stderr ?? ''}`)?.[0];
+  // A program that does not tell its version is there, and that is all one can say of it.
+  return { ok: version === undefined || compareVersions(version, row.minimum) >= 0, path: found, version };
+}
+
+/** Whether `user` has a range of at least 65,536 ids (what a Debian system numbers) in the text of /etc/subuid or /etc/subgid. */
+export function hasSubIds(text, user, uid) {
+  return subIdRanges(text).some(({ owner, count }) => (owner === user || owner === String(uid)) && count >= 65_536);
+}
+
+/** The first free range of 65,536 ids, above 100,000 (useradd's SUB_UID_MIN) and above every range given away. */
+export function freeSubIdRange(text) {
+  const first = Math.max(100_000, ...subIdRanges(text).map(({ start, count }) => start + count));
+  return `${first}-${first + 65_535}`;
+}
+
+function subIdRanges(text) {
+  return text
+    .split('\n')
+    .map((line) => line.trim().split(':'))
+    .filter((fields) => fields.length === 3)
+    .map(([owner, start, count]) => ({ owner, start: Number(start), count: Number(count) }));
+}
+
+const readIfThere = (file) => (existsSync(file) ? readFileSync(file, 'utf8') : '');
+
+/** The `usermod` arguments that give this user the subordinate ids it lacks; empty when it has them or is root. */
+export function missingSubIds() {
+  const { username, uid } = userInfo();
+  if (uid === 0) return [];
+  const [uids, gids] = ['/etc/subuid', '/etc/subgid'].map(readIfThere);
+  const options = [
+    ...(hasSubIds(uids, username, uid) ? [] : ['--add-subuids', freeSubIdRange(uids)]),
+    ...(hasSubIds(gids, username, uid) ? [] : ['--add-subgids', freeSubIdRange(gids)]),
+  ];
+  return options.length === 0 ? [] : ['usermod', ...options, username];
+}
+
+/** The command that installs Debian packages, without questions and without what they only recommend. */
+export function installCommand(packages) {
+  return ['apt-get', 'install', '--yes', '--no-install-recommends', ...packages];
+}
+
+/** How to become root without a question: nothing to add as root, `sudo -n`, or undefined when neither works. */
+export function asRoot() {
+  if (process.getuid?.() === 0) return [];
+  if (findProgram('sudo') === undefined) return undefined;
+  return spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0 ? ['sudo', '-n'] : undefined;
+}
+
+/**
+ * Installs Debian packages and gives the user subordinate ids, as root or through sudo. Returns undefined when it is done,
+ * else the one line a person must run, with the last lines of output when something was tried and failed.
+ */
+export function repair(packages, subIds, log) {
+  if (packages.length === 0 && subIds.length === 0) return undefined;
+  const commands = [
+    ...(packages.length > 0 ? [['apt-get', 'update'], installCommand(packages)] : []),
+    ...(subIds.length > 0 ? [subIds] : []),
+  ];
+  const byHand = commands.map((command) => `sudo ${command.join(' ')}`).join(' && ');
+  const prefix = asRoot();
+  if (prefix === undefined) return { command: byHand };
+  if (packages.length > 0) log(`installing: ${packages.join(' ')}`);
+  if (subIds.length > 0) log(`subordinate ids: ${subIds.join(' ')}`);
+  const environment = ['env', 'DEBIAN_FRONTEND=noninteractive', `PATH=${searchPath()}`];
+  for (const command of commands) {
+    const quiet =
+      command[0] === 'apt-get' ? ['apt-get', '-q', '-o', 'DPkg::Lock::Timeout=120', ...command.slice(1)] : command;
+    const [program, ...args] = [...prefix, ...environment, ...quiet];
+    const result = spawnSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+    // A list that cannot be refreshed may still hold the packages: `update` failing alone is no reason to stop.
+    if (result.status !== 0 && command[1] !== 'update') {
+      const output = `${result.stdout ?? ''}${result.stderr ?? ''}`.trim().split('\n').slice(-20).join('\n');
+      return { command: byHand, output };
+    }
+  }
+  return undefined;
+}

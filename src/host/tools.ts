@@ -1,0 +1,21 @@
+// Turns "this program is not here" into the Debian package to install.
+import path from 'node:path';
+import { EXIT, PiimgError } from '../lib/errors.ts';
+import { findProgram, tools } from './requirements.mjs';
+
+/** The error for a program that is not installed: names it, what it is for and its package when the table knows it. */
+export function missingTool(program: string): PiimgError {
+  const row = tools.find(({ name }) => name === program || path.basename(name) === path.basename(program));
+  const reason = row === undefined ? '' : `, which is needed to ${row.reason}`;
+  const remedy = row?.package ? `sudo apt-get install ${row.package}   (or: piimg doctor --fix)` : row?.hint;
+  return new PiimgError(`${program} was not found${reason}`, {
+    exitCode: EXIT.missingTool,
+    hint: remedy ?? `Install ${program} and make sure it is in PATH.`,
+  });
+}
+
+/** Checks that programs are there before work begins. Throws the error of the first one that is not. */
+export function requireTools(programs: string[]): void {
+  const absent = programs.find((program) => findProgram(program) === undefined);
+  if (absent !== undefined) throw missingTool(absent);
+}
