@@ -38,6 +38,9 @@ export function checkTool(row: ToolRow, folders?: string): ToolCheck;
 export function hasSubIds(text: string, user: string, uid: number): boolean;
 export function freeSubIdRange(text: string): string;
 export function missingSubIds(): string[];
+export function missingEmulation(): string[];
+export function kernelVersion(): string;
+export function missingFor(purposes: readonly Purpose[]): { packages: string[]; subIds: string[]; byHand: ToolRow[] };
 export function installCommand(packages: string[]): string[];
 export function asRoot(): string[] | undefined;
 export function repair(

@@ -1,7 +1,7 @@
 // What piimg needs of this machine, checked with Node's builtins alone: set-up (before `npm ci`) and doctor share it.
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
-import { userInfo } from 'node:os';
+import { release, userInfo } from 'node:os';
 import path from 'node:path';
 
 /** The table of every outside program: src/host/tools.json. Shapes are in requirements.d.mts. */
@@ -109,6 +109,33 @@ export function missingSubIds() {
   return options.length === 0 ? [] : ['usermod', ...options, username];
 }
 
+/**
+ * Packages that register arm64 emulation for the whole machine. Needed only before Linux 6.7: since then a build registers it
+ * inside its own namespace. An arm64 machine needs none.
+ */
+export function missingEmulation() {
+  if (process.arch === 'arm64' || compareVersions(kernelVersion(), '6.7') >= 0) return [];
+  return readIfThere('/proc/sys/fs/binfmt_misc/qemu-aarch64').startsWith('enabled')
+    ? []
+    : ['binfmt-support', 'qemu-user-static'];
+}
+
+/** The kernel's version as two or three numbers: `6.1.0`. */
+export function kernelVersion() {
+  return /^\d+(\.\d+)+/.exec(release())?.[0] ?? '0';
+}
+
+/** Everything set-up has to install before `purposes` can be served: Debian packages, and a `usermod` command or []. */
+export function missingFor(purposes) {
+  const building = purposes.includes('build');
+  const missing = missingTools(purposes);
+  return {
+    packages: [...new Set([...packagesOf(missing), ...(building ? missingEmulation() : [])])].sort(),
+    subIds: building ? missingSubIds() : [],
+    byHand: missing.filter((row) => row.package === null),
+  };
+}
+
 /** The command that installs Debian packages, without questions and without what they only recommend. */
 export function installCommand(packages) {
   return ['apt-get', 'install', '--yes', '--no-install-recommends', ...packages];
@@ -136,7 +163,14 @@ export function repair(packages, subIds, log) {
   if (prefix === undefined) return { command: byHand };
   if (packages.length > 0) log(`installing: ${packages.join(' ')}`);
   if (subIds.length > 0) log(`subordinate ids: ${subIds.join(' ')}`);
-  const environment = ['env', 'DEBIAN_FRONTEND=noninteractive', `PATH=${searchPath()}`];
+  const proxies = Object.entries(process.env).filter(([name]) => /^(https?|no)_proxy$/i.test(name));
+  const settings = {
+    DEBIAN_FRONTEND: 'noninteractive',
+    LC_ALL: 'C',
+    PATH: searchPath(),
+    ...Object.fromEntries(proxies),
+  };
+  const environment = ['env', ...Object.entries(settings).map(([name, value]) => `${name}=${value}`)];
   for (const command of commands) {
     const quiet =
       command[0] === 'apt-get' ? ['apt-get', '-q', '-o', 'DPkg::Lock::Timeout=120', ...command.slice(1)] : command;
