@@ -1,0 +1,39 @@
+// What the build command asks of the engine, and what it gets back.
+import type { ImageManifest } from '../image/manifest.ts';
+import type { Stage } from '../ui/steps.ts';
+
+export const COMPRESSIONS = ['none', 'xz', 'zst', 'gz'] as const;
+export type Compression = (typeof COMPRESSIONS)[number];
+
+export interface BuildOptions {
+  /** Name of a role, or path of a role file. */
+  role: string;
+  /** Name of a base that replaces the role's own. */
+  base?: string;
+  /** Path of the image; `out/ROLE.img` by default. */
+  out?: string;
+  compress: Compression;
+  /** Bytes of the whole image; content plus a margin by default. */
+  size?: number;
+  /** Nothing is downloaded: what is missing in the store is an error. */
+  offline: boolean;
+  /** The lock must be there and must fit the role. */
+  locked: boolean;
+  /** Off with --no-cache: every layer is made anew. */
+  cache: boolean;
+  /** How much may run at the same time; at least 1. */
+  jobs: number;
+  /** URL of the Debian archive to use. */
+  mirror?: string;
+  /** Opens a shell in the sandbox of a step that failed. */
+  shellOnError: boolean;
+}
+
+export interface BuildResult {
+  imagePath: string;
+  manifestPath: string;
+  manifest: ImageManifest;
+  /** The image was already there and nothing had changed. */
+  reused: boolean;
+  stages: Stage[];
+}
