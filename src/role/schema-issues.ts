@@ -1,0 +1,160 @@
+// Puts what the schema found into words: the place in the YAML, what is allowed, what was probably meant.
+import type { z } from 'zod';
+import { nearest } from '../lib/suggest.ts';
+import { hasValue, within, type Path, type Place } from './place.ts';
+import { issueAt, type IssueOptions, type RoleIssue } from './report.ts';
+import { keysAt } from './schema-keys.ts';
+
+type Issue = z.core.$ZodIssue;
+
+/** Keys people bring along from cloud-init and useradd. */
+const PASSWORD_KEY = /^(lock_|hashed_|plain_text_)?(pass|passwd|password)$/i;
+
+/** What an issue is about: its place, the value there, and the whole file. */
+interface Subject {
+  place: Place;
+  value: unknown;
+  data: unknown;
+  part: 'key' | 'value';
+}
+
+/** The schema's issues about `data`, a whole file whose root is `root`. */
+export function schemaIssues(root: Place, data: unknown, issues: readonly Issue[]): RoleIssue[] {
+  return issues.flatMap((issue) => explain({ place: root, value: data, data, part: 'value' }, issue));
+}
+
+function explain(parent: Subject, issue: Issue): RoleIssue[] {
+  const path = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
+  const value = path.reduce<unknown>((at, step) => (at as Record<string, unknown> | undefined)?.[step], parent.value);
+  const subject: Subject = { ...parent, place: within(parent.place, ...path), value };
+  const say = (message: string, options: IssueOptions = {}): RoleIssue[] => [
+    issueAt(subject.place, message, { part: subject.part, ...options }),
+  ];
+  const name = nameOf(subject.place.path);
+
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      return issue.keys.map((key) => unknownKey(subject, key));
+    case 'invalid_type':
+      return wrongType(subject, name, issue.expected, say);
+    case 'invalid_value':
+      return notAmong(subject, name, issue.values.map(String), say);
+    case 'invalid_format':
+      return wrongFormat(subject, name, issue, say);
+    case 'invalid_union':
+      return wrongUnion(subject, name, issue, say);
+    case 'invalid_key':
+      return issue.issues.flatMap((inner) => explain({ ...subject, value: path.at(-1), part: 'key' }, inner));
+    case 'custom':
+      return say(issue.message, issue.params as IssueOptions | undefined);
+    case 'too_small':
+      if (issue.origin === 'array') return say(`${name} needs at least one entry`);
+      return say(issue.origin === 'string' ? `${name} must not be empty` : `${name} must be at least ${issue.minimum}`);
+    case 'too_big':
+      return say(`${name} must be at most ${issue.maximum}`);
+    default:
+      return say(issue.message);
+  }
+}
+
+type Say = (message: string, options?: IssueOptions) => RoleIssue[];
+
+function unknownKey(subject: Subject, key: string): RoleIssue {
+  const place = within(subject.place, key);
+  if (PASSWORD_KEY.test(key)) {
+    return issueAt(place, `images carry no passwords: \`${key}\` is not accepted`, {
+      part: 'key',
+      allowed: 'public ssh keys in `keys:` of a user, or given when the card is flashed',
+    });
+  }
+  const known = keysAt(subject.place.path, subject.data);
+  return issueAt(place, `unknown key \`${key}\``, {
+    part: 'key',
+    allowed: known.join(', '),
+    suggestion: nearest(key, known),
+  });
+}
+
+function wrongType(subject: Subject, name: string, expected: string, say: Say): RoleIssue[] {
+  if (!hasValue(subject.place)) {
+    const where = subject.place.path.length > 1 ? '' : ' in the role';
+    return say(`${name} is missing${where}`);
+  }
+  const found = subject.value;
+  const quotable = expected === 'string' && (typeof found === 'number' || typeof found === 'boolean');
+  return say(`${name} must be ${kindName(expected)}, not ${kindOf(found)}`, {
+    ...(quotable && { allowed: `in quotes it is a text: "${String(found)}"` }),
+  });
+}
+
+function notAmong(subject: Subject, name: string, values: string[], say: Say): RoleIssue[] {
+  if (!hasValue(subject.place)) return say(`${name} is missing`, { allowed: values.join(', ') });
+  return say(`${name} cannot be ${show(subject.value)}`, {
+    allowed: values.join(', '),
+    suggestion: typeof subject.value === 'string' ? nearest(subject.value, values) : undefined,
+  });
+}
+
+function wrongFormat(
+  subject: Subject,
+  name: string,
+  issue: z.core.$ZodIssueInvalidStringFormat,
+  say: Say,
+): RoleIssue[] {
+  const text = String(subject.value);
+  const [, source, flags] = /^\/(.*)\/([a-z]*)$/s.exec(issue.pattern ?? '') ?? [];
+  const pattern = new RegExp(source ?? '(?!)', flags);
+  // The three slips that are certain to be meant: capitals, a unit without its type, a path without its slash.
+  const suggestion = [text.toLowerCase(), `${text}.service`, `/${text}`].find((guess) => pattern.test(guess));
+  const message =
+    subject.part === 'key' ? `${show(text)} cannot be a key here` : `${show(text)} is not right for ${name}`;
+  return say(message, { allowed: issue.message, suggestion });
+}
+
+function wrongUnion(subject: Subject, name: string, issue: z.core.$ZodIssueInvalidUnion, say: Say): RoleIssue[] {
+  if ('options' in issue && Array.isArray(issue.options))
+    return notAmong(subject, name, issue.options.map(String), say);
+  // The form that the value has is the one that was meant: a map is compared with the map, a word with the word.
+  const sameKind = issue.errors.filter((errors) => !errors.some(isRootType));
+  const meant = sameKind.length === 1 ? sameKind[0] : undefined;
+  if (meant !== undefined) return meant.flatMap((inner) => explain(subject, inner));
+  if (!hasValue(subject.place)) return say(`${name} is missing`);
+  const kinds = issue.errors.flatMap((errors) => errors.filter(isRootType).map((error) => kindName(error.expected)));
+  return say(`${name} must be ${[...new Set(kinds)].join(' or ')}, not ${kindOf(subject.value)}`);
+}
+
+/** How a message calls the value at `path`: by its key, or as one entry of a list. */
+function nameOf(path: Path): string {
+  const key = `\`${path.findLast((step) => typeof step === 'string') ?? 'role'}\``;
+  return typeof path.at(-1) === 'number' ? `an entry of ${key}` : key;
+}
+
+function isRootType(issue: Issue): issue is z.core.$ZodIssueInvalidType {
+  return issue.code === 'invalid_type' && issue.path.length === 0;
+}
+
+const KINDS: Record<string, string> = {
+  string: 'a text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'a map',
+  record: 'a map',
+  null: 'null',
+};
+
+function kindName(expected: string): string {
+  return KINDS[expected] ?? expected;
+}
+
+function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return 'empty';
+  return Array.isArray(value) ? 'a list' : typeof value === 'boolean' ? `\`${value}\`` : kindName(typeof value);
+}
+
+/** A value as it stands in a message: short, on one line. */
+function show(value: unknown): string {
+  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
+  return `\`${text.length > 60 ? `${text.slice(0, 59)}…` : text}\``;
+}

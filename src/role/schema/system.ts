@@ -1,0 +1,115 @@
+// How a role sets the system up: accounts, units, kernel, firewall, locale.
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { absolutePath, accountName, unitName, word } from './common.ts';
+
+/** ids below 60000: above, Debian's adduser and systemd's dynamic users choose for themselves. */
+const id = z.int().min(1).max(59999);
+
+export const user = z.strictObject({
+  name: accountName.describe('Login name.'),
+  system: z.boolean().default(false).describe('A user that runs a service: no home by default, no login shell.'),
+  uid: id.optional().describe('Number; chosen by the image when left out.'),
+  group: accountName.optional().describe('Primary group; one of the same name when left out.'),
+  groups: z.array(accountName).default([]).describe('Further groups.'),
+  home: absolutePath.optional().describe('Home folder; /home/NAME, or /nonexistent for a system user.'),
+  shell: absolutePath.optional().describe('Login shell; /bin/bash, or /usr/sbin/nologin for a system user.'),
+  comment: word(/^[^\p{Cc}:]*$/u, 'one line of text without `:`')
+    .default('')
+    .describe('Full name.'),
+  keys: z
+    .array(
+      word(
+        /^(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com) [A-Za-z0-9+/=]+( [^\n]*)?$/,
+        'a public ssh key, the line of a .pub file, like `ssh-ed25519 AAAA… me@laptop`',
+      ),
+    )
+    .default([])
+    .describe('Public ssh keys that may log in.'),
+});
+
+export const groupEntry = z.strictObject({
+  name: accountName.describe('Name of the group.'),
+  system: z.boolean().default(false).describe('A group for a service.'),
+  gid: id.optional().describe('Number; chosen by the image when left out.'),
+});
+
+export const units = z.strictObject({
+  enable: z.array(unitName).default([]).describe('Units to start at boot.'),
+  disable: z.array(unitName).default([]).describe('Units not to start at boot.'),
+  mask: z.array(unitName).default([]).describe('Units that must not start at all.'),
+});
+
+const setting = z.union([word(/^[^\n]*$/, 'one line of text'), z.number()]).transform(String);
+export const sysctl = z
+  .record(word(/^[a-z0-9_-]+([./][A-Za-z0-9_*:@-]+)+$/, 'a kernel setting, like `net.ipv4.ip_forward`'), setting)
+  .describe('Kernel settings, as in sysctl.d(5).');
+
+const moduleName = word(/^[A-Za-z0-9_-]+$/, 'the name of a kernel module, like `i2c-dev`');
+export const modules = z.strictObject({
+  load: z.array(moduleName).default([]).describe('Modules to load at boot.'),
+  blacklist: z.array(moduleName).default([]).describe('Modules that must not load by themselves.'),
+  options: z
+    .record(moduleName, word(/^[^\n]+$/, 'parameters on one line, like `debug=1 speed=2`'))
+    .default({})
+    .describe('Parameters of modules, as in modprobe.d(5).'),
+});
+
+const port = z.int().min(1).max(65535);
+const portRange = word(/^\d{1,5}-\d{1,5}$/, 'a port, a range like `8000-8010`, or a list of both').refine(
+  (text) => {
+    const [from = 0, to = 0] = text.split('-').map(Number);
+    return from >= 1 && from < to && to <= 65535;
+  },
+  { error: 'the range must rise and lie in 1-65535' },
+);
+const cidr = z.string().refine(
+  (text) => {
+    const [address = '', bits, ...rest] = text.split('/');
+    const version = isIP(address);
+    if (version === 0 || rest.length > 0) return false;
+    return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
+  },
+  { error: 'this is not a network', params: { allowed: 'an address or network, like `192.168.1.0/24` or `fd00::/8`' } },
+);
+
+const allowRule = z.strictObject({
+  port: z
+    .union([port, portRange, z.array(z.union([port, portRange])).min(1)])
+    .transform((ports) => (Array.isArray(ports) ? ports : [ports]))
+    .describe('A port, a range like 8000-8010, or a list of both.'),
+  protocol: z.enum(['tcp', 'udp']).default('tcp').describe('tcp or udp.'),
+  from: z.array(cidr).default([]).describe('Networks that may connect; everybody when left out.'),
+  comment: word(/^[^\p{Cc}"\\]{1,100}$/u, 'one line of at most 100 characters without `"` and `\\`')
+    .optional()
+    .describe('What the rule is for.'),
+});
+export const firewall = z
+  .strictObject({ allow: z.array(allowRule).default([]).describe('What may come in.') })
+  .describe('Inbound is refused but for what is allowed here; outbound is free. Without this key: no firewall.');
+
+export const timezone = z
+  .string()
+  .refine(isTimezone, {
+    error: 'this is not a time zone',
+    params: { allowed: 'a name of the IANA time zone database, like `Europe/Berlin` or `Etc/UTC`' },
+  })
+  .describe('Time zone, like Europe/Berlin; Etc/UTC when left out.');
+
+function isTimezone(text: string): boolean {
+  try {
+    // Also takes `+02:00`, which is no zone; names begin with a letter.
+    return new Intl.DateTimeFormat('en', { timeZone: text }).format(0) !== '' && /^[A-Z]/.test(text);
+  } catch {
+    return false;
+  }
+}
+
+export const locale = word(
+  /^(C|[a-z]{2,3}_[A-Z]{2}(@[a-z]+)?)\.UTF-8(@[a-z]+)?$/,
+  'a UTF-8 locale, like `de_DE.UTF-8` or `C.UTF-8`',
+).describe('Locale of the system; C.UTF-8 when left out.');
+
+export const keymap = word(/^[a-z]{2,}([_-][A-Za-z0-9_-]+)?$/, 'a keyboard layout, like `de` or `us`').describe(
+  'Keyboard layout of the console; us when left out.',
+);
