@@ -1,0 +1,154 @@
+// The whole way from layers to an image and its block map: read this first.
+import { mkdir, open, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { PiimgError } from '../lib/errors.ts';
+import type { Step } from '../lib/progress.ts';
+import type { Layer } from '../layers/layer.ts';
+import { BMAP_BLOCK, bmapXml, digestImage } from './bmap.ts';
+import { divideAtBoot } from './boot-partition.ts';
+import { ext4UsedRanges } from './ext4.ts';
+import { fatUsedRanges, listFat, openFat, type FatVolume } from './fat.ts';
+import { makeExt4, makeFat } from './filesystems.ts';
+import { encodeHeader } from './header.ts';
+import { imageIds } from './ids.ts';
+import { contentOf, HEADER_LBA, layoutFor } from './layout.ts';
+import type { ImageManifest, SeedSlot } from './manifest.ts';
+import { encodeMbr, SECTOR } from './mbr.ts';
+import { mergeLayers } from './merge.ts';
+import { endedTar, mergedTar, tarOf } from './merged-tar.ts';
+import { readerOf, wholeBlocks } from './ranges.ts';
+import type { RunTool } from './run-tool.ts';
+
+export interface AssembleInput {
+  /** Lowest first. */
+  layers: Layer[];
+  buildId: string;
+  role: string;
+  base: string;
+  /** The seed slots' first content, already of the slots' lengths. */
+  seed: { name: SeedSlot['name']; content: Buffer }[];
+  /** Further files of the boot partition; they replace the layers' files of the same name. */
+  bootFiles: { path: string; content: Buffer }[];
+  /** The image to make, an absolute path; the block map goes beside it. */
+  out: string;
+  /** Bytes of the whole image; by default as much as the content needs (layout.ts). */
+  size?: number;
+  /** Seconds since 1970. */
+  sourceDateEpoch: number;
+  runTool: RunTool;
+  step: Pick<Step, 'update'>;
+}
+
+export interface AssembledImage {
+  size: number;
+  allocated: number;
+  sha256: string;
+  slots: SeedSlot[];
+  disk: ImageManifest['disk'];
+  bmapFile: string;
+}
+
+/**
+ * Makes `out` and its .bmap. Both are written beside their places and renamed when complete; after a failure nothing
+ * is left. Throws PiimgError for a damaged layer, content that does not fit, names a FAT cannot hold, a failing tool.
+ */
+export async function assembleImage(input: AssembleInput): Promise<AssembledImage> {
+  const { out, step, runTool, sourceDateEpoch } = input;
+  const ids = imageIds(input.buildId);
+  const part = `${out}.part`;
+  const bmapFile = bmapFileOf(out);
+
+  // 1. What goes where.
+  const { root, boot } = divideAtBoot(mergeLayers(input.layers.map(({ index }) => index)));
+  const content = contentOf(root);
+  const layout = layoutFor(content, ids.diskId, input.size);
+  const partitions = [layout.boot, layout.root];
+
+  await mkdir(dirname(out), { recursive: true });
+  let file: FileHandle | undefined;
+  try {
+    // 2. An empty file of full size: all holes.
+    file = await open(part, 'w+');
+    await file.truncate(layout.size);
+
+    // 3. The file systems.
+    const target = { image: part, ids, sourceDateEpoch };
+    step.update({ message: 'root file system' });
+    const rootTar = counted(endedTar(mergedTar(input.layers, root)), content.bytes, step);
+    await makeExt4(runTool, { ...target, partition: layout.root }, rootTar);
+    step.update({ message: 'boot file system' });
+    const added = [...input.seed.map(({ name, content: data }) => ({ path: name, content: data })), ...input.bootFiles];
+    const replaced = new Set(added.map(({ path }) => path.toLowerCase()));
+    const kept = boot.filter(({ entry }) => !replaced.has(entry.path.toLowerCase()));
+    const bootTar = endedTar(mergedTar(input.layers, kept), tarOf(added, sourceDateEpoch));
+    const slotNames = input.seed.map(({ name }) => name);
+    await makeFat(runTool, { ...target, partition: layout.boot }, bootTar, slotNames);
+
+    // 4. Where the seed slots ended up.
+    const read = readerOf(file);
+    const fat = await openFat(read, layout.boot.start * SECTOR);
+    const slots = await findSlots(fat, slotNames);
+
+    // 5. Partition table, and the header by which the image describes itself.
+    await file.write(encodeMbr(ids.diskId, partitions), 0, SECTOR, 0);
+    const { buildId, role, base } = input;
+    const header = encodeHeader({ buildId, role, base, slots, partitions, created: sourceDateEpoch });
+    await file.write(header, 0, header.length, HEADER_LBA * SECTOR);
+
+    // 6. The block map: the gap before p1 and all that the file systems use. Syncing takes the disk's time meanwhile.
+    step.update({ message: 'checksums' });
+    const used = [...fatUsedRanges(fat), ...(await ext4UsedRanges(read, layout.root.start * SECTOR))];
+    const mapped = wholeBlocks([{ offset: 0, length: layout.boot.start * SECTOR }, ...used], BMAP_BLOCK);
+    const [digests] = await Promise.all([digestImage(file, layout.size, mapped, step), file.sync()]);
+    await writeFile(`${bmapFile}.part`, bmapXml(layout.size, digests.ranges), { flush: true });
+
+    // 7. Both are whole: put them in their places.
+    const { blocks } = await file.stat();
+    await rename(`${bmapFile}.part`, bmapFile);
+    await rename(part, out);
+    const diskId = ids.diskId.toString(16).padStart(8, '0');
+    return {
+      size: layout.size,
+      allocated: blocks * 512,
+      sha256: digests.sha256,
+      slots,
+      disk: { id: diskId, sectorSize: SECTOR, partitions },
+      bmapFile,
+    };
+  } catch (error) {
+    await Promise.all([rm(part, { force: true }), rm(`${bmapFile}.part`, { force: true })]);
+    throw error;
+  } finally {
+    await file?.close();
+  }
+}
+
+/** `web.img` → `web.bmap`, where bmaptool looks for it, also for `web.img.xz`. */
+function bmapFileOf(image: string): string {
+  return `${image.replace(/\.img$/, '')}.bmap`;
+}
+
+/** Slots are overwritten by byte range later, so each must be one range of whole blocks. */
+async function findSlots(fat: FatVolume, names: SeedSlot['name'][]): Promise<SeedSlot[]> {
+  const files = await listFat(fat);
+  return names.map((name) => {
+    const found = files.find((candidate) => candidate.name === name);
+    const [range, ...more] = found?.ranges ?? [];
+    const { size = 0 } = found ?? {};
+    if (range === undefined || more.length > 0 || size !== range.length || (range.offset | size) % BMAP_BLOCK !== 0) {
+      throw new PiimgError(`The seed slot ${name} is not one range of whole blocks in the boot partition.`, {
+        hint: `Slots must be multiples of ${BMAP_BLOCK} bytes; this one is ${size}.`,
+      });
+    }
+    return { name, offset: range.offset, length: size };
+  });
+}
+
+async function* counted(stream: AsyncIterable<Buffer>, total: number, step: Pick<Step, 'update'>) {
+  let done = 0;
+  for await (const chunk of stream) {
+    yield chunk;
+    done = Math.min(total, done + chunk.length);
+    step.update({ done, total, unit: 'bytes' });
+  }
+}

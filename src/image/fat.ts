@@ -1,0 +1,151 @@
+// Reads a FAT32 file system: where its files lie, and which bytes of it are in use.
+import { PiimgError } from '../lib/errors.ts';
+import type { ByteRange, ReadAt } from './ranges.ts';
+
+export interface FatVolume {
+  read: ReadAt;
+  clusterBytes: number;
+  /** Byte of the disk where cluster 2, the first, begins. */
+  dataStart: number;
+  rootCluster: number;
+  /** The file allocation table: next cluster by cluster. */
+  next: Uint32Array;
+  /** Boot sector, reserved sectors and all copies of the table. */
+  metadata: ByteRange;
+}
+
+export interface FatEntry {
+  name: string;
+  directory: boolean;
+  size: number;
+  /** Where its clusters are on the disk, adjacent ones as one range: whole clusters, so mostly longer than `size`. */
+  ranges: ByteRange[];
+  firstCluster: number;
+}
+
+/** Offsets and values: Microsoft's "FAT: General Overview of On-Disk Format", version 1.03. */
+const ATTR = { volumeLabel: 0x08, directory: 0x10, longName: 0x0f };
+const END_OF_CHAIN = 0x0ffffff8;
+const DIRECTORY_ENTRY = 32;
+
+/** Reads boot sector and table of the FAT32 that begins at byte `start`. Throws PiimgError when there is none. */
+export async function openFat(read: ReadAt, start: number): Promise<FatVolume> {
+  const boot = await read(start, 512);
+  const sector = boot.readUInt16LE(11);
+  const sectorsPerTable = boot.readUInt32LE(36);
+  if (boot.readUInt16BE(510) !== 0x55aa || ![512, 1024, 2048, 4096].includes(sector) || boot.readUInt16LE(22) !== 0) {
+    throw new PiimgError(`There is no FAT32 file system at byte ${start}.`, { hint: 'Is this a Raspberry Pi image?' });
+  }
+  const clusterBytes = boot.readUInt8(13) * sector;
+  const reserved = boot.readUInt16LE(14);
+  const dataSector = reserved + boot.readUInt8(16) * sectorsPerTable;
+  const totalSectors = boot.readUInt16LE(19) || boot.readUInt32LE(32);
+  const clusters = Math.floor(((totalSectors - dataSector) * sector) / clusterBytes);
+  const table = await read(start + reserved * sector, (clusters + 2) * 4);
+  return {
+    read,
+    clusterBytes,
+    dataStart: start + dataSector * sector,
+    rootCluster: boot.readUInt32LE(44),
+    // The upper four bits of an entry are reserved.
+    next: Uint32Array.from({ length: clusters + 2 }, (_, cluster) => table.readUInt32LE(cluster * 4) & 0x0fffffff),
+    metadata: { offset: start, length: dataSector * sector },
+  };
+}
+
+/** Everything in use: the metadata and each cluster that belongs to a file, a directory, or is marked bad. */
+export function fatUsedRanges(volume: FatVolume): ByteRange[] {
+  const used = [volume.metadata];
+  for (let cluster = 2; cluster < volume.next.length; cluster++) {
+    if (volume.next[cluster] !== 0) append(used, clusterRange(volume, cluster));
+  }
+  return used;
+}
+
+/** The entry at `path` (`config.txt`, `overlays/vc4.dtbo`; case does not count), or `undefined`. */
+export async function findInFat(volume: FatVolume, path: string): Promise<FatEntry | undefined> {
+  let cluster = volume.rootCluster;
+  let found: FatEntry | undefined;
+  for (const name of path.split('/')) {
+    if (found !== undefined && !found.directory) return undefined;
+    const entries = await listFat(volume, cluster);
+    found = entries.find((entry) => entry.name.toLowerCase() === name.toLowerCase());
+    if (found === undefined) return undefined;
+    cluster = found.firstCluster;
+  }
+  return found;
+}
+
+/** The content of a file. */
+export async function readFromFat(volume: FatVolume, file: FatEntry): Promise<Buffer> {
+  return (await readRanges(volume, file.ranges)).subarray(0, file.size);
+}
+
+/** What is in the directory that begins at `cluster`, by default the root, in its own order. */
+export async function listFat(volume: FatVolume, cluster: number = volume.rootCluster): Promise<FatEntry[]> {
+  const bytes = await readRanges(volume, chain(volume, cluster));
+  const entries: FatEntry[] = [];
+  let longName = '';
+  for (let at = 0; at < bytes.length && bytes[at] !== 0; at += DIRECTORY_ENTRY) {
+    const slot = bytes.subarray(at, at + DIRECTORY_ENTRY);
+    const attributes = slot.readUInt8(11);
+    if (slot[0] === 0xe5) continue;
+    if (attributes === ATTR.longName) {
+      // Pieces of a long name stand last to first before the entry they name: 5, 6 and 2 UTF-16 units.
+      const piece = [slot.subarray(1, 11), slot.subarray(14, 26), slot.subarray(28, 32)];
+      longName = Buffer.concat(piece).toString('utf16le') + longName;
+      continue;
+    }
+    const name = longName.split('\0')[0] || shortName(slot);
+    longName = '';
+    if (attributes & ATTR.volumeLabel || name === '.' || name === '..') continue;
+    const firstCluster = slot.readUInt16LE(20) * 0x10000 + slot.readUInt16LE(26);
+    const ranges = firstCluster === 0 ? [] : chain(volume, firstCluster);
+    const directory = (attributes & ATTR.directory) !== 0;
+    entries.push({ name, directory, size: slot.readUInt32LE(28), ranges, firstCluster });
+  }
+  return entries;
+}
+
+/** `README  TXT`, with Windows NT's flags for a lower-case base and extension. */
+function shortName(slot: Buffer): string {
+  const part = (from: number, to: number, lower: number) => {
+    const text = slot.toString('latin1', from, to).trimEnd();
+    return slot.readUInt8(12) & lower ? text.toLowerCase() : text;
+  };
+  const extension = part(8, 11, 0x10);
+  return part(0, 8, 0x08) + (extension && `.${extension}`);
+}
+
+function chain(volume: FatVolume, first: number): ByteRange[] {
+  const ranges: ByteRange[] = [];
+  let steps = 0;
+  for (let cluster = first; cluster < END_OF_CHAIN; cluster = volume.next[cluster] ?? 0) {
+    if (cluster < 2 || cluster >= volume.next.length || ++steps > volume.next.length) {
+      throw new PiimgError('The boot partition is damaged: a chain of clusters leads nowhere.', {
+        hint: 'Check it with `fsck.vfat -n`, or build the image again.',
+      });
+    }
+    append(ranges, clusterRange(volume, cluster));
+  }
+  return ranges;
+}
+
+function clusterRange(volume: FatVolume, cluster: number): ByteRange {
+  return { offset: volume.dataStart + (cluster - 2) * volume.clusterBytes, length: volume.clusterBytes };
+}
+
+function append(ranges: ByteRange[], range: ByteRange): void {
+  const last = ranges.at(-1);
+  if (last !== undefined && last.offset + last.length === range.offset) {
+    ranges[ranges.length - 1] = { offset: last.offset, length: last.length + range.length };
+  } else {
+    ranges.push(range);
+  }
+}
+
+async function readRanges(volume: FatVolume, ranges: ByteRange[]): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for (const { offset, length } of ranges) parts.push(await volume.read(offset, length));
+  return Buffer.concat(parts);
+}

@@ -1,0 +1,121 @@
+// Makes the two file systems inside the image file, at their offsets, with e2fsprogs, dosfstools and mtools.
+import type { ImageIds } from './ids.ts';
+import { EXT4 } from './layout.ts';
+import type { Partition } from './manifest.ts';
+import { SECTOR } from './mbr.ts';
+import type { RunTool } from './run-tool.ts';
+
+/** Where a file system goes, and what makes its bytes the same every time. */
+export interface FileSystemInput {
+  /** The image file, already of full size and all zeros. */
+  image: string;
+  partition: Partition;
+  ids: ImageIds;
+  /** Seconds since 1970: every time stamp the tools would take from the clock. */
+  sourceDateEpoch: number;
+}
+
+/**
+ * What Raspberry Pi OS has (no huge_file, no 64bit), written out so that no mke2fs.conf matters and every e2fsck since
+ * 1.43 and every kernel of the last ten years reads it: no orphan_file, no metadata_csum_seed.
+ */
+const FEATURES =
+  'none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,flex_bg,sparse_super,large_file,dir_nlink,' +
+  'extra_isize,metadata_csum';
+
+/** Makes the ext4 from a tar: files, owners, times and extended attributes come from there. */
+export async function makeExt4(runTool: RunTool, input: FileSystemInput, tar: AsyncIterable<Buffer>): Promise<void> {
+  const { image, partition, ids, sourceDateEpoch } = input;
+  const options = [
+    `offset=${partition.start * SECTOR}`,
+    'root_owner=0:0',
+    `hash_seed=${ids.hashSeed}`,
+    // The file is new: nothing to discard, and its inode tables are zero already. Marking them so now spares the card
+    // the kernel's background zeroing on first boot, and leaves them holes in the image.
+    'nodiscard',
+    'assume_storage_prezeroed=1',
+    'lazy_itable_init=0',
+    'lazy_journal_init=0',
+  ];
+  const { block, inode, bytesPerInode, journal } = EXT4;
+  const shape = `-t ext4 -O ${FEATURES} -b ${block} -I ${inode} -i ${bytesPerInode} -m 5 -J size=${journal >> 20}`;
+  const names = ['-L', partition.label, '-U', ids.rootUuid];
+  const blocks = `${(partition.sectors * SECTOR) / block}`;
+  await feed(runTool, tar, image, [
+    ...environment(sourceDateEpoch, 'MKE2FS_CONFIG=/dev/null'),
+    ...['mke2fs', '-q', '-F'].concat(shape.split(' '), names),
+    ...['-E', options.join(','), '-d', '-'].concat(image, blocks),
+  ]);
+}
+
+/** Arguments: disk in mtools' form, time, then the files that come first. The rest follows sorted, folder by folder. */
+const FILL_FAT = `
+export LC_ALL=C.UTF-8 TZ=UTC MTOOLS_SKIP_CHECK=1 SOURCE_DATE_EPOCH="$2"
+disk=$1
+shift 2
+files=$(mktemp -d)
+trap 'rm -rf "$files"' EXIT
+tar -x --no-same-owner -C "$files"
+cd "$files"
+chmod -R u+rwX .
+mcopy -m -i "$disk" "$@" ::/
+rm -- "$@"
+find . -type d | sort | while read -r folder; do
+  [ "$folder" = . ] || mmd -i "$disk" "::$folder"
+  set --
+  for file in "$folder"/* "$folder"/.[!.]*; do
+    if [ -f "$file" ]; then set -- "$@" "$file"; fi
+  done
+  if [ $# -gt 0 ]; then mcopy -m -i "$disk" "$@" "::$folder/"; fi
+done
+`;
+
+/**
+ * Makes the FAT32 from a tar whose paths start at its root; the files `first` (in the root) are written before all
+ * others and therefore get contiguous clusters.
+ */
+export async function makeFat(
+  runTool: RunTool,
+  input: FileSystemInput,
+  tar: AsyncIterable<Buffer>,
+  first: string[],
+): Promise<void> {
+  const { image, partition, ids, sourceDateEpoch } = input;
+  // Clusters of 4 KiB make every file begin at a multiple of 4 KiB of the card. --invariant also sets an id: -i comes after.
+  const shape = `--invariant -F 32 -s 8 -n ${partition.label} -i ${ids.volumeId.toString(16).padStart(8, '0')}`;
+  const place = `--offset ${partition.start} -h ${partition.start}`;
+  const blocks = `${(partition.sectors * SECTOR) / 1024}`;
+  const mkfs = ['mkfs.vfat'].concat(shape.split(' '), place.split(' '), image, blocks);
+  await runTool([...environment(sourceDateEpoch), ...mkfs], { writable: [image] });
+  const disk = `${image}@@${partition.start * SECTOR}`;
+  await feed(runTool, tar, image, ['fill-fat', disk, `${sourceDateEpoch}`, ...first], FILL_FAT);
+}
+
+/** Runs a tool on a stream of ours; when the stream fails, that is the error to tell, not the tool's broken input. */
+async function feed(
+  runTool: RunTool,
+  tar: AsyncIterable<Buffer>,
+  image: string,
+  tool: string[],
+  script?: string,
+): Promise<void> {
+  const failures: unknown[] = [];
+  async function* watched(): AsyncGenerator<Buffer> {
+    try {
+      yield* tar;
+    } catch (error) {
+      failures.push(error);
+      throw error;
+    }
+  }
+  try {
+    await runTool(tool, { input: watched(), writable: [image], ...(script === undefined ? {} : { script }) });
+  } catch (error) {
+    throw failures[0] ?? error;
+  }
+  if (failures.length > 0) throw failures[0];
+}
+
+function environment(sourceDateEpoch: number, ...more: string[]): string[] {
+  return ['env', 'TZ=UTC', `SOURCE_DATE_EPOCH=${sourceDateEpoch}`, ...more];
+}

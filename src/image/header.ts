@@ -1,0 +1,56 @@
+// The header in the gap before the first partition, by which an image describes itself.
+import { PiimgError } from '../lib/errors.ts';
+import { sha256 } from '../lib/digest.ts';
+import type { Partition, SeedSlot } from './manifest.ts';
+
+/** What can be known about an image from its bytes alone. */
+export interface ImageHeader {
+  buildId: string;
+  role: string;
+  base: string;
+  slots: SeedSlot[];
+  partitions: Partition[];
+  /** Seconds since 1970: the build's SOURCE_DATE_EPOCH. */
+  created: number;
+}
+
+//  | 0 magic | 8 version | 12 payload length | 16 sha256 of the payload | 48 zeros | 64 payload: JSON |
+const MAGIC = Buffer.from('PIIMGHDR', 'latin1');
+const VERSION = 1;
+const PAYLOAD = 64;
+/** Enough to read the longest header at once; far below the 8 MiB gap. */
+export const HEADER_MAX = 64 * 1024;
+
+/** The header's bytes, to be written at HEADER_LBA. */
+export function encodeHeader(header: ImageHeader): Buffer {
+  const payload = Buffer.from(JSON.stringify(header));
+  if (PAYLOAD + payload.length > HEADER_MAX) throw new PiimgError('The image header is longer than 64 KiB.');
+  const bytes = Buffer.alloc(PAYLOAD + payload.length);
+  MAGIC.copy(bytes);
+  bytes.writeUInt32LE(VERSION, 8);
+  bytes.writeUInt32LE(payload.length, 12);
+  Buffer.from(sha256(payload), 'hex').copy(bytes, 16);
+  payload.copy(bytes, PAYLOAD);
+  return bytes;
+}
+
+/**
+ * The header in `bytes`, which start at HEADER_LBA; `undefined` when no piimg image is there.
+ * Throws PiimgError when there is one but it is damaged, or of a newer piimg.
+ */
+export function parseHeader(bytes: Buffer): ImageHeader | undefined {
+  if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) return undefined;
+  const version = bytes.readUInt32LE(8);
+  if (version !== VERSION) {
+    throw new PiimgError(`The image's header is of version ${version}; this piimg knows version ${VERSION}.`, {
+      hint: 'Use the piimg that made the image, or a newer one.',
+    });
+  }
+  const payload = bytes.subarray(PAYLOAD, PAYLOAD + bytes.readUInt32LE(12));
+  if (sha256(payload) !== bytes.toString('hex', 16, 48)) {
+    throw new PiimgError("The image's header is damaged: its checksum is wrong.", {
+      hint: 'Copy or build the image again.',
+    });
+  }
+  return JSON.parse(payload.toString('utf8')) as ImageHeader;
+}

@@ -1,0 +1,31 @@
+// The ids of an image's disk and file systems, derived from its build id: the same build has the same ids.
+import { createHash } from 'node:crypto';
+
+export interface ImageIds {
+  /** 32 bits, never 0 (which would mean "no id"). */
+  diskId: number;
+  /** Of the ext4. */
+  rootUuid: string;
+  /** Seed of the ext4's directory hashes, a UUID too. */
+  hashSeed: string;
+  /** Serial number of the FAT, 32 bits. */
+  volumeId: number;
+}
+
+/** Each id comes from a hash of its own, so that knowing one (PARTUUIDs are public) says nothing about the others. */
+export function imageIds(buildId: string): ImageIds {
+  const bytes = (purpose: string) => createHash('sha256').update(`${purpose}:${buildId}`).digest();
+  return {
+    diskId: bytes('disk').readUInt32LE() || 1,
+    rootUuid: uuid(bytes('root')),
+    hashSeed: uuid(bytes('hash-seed')),
+    volumeId: bytes('volume').readUInt32LE(),
+  };
+}
+
+/** Version 8 of RFC 9562: bits by a rule of one's own. */
+function uuid(bytes: Buffer): string {
+  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x80, 6);
+  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
+  return bytes.toString('hex', 0, 16).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+}

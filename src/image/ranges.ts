@@ -1,0 +1,41 @@
+// Byte ranges of an image, and reading from it at random.
+import type { FileHandle } from 'node:fs/promises';
+
+export interface ByteRange {
+  offset: number;
+  length: number;
+}
+
+/** Reads exactly `length` bytes at `offset` of an image or a device. */
+export type ReadAt = (offset: number, length: number) => Promise<Buffer>;
+
+/** Reads an open file; what lies beyond its end is an error, for no file system reaches there. */
+export function readerOf(file: FileHandle): ReadAt {
+  return async (offset, length) => {
+    const buffer = Buffer.alloc(length);
+    const { bytesRead } = await file.read(buffer, 0, length, offset);
+    if (bytesRead !== length) throw new RangeError(`The image ends before byte ${offset + length}.`);
+    return buffer;
+  };
+}
+
+/** Sorted, widened to whole blocks, and with those that touch made one. */
+export function wholeBlocks(ranges: ByteRange[], block: number): ByteRange[] {
+  const sorted = ranges
+    .filter(({ length }) => length > 0)
+    .map(({ offset, length }) => ({
+      from: Math.floor(offset / block) * block,
+      to: Math.ceil((offset + length) / block) * block,
+    }))
+    .sort((a, b) => a.from - b.from);
+  const merged: ByteRange[] = [];
+  for (const { from, to } of sorted) {
+    const last = merged.at(-1);
+    if (last !== undefined && from <= last.offset + last.length) {
+      last.length = Math.max(last.length, to - last.offset);
+    } else {
+      merged.push({ offset: from, length: to - from });
+    }
+  }
+  return merged;
+}
