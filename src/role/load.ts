@@ -47,15 +47,12 @@ export function parseRole(file: string, text: string): LoadedRole {
     const { line, column } = positionAt(text, offset);
     return { severity: 'error', file, line, column, length, message, excerpt: excerptOf(text, line), path: [] };
   };
-  let document: Document;
-  try {
-    document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true, stringKeys: true });
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    // The parser recurses: brackets nested thousands deep end here.
-    const empty = parseDocument('');
-    return { text: { file, text, document: empty, lines }, issues: [issue(0, 1, 'this is nested too deeply')] };
-  }
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    uniqueKeys: true,
+    stringKeys: true,
+  });
   const source: RoleText = { file, text, document, lines };
   const broken = [...document.errors, ...document.warnings];
   if (broken.length > 0) {

@@ -1,0 +1,69 @@
+// The files a role is made of, in the order in which they are merged: `extends` first, then `with`, then itself.
+import { dirname, resolve } from 'node:path';
+import { nearest } from '../lib/suggest.ts';
+import { filesOfRole, isRoleFile, roleName, roleNames, type RoleSearch } from './find.ts';
+import { loadRole, type LoadedRole } from './load.ts';
+import { within, type Place } from './place.ts';
+import { issueAt, type RoleIssue } from './report.ts';
+
+/**
+ * Loads a role file and everything it extends and mixes in. Each file is there once, where it is first needed, so
+ * that two mixins may extend the same role. Circles, unknown roles and all faults of the files are in `issues`.
+ */
+export async function loadChain(
+  file: string,
+  search: RoleSearch,
+): Promise<{ chain: LoadedRole[]; issues: RoleIssue[] }> {
+  const chain: LoadedRole[] = [];
+  const issues: RoleIssue[] = [];
+  const done = new Set<string>();
+
+  const visit = async (current: string, trail: string[]): Promise<void> => {
+    done.add(current);
+    const loaded = await loadRole(current);
+    issues.push(...loaded.issues);
+    for (const { reference, place } of references(loaded)) {
+      const found = await locate(reference, place, search);
+      if (typeof found !== 'string') issues.push(found);
+      else if (found === current || trail.includes(found)) issues.push(circle([...trail, current, found], place));
+      else if (!done.has(found)) await visit(found, [...trail, current]);
+    }
+    chain.push(loaded);
+  };
+  await visit(file, []);
+  return { chain, issues };
+}
+
+function references({ text, role }: LoadedRole): { reference: string; place: Place }[] {
+  const root: Place = { text, path: [] };
+  return [
+    ...(role?.extends === undefined ? [] : [{ reference: role.extends, place: within(root, 'extends') }]),
+    ...(role?.with ?? []).map((reference, index) => ({ reference, place: within(root, 'with', index) })),
+  ];
+}
+
+/** The file that is meant, or what to say when there is none. */
+async function locate(reference: string, place: Place, search: RoleSearch): Promise<string | RoleIssue> {
+  const from = place.text.file;
+  if (isRoleFile(reference)) {
+    const file = resolve(dirname(from), reference);
+    return (await loadRole(file).catch(() => undefined)) === undefined
+      ? issueAt(place, `there is no role file ${file}`)
+      : file;
+  }
+  const files = await filesOfRole(reference, search);
+  // A user's `web` that extends `web` means the built-in one; only when there is no other is it a circle.
+  const file = files.find((candidate) => candidate !== from) ?? files[0];
+  if (file !== undefined) return file;
+  const names = await roleNames(search);
+  return issueAt(place, `there is no role \`${reference}\``, {
+    allowed: names.join(', '),
+    suggestion: nearest(reference, names),
+  });
+}
+
+function circle(files: string[], place: Place): RoleIssue {
+  const start = files.indexOf(files.at(-1) ?? '');
+  const names = files.slice(start).map(roleName);
+  return issueAt(place, `roles go round in a circle: ${names.join(' → ')}`);
+}
