@@ -1,0 +1,32 @@
+// `piimg build`: builds the image of a role and says what came out.
+import path from 'node:path';
+import { quote } from '../../host/exec.ts';
+import type { ProgressKind } from '../../ui/progress.ts';
+import { styleFor } from '../../ui/style.ts';
+import { formatSummary } from '../../ui/summary.ts';
+import type { BuildOptions, BuildResult } from '../build-options.ts';
+import { createContext } from '../context.ts';
+import { print, printJson } from './output.ts';
+
+/** The options as commander gives them: flags that were not given are absent. */
+export type BuildFlags = Omit<BuildOptions, 'offline' | 'locked' | 'shellOnError'> &
+  Partial<Pick<BuildOptions, 'offline' | 'locked' | 'shellOnError'>> & { json?: boolean; progress: ProgressKind };
+
+export async function build(flags: BuildFlags, signal: AbortSignal): Promise<void> {
+  const { json, progress, ...given } = flags;
+  const options: BuildOptions = { offline: false, locked: false, shellOnError: false, ...given };
+  const { buildRole } = await import('../build.ts');
+  const result = await buildRole(options, createContext(signal, progress));
+  if (json) printJson(result);
+  else print(formatSummary(result, nextCommands(options, result), styleFor(process.stdout)));
+}
+
+/** Commands that make sense now, for the very files of this build. */
+function nextCommands(options: BuildOptions, { imagePath }: BuildResult): string[] {
+  const shown = path.relative(process.cwd(), imagePath);
+  const role = ['--role', options.role, ...(options.base === undefined ? [] : ['--base', options.base])];
+  return [
+    `${quote(['piimg', 'shell', ...role])}   look around in the built system`,
+    `${quote(['sudo', 'bmaptool', 'copy', shown])} /dev/sdX   write it to a card`,
+  ];
+}

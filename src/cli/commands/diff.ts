@@ -1,0 +1,19 @@
+// `piimg diff A B`: compares packages and files of two images or plans. Like diff(1) it exits with 1 when they differ.
+import { EXIT } from '../../lib/errors.ts';
+import { styleFor } from '../../ui/style.ts';
+import { createContext } from '../context.ts';
+import { formatFileChanges, formatPackageChanges } from './changes.ts';
+import { print, printJson } from './output.ts';
+
+export async function diff(a: string, b: string, flags: { json?: boolean }, signal: AbortSignal): Promise<void> {
+  const { diffImages } = await import('../engine.ts');
+  const result = await diffImages(a, b, createContext(signal));
+  const style = styleFor(process.stdout);
+  const sections = [
+    { title: 'packages', text: formatPackageChanges(result.packages, style) },
+    { title: 'files', text: result.files === undefined ? '' : formatFileChanges(result.files, style) },
+  ].filter(({ text }) => text !== '');
+  if (sections.length > 0) process.exitCode = EXIT.failed;
+  if (flags.json) return printJson(result);
+  print(sections.map(({ title, text }) => `${style.bold(title)}\n${text}`).join('\n\n') || 'No difference.');
+}

@@ -1,0 +1,66 @@
+// What the commands besides build ask of the engine, and what they get back: plain data, printed by src/cli/commands.
+import type { LockedPackage } from '../image/manifest.ts';
+
+export interface PlanOptions {
+  role: string;
+  base?: string;
+}
+
+export interface PlanResult {
+  /** Digest of the plan: the build id of the image it leads to. */
+  buildId: string;
+  /** What is built in which order; `cached` when it need not be. */
+  layers: { title: string; key: string; cached: boolean }[];
+  packages: number;
+  /** The plan itself, as `--json` prints it. */
+  plan: unknown;
+}
+
+export interface UpdateOptions extends PlanOptions {
+  mirror?: string;
+}
+
+/** Packages that differ between two sets. */
+export interface PackageChanges {
+  added: Pick<LockedPackage, 'name' | 'version'>[];
+  removed: Pick<LockedPackage, 'name' | 'version'>[];
+  changed: { name: string; from: string; to: string }[];
+}
+
+export interface UpdateResult {
+  lockPath: string;
+  packages: PackageChanges;
+}
+
+export interface DiffResult {
+  packages: PackageChanges;
+  /** Absent when one side is a plan, which has no files yet. */
+  files?: { added: string[]; removed: string[]; changed: string[] };
+}
+
+export interface ShellOptions extends PlanOptions {
+  /** Command and arguments; empty for an interactive shell. */
+  command: string[];
+}
+
+export interface CacheEntry {
+  kind: string;
+  /** Digest or file name. */
+  key: string;
+  title: string;
+  /** Bytes. */
+  size: number;
+  /** When a build last used it: ISO date. */
+  used: string;
+}
+
+export interface PruneResult {
+  removed: CacheEntry[];
+  /** Bytes. */
+  freed: number;
+}
+
+export interface VerifyResult {
+  checked: number;
+  damaged: { path: string; reason: string }[];
+}

@@ -1,0 +1,38 @@
+// Values of options, checked while the command line is read.
+import { InvalidArgumentError } from 'commander';
+
+const FACTORS: Record<string, number> = {
+  '': 1,
+  k: 2 ** 10,
+  m: 2 ** 20,
+  g: 2 ** 30,
+  kib: 2 ** 10,
+  mib: 2 ** 20,
+  gib: 2 ** 30,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+};
+
+/** `4G` or `4GiB` (powers of 1024, as mkfs and truncate count), `4GB` (powers of 1000), bytes without a unit. */
+export function parseSize(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim());
+  const factor = FACTORS[match?.[2]?.toLowerCase() ?? '?'];
+  const bytes = Math.round(Number(match?.[1]) * (factor ?? NaN));
+  if (!(bytes > 0)) throw new InvalidArgumentError('It is written like 4G, 3500M or 4GB.');
+  return bytes;
+}
+
+/** A whole number of at least 1. */
+export function parseCount(text: string): number {
+  if (!/^[1-9]\d{0,3}$/.test(text)) throw new InvalidArgumentError('It is a whole number of at least 1.');
+  return Number(text);
+}
+
+/** The address of an archive. */
+export function parseUrl(text: string): string {
+  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
+    throw new InvalidArgumentError('It is an http or https URL.');
+  }
+  return text.replace(/\/+$/, '');
+}

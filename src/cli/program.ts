@@ -1,0 +1,152 @@
+// Every command with its options and help. What a command does is loaded when it is called, so that start-up stays quick.
+import { availableParallelism } from 'node:os';
+import { Argument, Command, Option } from 'commander';
+import { piimgVersion } from '../host/package-root.ts';
+import { COMPRESSIONS } from './build-options.ts';
+import { parseCount, parseSize, parseUrl } from './parse.ts';
+
+const EPILOGUE = `
+Exit codes: 0 done, 1 failed, 2 wrong usage or invalid role, 3 refused target, 4 missing tool, 70 bug, 130 interrupted.
+Definitions are looked for in ./images and ./overlays, then among those that come with piimg.`;
+
+const role = () => new Option('--role <name|file>', 'role to build: a name, or the path of its file (required)');
+const base = () => new Option('--base <name>', "base system, instead of the role's own");
+const mirror = () => new Option('--mirror <url>', 'Debian archive to download from').argParser(parseUrl);
+const json = (what: string) => new Option('--json', `print ${what} as JSON on stdout`);
+const progress = () =>
+  new Option('--progress <kind>', 'how progress is shown on stderr')
+    .choices(['auto', 'log', 'json', 'silent'])
+    .default('auto');
+
+/** The command line of piimg; `signal` stops the command that runs. Throws commander's CommanderError on wrong usage. */
+export function createProgram(signal: AbortSignal): Command {
+  const program = new Command('piimg')
+    .description('Builds bootable Raspberry Pi images, one per role.')
+    .version(piimgVersion(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand('help [command]', 'print help for a command')
+    .showHelpAfterError('(piimg --help lists commands and options)')
+    .addHelpText('after', EPILOGUE)
+    .exitOverride();
+  // commander would complain about a missing --role before it sees that `--rol` is a slip for it.
+  program.hook('preAction', (_program, command) => {
+    if (command.options.some(({ long }) => long === '--role') && command.getOptionValue('role') === undefined) {
+      command.error("error: option '--role <name|file>' is required");
+    }
+  });
+  addProjectCommands(program);
+  addBuildCommands(program, signal);
+  addImageCommands(program, signal);
+  addCacheCommands(program, signal);
+  program
+    .command('doctor')
+    .description('check everything piimg needs of this machine')
+    .option('--fix', 'install what is missing, as root or through sudo')
+    .addOption(json('the checks'))
+    .action(async (options) => (await import('./commands/doctor.ts')).doctor(options, signal));
+  return program;
+}
+
+function addProjectCommands(program: Command): void {
+  program
+    .command('init')
+    .description('start a project of your own: a role, an overlay, a CI example')
+    .argument('<dir>', 'folder to make; it must be new or empty')
+    .action(async (dir: string) => (await import('./commands/init.ts')).init(dir));
+  program
+    .command('roles')
+    .description('list the roles that can be built')
+    .addOption(json('them'))
+    .action(async (options) => (await import('./commands/roles.ts')).roles(options));
+  program
+    .command('show')
+    .description('print a role with everything it extends and mixes in merged')
+    .argument('<role>', 'name, or path of a file')
+    .addOption(json('it'))
+    .action(async (name: string, options) => (await import('./commands/show.ts')).show(name, options));
+  program
+    .command('schema')
+    .description('print the JSON schema of role files, for editors')
+    .action(async () => (await import('./commands/schema.ts')).schema());
+}
+
+function addBuildCommands(program: Command, signal: AbortSignal): void {
+  program
+    .command('build')
+    .description('build the image of a role')
+    .addOption(role())
+    .addOption(base())
+    .option('--out <file>', 'image to write (default: out/ROLE.img)')
+    .addOption(new Option('--compress <format>', 'also write it compressed').choices(COMPRESSIONS).default('none'))
+    .option('--size <size>', 'size of the image, like 4G (default: content plus a margin)', parseSize)
+    .option('--offline', 'use downloaded packages only')
+    .option('--locked', 'fail unless the lock file fits the role')
+    .option('--no-cache', 'make every layer anew')
+    .addOption(
+      new Option('--jobs <n>', 'things done at the same time')
+        .argParser(parseCount)
+        .default(availableParallelism(), 'one per processor'),
+    )
+    .addOption(mirror())
+    .option('--shell-on-error', 'open a shell where a step failed')
+    .addOption(json('the result'))
+    .addOption(progress())
+    .action(async (options) => (await import('./commands/build.ts')).build(options, signal));
+  program
+    .command('plan')
+    .description('print what a build would do, without doing it')
+    .addOption(role())
+    .addOption(base())
+    .addOption(json('the plan'))
+    .addOption(progress())
+    .action(async (options) => (await import('./commands/plan.ts')).plan(options, signal));
+  program
+    .command('update')
+    .description('resolve packages again, write the lock file, print what changed')
+    .addOption(role())
+    .addOption(base())
+    .addOption(mirror())
+    .addOption(json('the difference'))
+    .addOption(progress())
+    .action(async (options) => (await import('./commands/update.ts')).update(options, signal));
+}
+
+function addImageCommands(program: Command, signal: AbortSignal): void {
+  program
+    .command('diff')
+    .description('compare the packages and files of two images or plans')
+    .argument('<a>', 'image, manifest or plan file')
+    .argument('<b>', 'the one to compare it with')
+    .addOption(json('the difference'))
+    .action(async (a: string, b: string, options) => (await import('./commands/diff.ts')).diff(a, b, options, signal));
+  program
+    .command('shell')
+    .description('open a shell in the built system of a role, or run a command there; the image is not changed')
+    .addOption(role())
+    .addOption(base())
+    .addArgument(new Argument('[command...]', 'command to run instead of a shell, after --'))
+    .action(async (command: string[], options) =>
+      (await import('./commands/shell.ts')).shell(command, options, signal),
+    );
+}
+
+function addCacheCommands(program: Command, signal: AbortSignal): void {
+  const cache = program.command('cache').description('look after downloaded packages and built layers');
+  cache
+    .command('ls')
+    .description('list what is in the cache')
+    .addOption(json('it'))
+    .action(async (options) => (await import('./commands/cache.ts')).list(options, signal));
+  cache
+    .command('prune')
+    .description('remove what no recent build used')
+    .addOption(new Option('--days <n>', 'keep what was used in the last days').argParser(parseCount).default(30))
+    .addOption(json('what was removed'))
+    .action(async (options) => (await import('./commands/cache.ts')).prune(options, signal));
+  cache
+    .command('verify')
+    .description('read everything in the cache and compare digests')
+    .addOption(json('the result'))
+    .addOption(progress())
+    .action(async (options) => (await import('./commands/cache.ts')).verify(options, signal));
+}

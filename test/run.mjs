@@ -1,0 +1,134 @@
+// The test runner behind `npm test`: checks of the sources, unit tests, system tests; ends in `N passed, N failed`.
+//   node test/run.mjs [--all] [check|unit|system|part of a file's path]…
+// It stops after the first group with a failure; --all goes on. Without arguments everything runs.
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
+
+/** Files of test/system in the order they run, the cheap ones first. A file that is not named here is an error. */
+const SYSTEM = [];
+
+/** No process of a test lasts longer, in minutes; tests have shorter limits of their own. */
+const LIMIT = 40;
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+process.chdir(root);
+const words = process.argv.slice(2);
+const goOn = words.includes('--all');
+const selectors = words.filter((word) => word !== '--all');
+const unknown = selectors.find((word) => word.startsWith('-'));
+if (unknown !== undefined) throw new Error(`unknown option ${unknown}`);
+
+const unitFiles = testFiles('test/unit');
+const systemFiles = orderedSystemFiles();
+const groups = [
+  { name: 'check', jobs: isSelected('check') ? checks() : [] },
+  { name: 'unit', jobs: unitJobs(unitFiles.filter((file) => isSelected('unit', file))) },
+  { name: 'system', jobs: systemFiles.filter((file) => isSelected('system', file)).map(systemJob) },
+];
+
+const total = { passed: 0, failed: 0 };
+for (const { name, jobs } of groups) {
+  for (const job of jobs) {
+    console.log(`\n## ${name}: ${job.title}`);
+    const started = Date.now();
+    const { passed, failed } = await job.run();
+    total.passed += passed;
+    total.failed += failed;
+    console.log(
+      `## ${job.title}: ${failed > 0 ? `${failed} FAILED, ` : ''}${passed} passed (${((Date.now() - started) / 1000).toFixed(1)} s)`,
+    );
+  }
+  if (total.failed > 0 && !goOn) break;
+}
+if (total.passed + total.failed === 0) console.log(`Nothing ran: no test fits ${selectors.join(' ')}`);
+process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
+console.log(`${total.passed} passed, ${total.failed} failed`);
+
+function testFiles(folder) {
+  return readdirSync(folder, { recursive: true })
+    .map((file) => path.join(folder, file))
+    .filter((file) => file.endsWith('.test.ts'))
+    .sort();
+}
+
+function orderedSystemFiles() {
+  const ordered = SYSTEM.map((name) => `test/system/${name}.test.ts`);
+  const unordered = testFiles('test/system').filter((file) => !ordered.includes(file));
+  if (unordered.length > 0) throw new Error(`test/run.mjs does not name ${unordered.join(', ')}`);
+  const absent = ordered.filter((file) => !existsSync(file));
+  if (absent.length > 0) throw new Error(`test/run.mjs names ${absent.join(', ')}, which do not exist`);
+  return ordered;
+}
+
+/** A group's name selects all of it, any other word the files whose path has it. */
+function isSelected(group, file = '') {
+  return selectors.length === 0 || selectors.some((word) => word === group || (file !== '' && file.includes(word)));
+}
+
+/** Every command of `npm run check` counts as one test. */
+function checks() {
+  const { scripts } = JSON.parse(readFileSync('package.json', 'utf8'));
+  return scripts.check.split(' && ').map((command) => ({
+    title: command,
+    run: async () =>
+      (await execute('sh', ['-c', command])).code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 },
+  }));
+}
+
+/** All unit tests in one process: starting one for each file would take longer than the tests. */
+function unitJobs(files) {
+  if (files.length === 0) return [];
+  return [{ title: files.length === unitFiles.length ? 'all' : files.join(' '), run: () => uvu('test/unit', files) }];
+}
+
+function systemJob(file) {
+  return { title: file, run: () => uvu('test/system', [file]) };
+}
+
+async function uvu(folder, files) {
+  const pattern = `^(${files.map((file) => path.relative(folder, file).replaceAll(/[.+]/g, '\\$&')).join('|')})$`;
+  const { code, output } = await execute(process.execPath, [
+    '--import',
+    'tsx',
+    'node_modules/uvu/bin.js',
+    folder,
+    pattern,
+  ]);
+  return countUvu(output, code);
+}
+
+/** Passed and failed by uvu's own summary; skipped tests, a crash and a missing summary are failures. */
+function countUvu(output, code) {
+  const number = (word) => Number(new RegExp(`^\\s*${word}:\\s+(\\d+)`, 'm').exec(output)?.[1] ?? NaN);
+  const [all, passed] = [number('Total'), number('Passed')];
+  if (Number.isNaN(all) || Number.isNaN(passed)) return { passed: 0, failed: 1 };
+  return { passed, failed: Math.max(all - passed, number('Skipped') || 0, code === 0 && all > 0 ? 0 : 1) };
+}
+
+/** Runs a program, shows its output and keeps the end of it without colours. */
+function execute(program, args) {
+  return new Promise((resolve) => {
+    const colour = process.stdout.isTTY ? {} : { NO_COLOR: '1', FORCE_COLOR: '0' };
+    const env = { ...process.env, ...colour, PATH: `${path.join(root, 'node_modules/.bin')}:${process.env.PATH}` };
+    const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    const keep = (chunk, to) => {
+      to.write(chunk);
+      output = (output + stripVTControlCharacters(chunk.toString())).slice(-20_000);
+    };
+    child.stdout.on('data', (chunk) => keep(chunk, process.stdout));
+    child.stderr.on('data', (chunk) => keep(chunk, process.stderr));
+    const timer = setTimeout(() => {
+      console.log(`## ended after ${LIMIT} minutes`);
+      child.kill('SIGKILL');
+    }, LIMIT * 60_000);
+    child.on('error', (error) => console.log(error.message));
+    child.on('close', (code) => {
+      clearTimeout(timer);
+      resolve({ code, output });
+    });
+  });
+}
