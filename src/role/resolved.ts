@@ -1,4 +1,6 @@
 // A role with everything it extends and mixes in merged: plain data, what every later stage reads.
+import type { HealthCheck } from './schema/health.ts';
+import type { ProvisionStep } from './schema/provision.ts';
 
 /** A file of the user's, found and read while the role was resolved. */
 export interface SourceFile {
@@ -119,6 +121,6 @@ export interface ResolvedRole {
   locale: string;
   keymap: string;
   /** Validated here, carried out by the first-boot agent and by tests. */
-  provision: unknown[];
-  health: unknown[];
+  provision: ProvisionStep[];
+  health: HealthCheck[];
 }

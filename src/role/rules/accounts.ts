@@ -1,0 +1,53 @@
+// Rules about users and groups: those that are named should exist.
+import { nearest } from '../../lib/suggest.ts';
+import { within } from '../place.ts';
+import { issueAt, type RoleIssue } from '../report.ts';
+import type { Rule, RuleContext } from './context.ts';
+
+/** Groups of base-passwd 3.6 (group.master), and those that systemd and openssh of the base add. */
+const BASE_GROUPS = (
+  'root daemon bin sys adm tty disk lp mail news uucp man proxy kmem dialout fax voice cdrom floppy tape sudo audio ' +
+  'dip www-data backup operator list irc src shadow utmp video sasl plugdev staff games users nogroup input sgx clock ' +
+  'kvm render netdev crontab systemd-journal systemd-network systemd-resolve systemd-timesync messagebus _ssh'
+).split(' ');
+/** Users of base-passwd 3.6 (passwd.master), and those of the base's services. */
+const BASE_USERS = (
+  'root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc _apt nobody sshd messagebus ' +
+  'systemd-network systemd-resolve systemd-timesync'
+).split(' ');
+
+function groupsOf({ merged }: RuleContext): string[] {
+  return [...BASE_GROUPS, ...merged.groups.keys(), ...merged.users.keys()];
+}
+
+/** Only a warning: the scripts of a package may create the group. */
+export const userGroupsExist: Rule = (context) => {
+  const known = groupsOf(context);
+  return [...context.merged.users.values()].flatMap(({ value, place }) => {
+    const named = value.groups.map((group, index) => ({ group, place: within(place, 'groups', index) }));
+    if (value.group !== undefined) named.push({ group: value.group, place: within(place, 'group') });
+    return named.flatMap(({ group, place }) => unknown('group', group, known, place));
+  });
+};
+
+/** Only a warning, for the same reason. Numbers need no name. */
+export const ownersExist: Rule = (context) => {
+  const users = [...BASE_USERS, ...context.merged.users.keys()];
+  const groups = groupsOf(context);
+  const owned = [
+    ...context.entries.map(({ entry, place }) => ({ ...entry, place })),
+    ...[...context.merged.npm.values()].map(({ value, place }) => ({ ...value, place })),
+    ...[...context.merged.artifacts.values()].map(({ value, place }) => ({ ...value, place })),
+  ];
+  return owned.flatMap(({ owner = 'root', group = 'root', place }) => [
+    ...unknown('user', owner, users, place),
+    ...unknown('group', group, groups, place),
+  ]);
+};
+
+function unknown(kind: string, name: string, known: string[], place: Parameters<typeof issueAt>[0]): RoleIssue[] {
+  if (/^\d+$/.test(name) || known.includes(name)) return [];
+  const suggestion = nearest(name, known);
+  const message = `the ${kind} \`${name}\` is neither in the base nor in the role; a package would have to create it`;
+  return [issueAt(place, message, { severity: 'warning', suggestion })];
+}
