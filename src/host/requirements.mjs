@@ -1,6 +1,6 @@
 // What piimg needs of this machine, checked with Node's builtins alone: set-up (before `npm ci`) and doctor share it.
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
 import { release, userInfo } from 'node:os';
 import path from 'node:path';
 
@@ -28,7 +28,7 @@ export function findProgram(name, folders = searchPath()) {
 function isExecutable(file) {
   try {
     accessSync(file, constants.X_OK);
-    return true;
+    return statSync(file).isFile();
   } catch {
     return false;
   }

@@ -1,12 +1,12 @@
 // Colour for terminals, and none for files, pipes and people who set NO_COLOR.
 
 export interface Style {
-  bold(text: string): string;
-  dim(text: string): string;
-  red(text: string): string;
-  green(text: string): string;
-  yellow(text: string): string;
-  cyan(text: string): string;
+  bold: (text: string) => string;
+  dim: (text: string) => string;
+  red: (text: string) => string;
+  green: (text: string) => string;
+  yellow: (text: string) => string;
+  cyan: (text: string) => string;
 }
 
 /** Whether to colour what goes to `stream`: https://no-color.org, then FORCE_COLOR, then whether it is a terminal. */
