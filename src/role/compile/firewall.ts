@@ -49,23 +49,26 @@ export function compileFirewall({ firewall, allow }: Draft): WrittenFile[] {
   return [{ path: 'etc/nftables.conf', content, section: 'firewall', place, mode: 0o755 }];
 }
 
-/** One line for each family that the rule names senders of. */
+/** One line for each network that may connect: in a set, nftables refuses networks that overlap. */
 function allowLines({ port, protocol, from, comment }: AllowRule): string[] {
-  const ports = set(port.map(String).sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10)));
   const note = comment === undefined ? '' : ` comment "${comment}"`;
-  const senders = [
-    { family: 'ip', networks: from.filter((network) => !isIPv6(addressOf(network))) },
-    { family: 'ip6', networks: from.filter((network) => isIPv6(addressOf(network))) },
-  ].flatMap(({ family, networks }) => (networks.length > 0 ? [`${family} saddr ${set(networks.sort())} `] : []));
-  return (senders.length > 0 ? senders : ['']).map(
-    (sender) => `\t\t${sender}${protocol} dport ${ports} accept${note}\n`,
-  );
+  const rule = `${protocol} dport ${portSet(port)} accept${note}\n`;
+  if (from.length === 0) return [`\t\t${rule}`];
+  return from.map((network) => `\t\t${isIPv6(network.split('/')[0] ?? '') ? 'ip6' : 'ip'} saddr ${network} ${rule}`);
 }
 
-function addressOf(network: string): string {
-  return network.split('/')[0] ?? '';
-}
-
-function set(items: string[]): string {
-  return items.length === 1 ? (items[0] ?? '') : `{ ${items.join(', ')} }`;
+/** Ports and ranges in rising order; those that overlap are made one, for the same reason. */
+function portSet(ports: (number | string)[]): string {
+  const ranges: [from: number, to: number][] = [];
+  const rising = ports
+    .map((port) => String(port).split('-').map(Number))
+    .map(([from = 0, to = from]): [number, number] => [from, to])
+    .sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+  for (const [from, to] of rising) {
+    const last = ranges.at(-1);
+    if (last !== undefined && from <= last[1]) last[1] = Math.max(last[1], to);
+    else ranges.push([from, to]);
+  }
+  const words = ranges.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`));
+  return words.length === 1 ? words.join('') : `{ ${words.join(', ')} }`;
 }

@@ -67,7 +67,7 @@ const cidr = z.string().refine(
   (text) => {
     const [address = '', bits, ...rest] = text.split('/');
     const version = isIP(address);
-    if (version === 0 || rest.length > 0) return false;
+    if (version === 0 || rest.length > 0 || address.includes('%')) return false;
     return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
   },
   { error: 'this is not a network', params: { allowed: 'an address or network, like `192.168.1.0/24` or `fd00::/8`' } },
