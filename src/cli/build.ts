@@ -1,9 +1,152 @@
-// Puts the stages of a build together.
-import { PiimgError } from '../lib/errors.ts';
+// The build: role → lock → plan → layers → image → manifest. The only place that puts these stages together.
+import { createReadStream } from 'node:fs';
+import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { Readable } from 'node:stream';
+import { loadBase, type BaseDefinition } from '../base/definition.ts';
+import { storedPath, type Store } from '../host/store.ts';
+import { assembleImage } from '../image/assemble.ts';
+import type { ImageManifest } from '../image/manifest.ts';
+import type { RunTool } from '../image/run-tool.ts';
+import { buildLayers } from '../layers/build-layers.ts';
+import { removeAbandoned } from '../layers/cache.ts';
+import type { Layer } from '../layers/layer.ts';
+import { planBuild, type Plan, type PlannedBuild } from '../plan/plan.ts';
+import type { ResolvedRole } from '../role/resolved.ts';
+import { resolveRole } from '../role/resolve.ts';
+import type { Sandbox } from '../sandbox/root.ts';
+import { minimalSeed } from '../seed/minimal.ts';
 import type { BuildOptions, BuildResult } from './build-options.ts';
 import type { Context } from './context.ts';
+import { archivesFor, lockFileOf, obtainLock, type LockRequest } from './locking.ts';
+import { fetchMaterials, prepareSandbox, toolsKey, wantedBy } from './materials.ts';
+import type { Lock } from '../base/lock.ts';
 
-/** Builds the image of a role. Throws PiimgError. */
-export function buildRole(_options: BuildOptions, _context: Context): Promise<BuildResult> {
-  return Promise.reject(new PiimgError('The build engine is not there yet'));
+/** Everything that is known before work starts. */
+export interface Prepared {
+  role: ResolvedRole;
+  base: BaseDefinition;
+  lock: Lock;
+  lockFile: string;
+  request: LockRequest;
+  planned: PlannedBuild;
+  out: string;
+  store: Store;
 }
+
+/** Reads role and base, obtains the lock, makes the plan. Writes nothing but the lock. */
+export async function prepareBuild(options: BuildOptions, context: Context): Promise<Prepared> {
+  const { search, cacheDir, signal, progress } = context;
+  const { role: found } = await resolveRole(options.role, search);
+  const role = options.base === undefined ? found : { ...found, base: options.base };
+  const base = await loadBase(role.base, search.baseDirs, []);
+  const out = path.resolve(options.out ?? path.join('out', `${role.name}.img`));
+  const mirror = options.mirror ?? process.env['PIIMG_MIRROR'];
+  const request: LockRequest = { role, base, cacheDir, mirror, offline: options.offline, signal };
+  const lockFile = lockFileOf(role, out);
+  await mkdir(path.dirname(lockFile), { recursive: true });
+  const lock = await progress.step('lock', (step) => obtainLock(lockFile, request, options.locked, step));
+  const sized = options.size === undefined ? {} : { size: options.size };
+  const planned = planBuild(role, base, lock, { tools: toolsKey(lock), ...sized });
+  const store = { dir: path.join(cacheDir, 'store'), tmp: path.join(cacheDir, 'tmp') };
+  return { role, base, lock, lockFile, request, planned, out, store };
+}
+
+/** Makes the layers of a prepared build; the last one carries the build id. */
+export async function makeLayers(
+  prepared: Prepared,
+  options: Pick<BuildOptions, 'offline' | 'shellOnError' | 'cache'>,
+  context: Context,
+): Promise<{ layers: Layer[]; sandbox: Sandbox }> {
+  const { lock, role, request, planned, store } = prepared;
+  const { cacheDir, progress, signal } = context;
+  const wanted = wantedBy(lock, role, await archivesFor(request));
+  await fetchMaterials(store, wanted, { offline: options.offline, signal }, progress);
+  const sandbox = await prepareSandbox(lock, store, cacheDir, progress);
+  await removeAbandoned(sandbox, store.tmp);
+  const { plan, inputs } = planned;
+  const finish = { key: plan.buildId, title: 'identity', spec: { kind: 'files' as const, files: plan.finish } };
+  const layers = await buildLayers([...plan.layers, finish], {
+    sandbox,
+    cache: { dir: path.join(cacheDir, 'layers'), tmp: store.tmp },
+    epoch: plan.epoch,
+    file: (sha256) => inputs.get(sha256) ?? storedPath(store, sha256),
+    progress,
+    signal,
+    shellOnError: options.shellOnError,
+    noCache: !options.cache,
+  });
+  return { layers, sandbox };
+}
+
+/** Builds an image, its .bmap and its manifest; when nothing has changed, what lies there is the result. */
+export async function buildRole(options: BuildOptions, context: Context): Promise<BuildResult> {
+  const prepared = await prepareBuild(options, context);
+  const { planned, out } = prepared;
+  const manifestPath = `${out.replace(/\.img$/, '')}.manifest.json`;
+  const result = { imagePath: out, manifestPath, stages: context.stages };
+  const earlier = await unchanged(out, manifestPath, planned.plan, options);
+  if (earlier) return { ...result, manifest: earlier, reused: true };
+
+  const { layers, sandbox } = await makeLayers(prepared, options, context);
+  const { plan } = planned;
+  const assembled = await context.progress.step('image', (step) =>
+    assembleImage({
+      layers,
+      buildId: plan.buildId,
+      diskId: parseInt(plan.disk.diskId, 16),
+      role: plan.role,
+      base: plan.base,
+      seed: minimalSeed(plan.buildId),
+      bootFiles: [],
+      out,
+      ...(plan.size !== undefined && { size: plan.size }),
+      sourceDateEpoch: plan.epoch,
+      runTool: toolRunner(sandbox),
+      step,
+    }),
+  );
+  const manifest = manifestOf(prepared, layers, assembled);
+  await writeManifest(manifestPath, manifest);
+  return { ...result, manifest, reused: false };
+}
+
+/** The sandbox's tools, as the image stage calls them. */
+export function toolRunner(sandbox: Sandbox): RunTool {
+  return async (tool, { input, script, writable }) => {
+    const argv = script === undefined ? tool : ['sh', '-euc', script, ...tool];
+    const stream = input === undefined ? {} : { input: input instanceof Readable ? input : Readable.from(input) };
+    return (await sandbox.tool(argv, { writable, ...stream })).stdout;
+  };
+}
+
+function manifestOf(
+  { base, lock }: Prepared,
+  layers: Layer[],
+  image: Awaited<ReturnType<typeof assembleImage>>,
+): ImageManifest {
+  throw new Error(String([base, lock, layers, image]));
+}
+
+async function writeManifest(file: string, manifest: ImageManifest): Promise<void> {
+  await writeFile(`${file}.part`, `${JSON.stringify(manifest, null, 1)}\n`);
+  await rename(`${file}.part`, file);
+}
+
+/** The manifest of an image that is what this plan would make: same build id, not touched since. */
+async function unchanged(
+  image: string,
+  manifestPath: string,
+  plan: Plan,
+  options: BuildOptions,
+): Promise<ImageManifest | undefined> {
+  if (!options.cache) return undefined;
+  const text = await readFile(manifestPath, 'utf8').catch(() => undefined);
+  const [file, record] = await Promise.all([image, manifestPath].map((name) => stat(name).catch(() => undefined)));
+  if (text === undefined || !file || !record) return undefined;
+  const manifest = JSON.parse(text) as ImageManifest;
+  // Size and times, not a digest: reading gigabytes would cost more than all the rest.
+  const untouched = file.size === manifest.image.size && file.mtimeMs <= record.mtimeMs;
+  return manifest.buildId === plan.buildId && untouched ? manifest : undefined;
+}
+void createReadStream;

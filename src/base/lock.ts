@@ -1,0 +1,67 @@
+// The lock: every package an image is made of, by version and digest, so that a later build is the same image.
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { PiimgError } from '../lib/errors.ts';
+
+const lockedPackage = z.strictObject({
+  name: z.string(),
+  version: z.string(),
+  architecture: z.string(),
+  sha256: z.string().length(64),
+  size: z.number(),
+  filename: z.string().optional(),
+  source: z.string(),
+});
+
+const lockSchema = z.strictObject({
+  version: z.literal(1),
+  base: z.string(),
+  /** When it was resolved; also the clock of the build (SOURCE_DATE_EPOCH). */
+  created: z.string(),
+  /** What was asked for: digests of the base's and of the role's requests. */
+  request: z.strictObject({ base: z.string(), role: z.string() }),
+  /** Host-architecture packages of the native tools, by architecture. */
+  tools: z.record(z.string(), z.array(lockedPackage)),
+  /** Names of the packages unpacked and configured first, in order. */
+  essential: z.array(z.string()),
+  basePackages: z.array(lockedPackage),
+  rolePackages: z.array(lockedPackage),
+  removed: z.array(z.string()),
+  artifacts: z.array(z.strictObject({ url: z.string(), sha256: z.string() })),
+  npm: z.array(z.strictObject({ destination: z.string(), lockfile: z.string() })),
+});
+
+export type Lock = z.infer<typeof lockSchema>;
+
+/** Reads a lock; undefined when there is none. Throws PiimgError when the file is not one. */
+export async function readLock(file: string): Promise<Lock | undefined> {
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (text === undefined) return undefined;
+  const result = lockSchema.safeParse(parseJson(text));
+  if (result.success) return result.data;
+  throw new PiimgError(`${file} is not a lock file of this version of piimg`, {
+    detail: result.error.issues
+      .slice(0, 5)
+      .map(({ path, message }) => `${path.join('.')}: ${message}`)
+      .join('\n'),
+    hint: 'Restore it from version control, or delete it: the next build resolves again.',
+  });
+}
+
+/** Writes the lock beside its place and renames it. */
+export async function writeLock(file: string, lock: Lock): Promise<void> {
+  const part = `${file}.${process.pid}.part`;
+  await writeFile(part, `${JSON.stringify(lock, null, 1)}\n`);
+  await rename(part, file);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,39 @@
+// Where Debian's packages come from. piimg has no mirror of its own: the user's setting, the base, then the host's apt.
+import type { BaseDefinition } from './definition.ts';
+import type { AptArchive } from '../host/apt.ts';
+import { EXIT, PiimgError } from '../lib/errors.ts';
+
+/** Suites only Debian's archive has: whoever reads one reads a Debian mirror. */
+const DEBIAN_SUITE = /^(bullseye|bookworm|trixie|forky|duke|sid|oldstable|stable|testing|unstable)(-security)?$/;
+
+/**
+ * The base's archives with their addresses. `mirror` is the user's (--mirror or PIIMG_MIRROR): the folder that holds `debian`
+ * and `debian-security`, or the address of `debian` itself. `host` is what the host's apt reads. Throws PiimgError saying which setting is missing.
+ */
+export function locateArchives(
+  base: BaseDefinition,
+  settings: { mirror?: string | undefined },
+  host: { uri: string; release: string }[],
+): AptArchive[] {
+  const mirror = settings.mirror ?? base.mirror;
+  return base.archives.map((archive) => {
+    const security = archive.suites.every((suite) => suite.endsWith('-security'));
+    const uri = mirror === undefined ? fromHost(host, security) : fromMirror(mirror, security);
+    if (uri === undefined) {
+      throw new PiimgError(`Where is the archive “${archive.name}” with ${archive.suites.join(', ')}?`, {
+        exitCode: EXIT.usage,
+        hint: 'The apt of this machine reads no Debian mirror: give one with --mirror URL or PIIMG_MIRROR.',
+      });
+    }
+    return { ...archive, uri, keyring: base.keyring };
+  });
+}
+
+function fromHost(host: { uri: string; release: string }[], security: boolean): string | undefined {
+  return host.find(({ release }) => DEBIAN_SUITE.test(release) && release.endsWith('-security') === security)?.uri;
+}
+
+function fromMirror(mirror: string, security: boolean): string {
+  const debian = mirror.replace(/\/+$/, '').replace(/\/debian$/, '');
+  return `${debian}/${security ? 'debian-security' : 'debian'}`;
+}

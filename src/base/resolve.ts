@@ -1,0 +1,98 @@
+// Asks apt which packages a request comes to, without downloading or installing any.
+import type { LockedPackage } from '../image/manifest.ts';
+import type { Apt, AptArchive } from '../host/apt.ts';
+import { PiimgError } from '../lib/errors.ts';
+import { nearest } from '../lib/suggest.ts';
+
+export interface Resolution {
+  /** In the order in which apt would unpack them. */
+  packages: LockedPackage[];
+  /** Installed before, to be removed. */
+  removed: string[];
+}
+
+/** `Inst NAME [OLD] (VERSION ARCHIVE… [ARCH])` of `apt-get --simulate`. */
+const INST = /^Inst (\S+) (?:\[[^\]]*\] )?\((\S+) .*\[([^\]]+)\]\)/;
+
+/**
+ * Resolves an apt request (`nginx`, `nginx=1.26`, `?essential`, `vim-`). Throws PiimgError: a package that does not exist, with
+ * near names; conflicts in apt's words.
+ */
+export async function resolvePackages(apt: Apt, request: string[], archives: AptArchive[]): Promise<Resolution> {
+  if (request.length === 0) return { packages: [], removed: [] };
+  const arguments_ = ['install', '--no-remove', ...request];
+  if (request.some((word) => word.endsWith('-'))) arguments_.splice(1, 1);
+  const simulated = await explained(apt, () => apt(['apt-get', '-q', '-s', ...arguments_]));
+  const printed = await apt(['apt-get', '-q', '--print-uris', ...arguments_]);
+  const uris = new Map<string, { uri: string; size: number; sha256: string }>();
+  for (const line of printed.stdout.split('\n')) {
+    const match = /^'(.+)' (\S+) (\d+) SHA256:([0-9a-f]{64})$/.exec(line);
+    if (match) uris.set(match[2] ?? '', { uri: match[1] ?? '', size: Number(match[3]), sha256: match[4] ?? '' });
+  }
+  const lines = simulated.stdout.split('\n');
+  const packages = lines.flatMap((line) => {
+    const match = INST.exec(line);
+    if (!match) return [];
+    const [, name = '', version = '', architecture = ''] = match;
+    // apt names the file so (strutl.cc QuoteString on version: `:` becomes %3a).
+    const file = `${name.replace(/:.*/, '')}_${version.replaceAll(':', '%3a')}_${architecture}.deb`;
+    const found = uris.get(file);
+    if (!found) throw new PiimgError(`apt names ${name} ${version}, but no archive gives a file with a sha256 for it`);
+    const archive = archives.find(({ uri }) => found.uri.startsWith(withSlash(uri)));
+    if (!archive) throw new PiimgError(`${found.uri} belongs to none of the archives`);
+    const filename = decodeURIComponent(found.uri.slice(withSlash(archive.uri).length));
+    const { sha256, size } = found;
+    return [{ name, version, architecture, sha256, size, filename, source: archive.name }];
+  });
+  return { packages, removed: lines.flatMap((line) => /^(?:Remv|Purg) (\S+)/.exec(line)?.[1] ?? []) };
+}
+
+/** dpkg status stanzas that make apt take `packages` for installed. */
+export async function asInstalled(apt: Apt, packages: LockedPackage[]): Promise<string> {
+  const { stdout } = await apt(['apt-cache', 'show', ...packages.map(({ name, version }) => `${name}=${version}`)]);
+  return stdout
+    .replace(/^(Package: .*)$/gm, '$1\nStatus: install ok installed')
+    .replace(/^Description.*\n( .*\n)*/gm, '');
+}
+
+/** Adds near names to "Unable to locate package". */
+async function explained<T>(apt: Apt, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof PiimgError)) throw error;
+    const detail = error.detail ?? '';
+    const unknown = [
+      ...detail.matchAll(/Unable to locate package (\S+)|Couldn't find any package by \S+ '([^']+)'/g),
+    ].map((match) => match[1] ?? match[2] ?? '');
+    const noVersion = /Version '(.+)' for '(.+)' was not found/.exec(detail);
+    if (noVersion) {
+      throw new PiimgError(`Package ${noVersion[2]} has no version ${noVersion[1]} in the archive`, {
+        hint: await versions(apt, noVersion[2] ?? ''),
+        cause: error,
+      });
+    }
+    if (unknown.length === 0) {
+      const reasons = detail.split('\n').filter((line) => !/^(Reading|Building)/.test(line));
+      throw new PiimgError('apt cannot install these packages together', { detail: reasons.join('\n'), cause: error });
+    }
+    const names = (await apt(['apt-cache', 'pkgnames'])).stdout.split('\n');
+    throw new PiimgError(`No archive has a package ${[...new Set(unknown)].map((name) => `“${name}”`).join(', ')}`, {
+      hint: [...new Set(unknown)]
+        .map((name) => nearest(name, names))
+        .flatMap((name) => (name === undefined ? [] : [`Did you mean ${name}?`]))
+        .join(' '),
+      cause: error,
+    });
+  }
+}
+
+async function versions(apt: Apt, name: string): Promise<string> {
+  const { stdout } = await apt(['apt-cache', 'madison', name]);
+  const found = stdout.split('\n').flatMap((line) => line.split('|')[1]?.trim() ?? []);
+  return `It has: ${[...new Set(found)].join(', ')}`;
+}
+
+function withSlash(uri: string): string {
+  return uri.endsWith('/') ? uri : `${uri}/`;
+}

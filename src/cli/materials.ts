@@ -1,0 +1,99 @@
+// Brings together what a plan is made of: downloads into the store, native tools out of it.
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Lock } from '../base/lock.ts';
+import type { AptArchive } from '../host/apt.ts';
+import { download, missingFrom, storedPath, type Store, type Wanted } from '../host/store.ts';
+import type { LockedPackage } from '../image/manifest.ts';
+import { digestOf } from '../lib/digest.ts';
+import { PiimgError } from '../lib/errors.ts';
+import type { Progress } from '../lib/progress.ts';
+import type { ResolvedRole } from '../role/resolved.ts';
+import {
+  haveNativeTools,
+  makeNativeTools,
+  nativeDigests,
+  nativeToolsAt,
+  TOOLS_FORMAT,
+} from '../sandbox/native-tools.ts';
+import { openSandbox, type Sandbox } from '../sandbox/root.ts';
+import { HOST_ARCHITECTURE } from './locking.ts';
+
+/** Every file a lock names, as downloads. */
+export function wantedBy(lock: Lock, role: ResolvedRole, archives: AptArchive[]): Wanted[] {
+  const packages = [...(lock.tools[HOST_ARCHITECTURE] ?? []), ...lock.basePackages, ...lock.rolePackages];
+  return [
+    ...packages.map((locked) => ({
+      url: addressOf(locked, archives),
+      sha256: locked.sha256,
+      size: locked.size,
+      label: `${locked.name} ${locked.version}`,
+    })),
+    ...role.artifacts.map(({ url, sha256 }) => ({ url, sha256, size: 0, label: url })),
+  ];
+}
+
+function addressOf(locked: LockedPackage, archives: AptArchive[]): string {
+  const archive = archives.find(({ name }) => name === locked.source);
+  const file = (locked.filename ?? '').split('/').map(encodeURIComponent).join('/');
+  return `${archive?.uri.replace(/\/+$/, '') ?? ''}/${file}`;
+}
+
+/** Downloads what is missing; offline, names it. */
+export async function fetchMaterials(
+  store: Store,
+  wanted: Wanted[],
+  options: { offline: boolean; signal: AbortSignal },
+  progress: Progress,
+): Promise<void> {
+  await progress.step('download', async (step) => {
+    const missing = await missingFrom(store, wanted);
+    if (missing.length === 0) {
+      step.cached(`${wanted.length} files in the store`);
+      return;
+    }
+    if (options.offline) {
+      throw new PiimgError(`Offline, and ${missing.length} of ${wanted.length} files are not in the store`, {
+        detail: missing.map(({ label }) => label).join('\n'),
+        hint: 'Build once without --offline.',
+      });
+    }
+    await download(store, missing, step, options.signal);
+  });
+}
+
+/** The key of the native tools a lock describes. */
+export function toolsKey(lock: Lock): string {
+  const packages = lock.tools[HOST_ARCHITECTURE] ?? [];
+  const same = packages.filter(({ name }) => sameUpstream(lock, name)).map(({ name }) => name);
+  return digestOf([TOOLS_FORMAT, HOST_ARCHITECTURE, packages.map(({ sha256 }) => sha256), same]);
+}
+
+/** The sandbox with the lock's native tools, made from the store when they are not there yet. */
+export async function prepareSandbox(lock: Lock, store: Store, cacheDir: string, progress: Progress): Promise<Sandbox> {
+  const dir = path.join(cacheDir, 'tools', toolsKey(lock));
+  await progress.step('native tools', async (step) => {
+    if (await haveNativeTools(dir)) {
+      step.cached(path.basename(dir).slice(0, 12));
+      return;
+    }
+    const packages = lock.tools[HOST_ARCHITECTURE] ?? [];
+    const debs = new Map(packages.map(({ name, sha256 }) => [name, storedPath(store, sha256)]));
+    await makeNativeTools(dir, debs, (name) => sameUpstream(lock, name), step);
+  });
+  return openSandbox(nativeToolsAt(dir), await nativeDigests(dir));
+}
+
+/** Whether the image has this package in the version of the tools; a rebuild for one architecture (+b1) changes nothing upstream. */
+function sameUpstream(lock: Lock, name: string): boolean {
+  const version = (packages: LockedPackage[]): string | undefined =>
+    packages.find((locked) => locked.name === name)?.version.replace(/\+b\d+$/, '');
+  const wanted = version(lock.basePackages);
+  return wanted !== undefined && wanted === version(lock.tools[HOST_ARCHITECTURE] ?? []);
+}
+
+/** The package's version, for the manifest. */
+export async function ownVersion(root: string): Promise<string> {
+  const { version } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8')) as { version: string };
+  return version;
+}

@@ -1,0 +1,152 @@
+// apt with a configuration of our own: it resolves and downloads for another architecture and suite without touching the
+// host's packages, and brings the host's proxies, certificates and credentials along.
+import { cp, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PiimgError } from '../lib/errors.ts';
+import { run, type RunResult } from './exec.ts';
+
+/** One archive apt may read; `keyring` is a file on this machine. */
+export interface AptArchive {
+  name: string;
+  uri: string;
+  suites: string[];
+  components: string[];
+  keyring: string;
+}
+
+export interface AptWorld {
+  /** Debian's name of the architecture, e.g. `arm64`. */
+  architecture: string;
+  archives: AptArchive[];
+  /** What counts as installed: dpkg status stanzas. */
+  status: string;
+}
+
+/** Runs apt programs in a world: `apt(['apt-get', '-s', 'install', …])`. */
+export type Apt = (command: string[], options?: Parameters<typeof run>[1]) => Promise<RunResult>;
+
+/**
+ * Calls `work` with an apt for `world`. The package lists are those of the folder `lists`, which `updateLists` fills;
+ * everything else lies in a throw-away folder below `tmp`, so that two of them never wait for each other.
+ */
+export async function withApt<T>(
+  world: AptWorld,
+  folders: { tmp: string; lists: string },
+  work: (apt: Apt) => Promise<T>,
+): Promise<T> {
+  await mkdir(folders.tmp, { recursive: true });
+  const dir = await mkdtemp(join(folders.tmp, 'apt-'));
+  try {
+    await mkdir(join(dir, 'archives/partial'), { recursive: true });
+    if (await exists(folders.lists)) await cp(folders.lists, join(dir, 'lists'), { recursive: true });
+    await mkdir(join(dir, 'lists/partial'), { recursive: true });
+    await writeFile(join(dir, 'apt.conf'), configuration(dir, world.architecture));
+    await writeFile(join(dir, 'sources.list'), world.archives.flatMap(sourceLines).join('\n') + '\n');
+    await writeFile(join(dir, 'status'), world.status);
+    return await work((command, options) =>
+      run(command, { ...options, env: { ...options?.env, APT_CONFIG: join(dir, 'apt.conf'), LC_ALL: 'C.UTF-8' } }),
+    );
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Fetches the package lists of `world`, with their signatures checked by apt, into the folder `lists`. Throws PiimgError with
+ * apt's words when an archive cannot be reached, is not signed by its keyring or does not serve the suite.
+ */
+export async function updateLists(
+  world: AptWorld,
+  folders: { tmp: string; lists: string },
+  signal?: AbortSignal,
+): Promise<void> {
+  await withApt(world, folders, async (apt) => {
+    try {
+      await apt(['apt-get', '-q', '-o', 'APT::Update::Error-Mode=any', 'update'], signal ? { signal } : {});
+    } catch (error) {
+      if (!(error instanceof PiimgError) || error.detail === undefined) throw error;
+      throw new PiimgError('The package lists could not be fetched', {
+        detail: error.detail
+          .split('\n')
+          .filter((line) => /^[EW]: |^Err:|NO_PUBKEY|404/.test(line))
+          .join('\n'),
+        hint: 'Check the network and the mirror (--mirror URL or PIIMG_MIRROR); with --offline, piimg builds from what it has.',
+        cause: error,
+      });
+    }
+    const { stdout } = await apt(['apt-config', 'shell', 'LISTS', 'Dir::State::lists/d']);
+    const fresh = /LISTS='(.*)'/.exec(stdout)?.[1] ?? '';
+    const old = `${folders.lists}.${process.pid}.old`;
+    await mkdir(join(folders.lists, '..'), { recursive: true });
+    await rename(folders.lists, old).catch(() => {});
+    await rename(fresh, folders.lists).catch(async () => cp(fresh, folders.lists, { recursive: true }));
+    await rm(old, { recursive: true, force: true });
+  });
+}
+
+/** Whether lists were ever fetched into the folder. */
+export async function haveLists(lists: string): Promise<boolean> {
+  const names = await readdir(lists).catch(() => []);
+  return names.some((name) => name.endsWith('_Packages') || name.includes('_Packages.'));
+}
+
+/** The archives the host's own apt reads: where `release` is the suite as its sources spell it. */
+export async function hostArchives(): Promise<{ uri: string; release: string }[]> {
+  const format = '$(REPO_URI)|$(RELEASE)|$(CREATED_BY)';
+  const { stdout } = await run(['apt-get', 'indextargets', '--format', format]);
+  const seen = new Map<string, { uri: string; release: string }>();
+  for (const line of stdout.split('\n')) {
+    const [uri = '', release = '', kind] = line.split('|');
+    if (kind === 'Packages') seen.set(`${uri} ${release}`, { uri, release });
+  }
+  return [...seen.values()];
+}
+
+function sourceLines({ uri, suites, components, keyring }: AptArchive): string[] {
+  return suites.map((suite) => `deb [signed-by=${keyring}] ${uri} ${suite} ${components.join(' ')}`);
+}
+
+/** apt.conf(5). The host's own files in apt.conf.d (proxies, credentials, certificates) are read as well. */
+function configuration(dir: string, architecture: string): string {
+  return `Dir::State "${dir}";
+Dir::State::lists "${dir}/lists";
+Dir::State::status "${dir}/status";
+Dir::State::extended_states "${dir}/extended_states";
+Dir::Cache "${dir}";
+Dir::Cache::archives "${dir}/archives";
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "";
+Dir::Etc::sourcelist "${dir}/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+Dir::Etc::trusted "/dev/null";
+Dir::Etc::trustedparts "/dev/null";
+Dir::Log "${dir}";
+APT::Architecture "${architecture}";
+#clear APT::Architectures;
+APT::Architectures { "${architecture}"; };
+APT::Install-Recommends "false";
+APT::Install-Suggests "false";
+APT::Get::Assume-Yes "true";
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+#clear APT::Update::Pre-Invoke;
+#clear DPkg::Pre-Install-Pkgs;
+#clear DPkg::Pre-Invoke;
+#clear DPkg::Post-Invoke;
+Acquire::Languages "none";
+Acquire::ForceHash "SHA256";
+Acquire::Retries "3";
+Acquire::http::Timeout "30";
+Acquire::https::Timeout "30";
+APT::Sandbox::User "root";
+`;
+}
+
+function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,128 @@
+// The cache of layers: complete entries under their keys, work in progress elsewhere.
+import { mkdir, mkdtemp, readFile, readdir, rename, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PiimgError } from '../lib/errors.ts';
+import type { Sandbox } from '../sandbox/root.ts';
+import { openGuard, type Guard } from './guard.ts';
+import type { Layer, LayerIndex } from './layer.ts';
+import type { LayerTar } from './tar-writer.ts';
+
+/** Raised when the same recipe would come out as other bytes. */
+export const LAYER_FORMAT = 1;
+
+export interface LayerCache {
+  dir: string;
+  tmp: string;
+}
+
+/** Folders in which a layer is made. */
+export interface Workplace {
+  tree: string;
+  work: string;
+  tar: string;
+}
+
+/** The layer of this key, if a complete one is there. `damaged` is called with the reason when one is there but not whole. */
+export async function findLayer(
+  cache: LayerCache,
+  key: string,
+  damaged: (reason: string) => void,
+): Promise<Layer | undefined> {
+  const dir = join(cache.dir, key);
+  if (!(await stat(dir).catch(() => undefined))) return undefined;
+  const index = await readFile(join(dir, 'layer.json'), 'utf8')
+    .then((text) => JSON.parse(text) as LayerIndex)
+    .catch(() => undefined);
+  const tar = await stat(join(dir, 'layer.tar')).catch(() => undefined);
+  const tree = await stat(join(dir, 'tree')).catch(() => undefined);
+  if (index?.key === key && tar?.size === index.size && tree) return { dir, index };
+  damaged(!index ? 'its index cannot be read' : !tree ? 'its files are gone' : 'its archive has another size');
+  return undefined;
+}
+
+/**
+ * Makes a layer: `build` fills the tree and captures it. It appears in the cache complete or not at all; when somebody else was
+ * faster, theirs is taken. Throws what `build` throws, and PiimgError with the guard's findings.
+ */
+export async function makeLayer(
+  cache: LayerCache,
+  sandbox: Sandbox,
+  recipe: { key: string; title: string; strict: boolean },
+  build: (place: Workplace, guard: Guard) => Promise<{ tar: LayerTar; notes: string[] }>,
+): Promise<Layer> {
+  await mkdir(cache.dir, { recursive: true });
+  const dir = await workFolder(cache.tmp);
+  const place = { tree: join(dir, 'tree'), work: join(dir, 'work'), tar: join(dir, 'layer.tar') };
+  try {
+    await mkdir(place.tree);
+    await mkdir(place.work);
+    const guard = openGuard(sandbox.nativeDigests, recipe.strict);
+    const { tar, notes } = await build(place, guard);
+    const verdict = guard.verdict();
+    if (verdict.failures.length > 0) {
+      throw new PiimgError(`The layer “${recipe.title}” holds files that would not run on a Pi`, {
+        detail: verdict.failures.slice(0, 20).join('\n'),
+      });
+    }
+    const index: LayerIndex = { key: recipe.key, title: recipe.title, ...tar, notes: [...notes, ...verdict.notes] };
+    await writeFile(join(dir, 'layer.json'), JSON.stringify(index));
+    await removeTrees(sandbox, [place.work]);
+    return await putInPlace(cache, sandbox, dir, index);
+  } catch (error) {
+    await removeTrees(sandbox, [dir]);
+    throw error;
+  }
+}
+
+/** A folder for work in progress, named after this process so that a later one can tell whether it still runs. */
+export async function workFolder(tmp: string): Promise<string> {
+  await mkdir(tmp, { recursive: true });
+  return mkdtemp(join(tmp, `${process.pid}-`));
+}
+
+/** Removes what processes that are gone have left in `tmp`. */
+export async function removeAbandoned(sandbox: Sandbox, tmp: string): Promise<void> {
+  const names = await readdir(tmp).catch(() => []);
+  const dead = names.filter((name) => /^\d+-/.test(name) && !isAlive(Number(name.split('-')[0])));
+  await removeTrees(
+    sandbox,
+    dead.map((name) => join(tmp, name)),
+  );
+}
+
+/** Removes folders whose files may belong to ids that only exist inside the namespace. */
+export async function removeTrees(sandbox: Sandbox, dirs: string[]): Promise<void> {
+  if (dirs.length === 0) return;
+  const parents = [...new Set(dirs.map((dir) => join(dir, '..')))];
+  await sandbox.tool(['rm', '-rf', '--', ...dirs], { writable: parents });
+}
+
+async function putInPlace(cache: LayerCache, sandbox: Sandbox, dir: string, index: LayerIndex): Promise<Layer> {
+  const target = join(cache.dir, index.key);
+  try {
+    await rename(dir, target);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
+    // Another build finished the same layer, and may have it mounted: it stays. A damaged one gives way.
+    const theirs = await findLayer(cache, index.key, () => {});
+    if (!theirs) {
+      await rename(target, `${dir}-old`);
+      await rename(dir, target);
+      await removeTrees(sandbox, [`${dir}-old`]);
+    } else {
+      await removeTrees(sandbox, [dir]);
+      return theirs;
+    }
+  }
+  return { dir: target, index };
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

@@ -1,0 +1,101 @@
+// Configures unpacked packages: their scripts run in the sandbox, with native tools where that is safe.
+import { PiimgError } from '../../lib/errors.ts';
+import { clock, rootOf, type StepContext } from './context.ts';
+
+/** What dpkg says when a script of a package failed; the name may carry an architecture. */
+const FAILED = /^dpkg: error processing package (\S+?)(?::\w+)? \(--configure\)/;
+
+/**
+ * Configures everything that is unpacked, and purges `remove`. A package whose script fails with native tools is tried once
+ * more by emulation alone; that is said in the notes. Throws PiimgError naming the package that fails then, with its last lines.
+ */
+export async function configurePackages(
+  spec: {
+    debconf: { package: string; question: string; type: string; value: string }[];
+    remove: string[];
+    emulate: string[];
+  },
+  context: StepContext,
+): Promise<string[]> {
+  if (spec.debconf.length > 0) {
+    const answers = spec.debconf.map((answer) => `${answer.package} ${answer.question} ${answer.type} ${answer.value}`);
+    await context.sandbox.inRoot(rootOf(context, 'all'), {
+      argv: ['debconf-set-selections'],
+      input: `${answers.join('\n')}\n`,
+      signal: context.signal,
+    });
+  }
+  const notes: string[] = [];
+  if (spec.emulate.length > 0) {
+    // First, alone and without native tools; what they depend on is configured with them.
+    const script =
+      'for name; do dpkg-query -W "$name" >/dev/null 2>&1 && set -- "$@" "$name"; shift; done; [ $# = 0 ] || ';
+    await dpkg(context, 'none', `${script}dpkg ${OPTIONS} --configure "$@"`, spec.emulate);
+    notes.push(`configured without native tools: ${spec.emulate.join(', ')}`);
+  }
+  const failed = await dpkg(context, 'all', `dpkg ${OPTIONS} --configure --pending`);
+  if (failed.length > 0) {
+    notes.push(`configured without native tools, as their scripts failed with them: ${failed.join(', ')}`);
+    notes.forEach((note) => context.step.note(note));
+    const still = await dpkg(context, 'none', `dpkg ${OPTIONS} --configure --pending`);
+    if (still.length > 0) throw new Error('unreachable: an emulated failure is thrown');
+  }
+  if (spec.remove.length > 0) {
+    await context.sandbox.inRoot(rootOf(context, 'all'), {
+      argv: ['sh', '-euc', `dpkg ${OPTIONS} --purge "$@"`, 'sh', ...spec.remove],
+      signal: context.signal,
+    });
+  }
+  return notes;
+}
+
+const OPTIONS = '--log=/dev/null --force-depends --force-confold --force-unsafe-io';
+
+/** Runs dpkg and gives the packages whose scripts failed. With `none` as overlay a failure is final and thrown. */
+async function dpkg(
+  context: StepContext,
+  overlay: 'all' | 'none',
+  script: string,
+  args: string[] = [],
+): Promise<string[]> {
+  const failed: string[] = [];
+  const lines: string[] = [];
+  let done = 0;
+  try {
+    await context.sandbox.inRoot(rootOf(context, overlay), {
+      argv: ['sh', '-euc', script, 'sh', ...args],
+      env: { ...clock(context), ...(overlay === 'none' && EMULATED) },
+      signal: context.signal,
+      onLine: (line) => {
+        lines.push(line);
+        if (lines.length > 40) lines.shift();
+        const name = /^Setting up (\S+)/.exec(line)?.[1];
+        if (name) context.step.update({ message: name.replace(/:\w+$/, ''), done: ++done, unit: 'packages' });
+        const culprit = FAILED.exec(line)?.[1];
+        if (culprit) failed.push(culprit);
+      },
+    });
+    return [];
+  } catch (error) {
+    if (!(error instanceof PiimgError) || failed.length === 0) throw error;
+    if (overlay === 'all') return failed;
+    await offerShell(context);
+    throw new PiimgError(`The package ${failed[0]} cannot be configured: a script of it failed`, {
+      detail: lines.join('\n'),
+      hint: 'Look around with --shell-on-error.',
+      cause: error,
+    });
+  }
+}
+
+/** Without the stubs of the tools layer, services are kept from starting by systemd's own test: it is not running. */
+const EMULATED = { SYSTEMD_OFFLINE: '1', RUNLEVEL: '1' };
+
+/** With --shell-on-error: a shell where the failure happened, its changes included. */
+export async function offerShell(context: StepContext): Promise<void> {
+  if (!context.shellOnError) return;
+  process.stderr.write('\npiimg: a shell in the image as it was when the script failed; leave it with `exit`.\n');
+  await context.sandbox
+    .inRoot(rootOf(context, 'all'), { argv: ['bash', '-i'], stdout: 'inherit', signal: context.signal })
+    .catch(() => {});
+}

@@ -1,0 +1,107 @@
+// Puts files into a layer with owners and modes of their own, whatever the host's are.
+import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { PiimgError } from '../../lib/errors.ts';
+import { encodeHeader, endOfArchive, padding } from '../../lib/tar.ts';
+import type { PlannedFile } from '../../plan/plan.ts';
+import type { StepContext } from './context.ts';
+
+/** Extracts the entries into the layer's tree. Owners by name are those of the image. */
+export async function placeFiles(files: PlannedFile[], context: StepContext): Promise<string[]> {
+  const ids = await readIds(context);
+  await context.sandbox.tool(['tar', '-x', '-p', '--numeric-owner', '--keep-directory-symlink', '-C', context.tree], {
+    writable: [context.tree],
+    input: Readable.from(archive(withParents(files), ids, context)),
+    signal: context.signal,
+  });
+  return [];
+}
+
+/** Looks up owners: names from the image's passwd and group, else numbers. */
+interface Ids {
+  user(name: string): number;
+  group(name: string): number;
+}
+
+/** Folders on the way that no entry describes belong to root, mode 0755; existing ones keep what lower layers say. */
+function withParents(files: PlannedFile[]): PlannedFile[] {
+  return [...files].sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+async function* archive(files: PlannedFile[], ids: Ids, context: StepContext): AsyncGenerator<Buffer> {
+  const made = new Set(['']);
+  for (const file of files) {
+    for (const parent of parents(file.path)) {
+      if (made.has(parent) || files.some(({ path }) => path === parent)) continue;
+      made.add(parent);
+      const { mode, uid, gid } = lowerFolder(parent, context);
+      yield encodeHeader({ path: parent, type: 'directory', mode, uid, gid, size: 0, mtime: context.epoch });
+    }
+    const content = file.content === undefined ? undefined : Buffer.from(file.content);
+    const size = file.type === 'file' ? (file.source?.size ?? content?.length ?? 0) : 0;
+    yield encodeHeader({
+      path: file.path,
+      type: file.type,
+      mode: file.type === 'symlink' ? 0o777 : file.mode,
+      uid: ids.user(file.owner),
+      gid: ids.group(file.group),
+      size,
+      mtime: context.epoch,
+      ...(file.target !== undefined && { target: file.target }),
+    });
+    if (file.type !== 'file') continue;
+    if (file.source) yield* createReadStream(context.file(file.source.sha256)) as AsyncIterable<Buffer>;
+    else if (content) yield content;
+    yield Buffer.alloc(padding(size));
+  }
+  yield endOfArchive();
+}
+
+function parents(path: string): string[] {
+  const parts = path.split('/').slice(0, -1);
+  return parts.map((_, i) => parts.slice(0, i + 1).join('/'));
+}
+
+/** What the layers below say of a folder: a new layer must not change it by passing through. */
+function lowerFolder(path: string, context: StepContext): { mode: number; uid: number; gid: number } {
+  for (const layer of [...context.below].reverse()) {
+    const entry = folders(layer.index.entries).get(path);
+    if (entry) return entry;
+  }
+  return { mode: 0o755, uid: 0, gid: 0 };
+}
+
+const indexed = new WeakMap<object, Map<string, { mode: number; uid: number; gid: number }>>();
+
+function folders(
+  entries: { path: string; type: string; mode: number; uid: number; gid: number }[],
+): Map<string, { mode: number; uid: number; gid: number }> {
+  let map = indexed.get(entries);
+  if (!map) {
+    map = new Map(entries.filter(({ type }) => type === 'directory').map((entry) => [entry.path, entry]));
+    indexed.set(entries, map);
+  }
+  return map;
+}
+
+async function readIds(context: StepContext): Promise<Ids> {
+  const table = async (name: string): Promise<Map<string, number>> => {
+    for (const layer of [...context.below].reverse()) {
+      const text = await readFile(`${layer.dir}/tree/etc/${name}`, 'utf8').catch(() => undefined);
+      if (text !== undefined)
+        return new Map(text.split('\n').map((line) => [line.split(':')[0] ?? '', Number(line.split(':')[2])]));
+    }
+    return new Map([['root', 0]]);
+  };
+  const users = await table('passwd');
+  const groups = await table('group');
+  const look = (kind: string, from: Map<string, number>, name: string): number => {
+    const id = from.get(name) ?? (/^\d+$/.test(name) ? Number(name) : undefined);
+    if (id !== undefined) return id;
+    throw new PiimgError(`The image has no ${kind} “${name}”`, {
+      hint: `Name it under ${kind}s: in the role, or install the package that makes it.`,
+    });
+  };
+  return { user: (name) => look('user', users, name), group: (name) => look('group', groups, name) };
+}

@@ -1,0 +1,109 @@
+// Installs an npm application for the image: from its lock file, for linux/arm64/glibc, its packages' scripts off.
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { chmod, copyFile, lstat, mkdir, readdir, readlink, rm } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { run } from '../../host/exec.ts';
+import type { PlannedFile } from '../../plan/plan.ts';
+import { clock, rootOf, type StepContext } from './context.ts';
+import { placeFiles } from './files.ts';
+
+interface App {
+  destination: string;
+  owner: string;
+  group: string;
+  rebuild: string[];
+  files: { path: string; mode: number; file: { sha256: string } }[];
+}
+
+/**
+ * Copies the application, runs the host's npm (its registries, proxies and credentials count), then, in the arm64 sandbox,
+ * `npm rebuild` of the packages named. Throws PiimgError with npm's last lines.
+ */
+export async function installNpmApp({ app }: { app: App }, context: StepContext): Promise<string[]> {
+  const source = join(context.scratch, 'app');
+  for (const { path, file } of app.files) {
+    await mkdir(dirname(join(source, path)), { recursive: true });
+    await copyFile(context.file(file.sha256), join(source, path));
+    await chmod(join(source, path), 0o644);
+  }
+  context.step.update({ message: 'npm ci' });
+  await run(
+    [
+      'npm',
+      'ci',
+      '--omit=dev',
+      '--ignore-scripts',
+      '--os=linux',
+      '--cpu=arm64',
+      '--libc=glibc',
+      '--no-audit',
+      '--no-fund',
+    ],
+    { cwd: source, env: { npm_config_update_notifier: 'false' }, ...(context.signal && { signal: context.signal }) },
+  );
+  // npm's own record of the tree names the registry it came from; only npm itself reads it.
+  await rm(join(source, 'node_modules/.package-lock.json'), { force: true });
+  const modes = new Map(app.files.map(({ path, mode }) => [path, mode]));
+  await placeFiles(await listFiles(source, app, modes, context), context);
+  if (app.rebuild.length > 0) await rebuild(app, context);
+  return [];
+}
+
+/** Every file with the modes git would give it: the host's umask has no say. */
+async function listFiles(
+  root: string,
+  app: App,
+  modes: Map<string, number>,
+  context: StepContext,
+): Promise<PlannedFile[]> {
+  const { owner, group } = app;
+  const destination = app.destination.replace(/^\/+|\/+$/g, '');
+  const files: PlannedFile[] = [{ path: destination, type: 'directory', mode: 0o755, owner, group }];
+  const found = new Map<string, string>();
+  for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
+    const full = join(entry.parentPath, entry.name);
+    const path = `${destination}/${relative(root, full)}`;
+    const info = await lstat(full);
+    if (info.isDirectory()) files.push({ path, type: 'directory', mode: 0o755, owner, group });
+    else if (info.isSymbolicLink())
+      files.push({ path, type: 'symlink', mode: 0o777, owner, group, target: await readlink(full) });
+    else {
+      const sha256 = await digestFile(full);
+      found.set(sha256, full);
+      const mode = modes.get(relative(root, full)) ?? (info.mode & 0o100 ? 0o755 : 0o644);
+      files.push({ path, type: 'file', mode, owner, group, source: { sha256, size: info.size } });
+    }
+  }
+  const before = context.file;
+  context.file = (sha256) => found.get(sha256) ?? before(sha256);
+  return files;
+}
+
+/** The image's node runs the host's npm, which is JavaScript: the add-ons come out for the image's node and libc. */
+async function rebuild(app: App, context: StepContext): Promise<void> {
+  context.step.update({ message: `npm rebuild ${app.rebuild.join(' ')} (emulated)` });
+  const { stdout } = await run(['npm', 'root', '--global']);
+  const npm = join(stdout.trim(), 'npm');
+  await context.sandbox.inRoot(
+    { ...rootOf(context, 'native'), binds: [{ from: npm, to: '/run/npm' }] },
+    {
+      argv: [
+        'sh',
+        '-euc',
+        'cd "$1"; shift; exec node /run/npm/bin/npm-cli.js rebuild --offline --nodedir=/usr "$@"',
+        'sh',
+        app.destination,
+        ...app.rebuild,
+      ],
+      env: { ...clock(context), npm_config_cache: '/tmp/npm', npm_config_update_notifier: 'false' },
+      signal: context.signal,
+    },
+  );
+}
+
+async function digestFile(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}

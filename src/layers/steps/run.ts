@@ -1,0 +1,33 @@
+// Runs a script of the role's, or of the base's, inside the image.
+import { PiimgError } from '../../lib/errors.ts';
+import { offerShell } from './configure.ts';
+import { clock, rootOf, type StepContext } from './context.ts';
+
+/** `/bin/sh -eu` as root in /, with native tools, without network unless the step asks for it. */
+export async function runScript(
+  spec: { name: string; script: string; network: boolean; env: Record<string, string> },
+  context: StepContext,
+): Promise<string[]> {
+  try {
+    await context.sandbox.inRoot(
+      { ...rootOf(context, 'native'), network: spec.network },
+      {
+        argv: ['sh', '-euc', spec.script],
+        env: { ...clock(context), SYSTEMD_OFFLINE: '1', ...spec.env },
+        signal: context.signal,
+        onLine: (line) => context.step.update({ message: line }),
+      },
+    );
+  } catch (error) {
+    if (!(error instanceof PiimgError) || context.signal?.aborted) throw error;
+    await offerShell(context);
+    throw new PiimgError(`The run step “${spec.name}” failed`, {
+      ...(error.detail !== undefined && { detail: error.detail }),
+      hint: spec.network
+        ? 'Look around with --shell-on-error.'
+        : 'It has no network unless it says `network: true`. Look around with --shell-on-error.',
+      cause: error,
+    });
+  }
+  return [];
+}

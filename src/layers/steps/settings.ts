@@ -1,0 +1,33 @@
+// Carries out what a role says of units, time zone, locale and keyboard.
+import { clock, rootOf, type StepContext } from './context.ts';
+
+/** systemctl (native: it only makes links) and the files of localtime, locale and keyboard. */
+export async function applySettings(
+  spec: {
+    units: { enable: string[]; disable: string[]; mask: string[] };
+    timezone: string;
+    locale: string;
+    keymap: string;
+  },
+  context: StepContext,
+): Promise<string[]> {
+  const words = (items: string[]): string => items.map((item) => `'${item}'`).join(' ');
+  const { enable, disable, mask } = spec.units;
+  const script = [
+    ...(disable.length > 0 ? [`systemctl --quiet disable ${words(disable)}`] : []),
+    ...(enable.length > 0 ? [`systemctl --quiet enable ${words(enable)}`] : []),
+    ...(mask.length > 0 ? [`systemctl --quiet mask ${words(mask)}`] : []),
+    `zone='${spec.timezone}'; [ -e "/usr/share/zoneinfo/$zone" ] || [ "$zone" = UTC ] || { echo "unknown time zone: $zone (is tzdata installed?)" >&2; exit 1; }`,
+    'ln -sf "/usr/share/zoneinfo/$zone" /etc/localtime; echo "$zone" >/etc/timezone',
+    `printf 'LANG=%s\\n' '${spec.locale}' >/etc/locale.conf; mkdir -p /etc/default; ln -sf ../locale.conf /etc/default/locale`,
+    // C.UTF-8 is part of libc; others are compiled by the package locales.
+    `case '${spec.locale}' in C*) ;; *) localedef -i "\${LOCALE%%.*}" -f UTF-8 '${spec.locale}' ;; esac`,
+    `printf 'XKBMODEL="pc105"\\nXKBLAYOUT="%s"\\n' '${spec.keymap}' >/etc/default/keyboard; printf 'KEYMAP=%s\\n' '${spec.keymap}' >/etc/vconsole.conf`,
+  ].join('\n');
+  await context.sandbox.inRoot(rootOf(context, 'native'), {
+    argv: ['sh', '-euc', script],
+    env: { ...clock(context), SYSTEMD_OFFLINE: '1', LOCALE: spec.locale },
+    signal: context.signal,
+  });
+  return [];
+}

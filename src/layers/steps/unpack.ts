@@ -1,0 +1,65 @@
+// Unpacks packages: dpkg without its scripts' second half, at native speed.
+import type { LockedPackage } from '../../image/manifest.ts';
+import { PiimgError } from '../../lib/errors.ts';
+import type { ByDigest } from '../../plan/plan.ts';
+import { clock, rootOf, type StepContext } from './context.ts';
+
+/**
+ * `dpkg --unpack` of every package in order. dpkg runs natively and is told to take arm64 packages; it forgets that
+ * afterwards. `bootstrap`: the root is empty, so base-files' folders and links are laid first.
+ */
+export async function unpackPackages(
+  spec: { packages: LockedPackage[]; debs: ByDigest[]; bootstrap: boolean },
+  context: StepContext,
+): Promise<string[]> {
+  const debs = [...spec.packages.map(({ sha256 }) => sha256), ...spec.debs.map(({ sha256 }) => sha256)];
+  const binds = debs.map((sha256, i) => ({ from: context.file(sha256), to: inside(i, spec) }));
+  if (spec.bootstrap) await layGround(spec.packages, context);
+  const script = [
+    'dpkg=/usr/lib/piimg-native/dpkg',
+    '"$dpkg" --add-architecture arm64',
+    // force-depends: their order is configure's business. confold: what a base or role has put there is meant to be there.
+    '"$dpkg" --log=/dev/null --force-architecture --force-bad-path --force-depends --force-unsafe-io --force-confold --no-triggers --unpack "$@"',
+    'rm -f /var/lib/dpkg/arch',
+  ].join('\n');
+  let done = 0;
+  await context.sandbox.inRoot(
+    { ...rootOf(context, spec.bootstrap ? 'first' : 'all'), binds },
+    {
+      argv: ['/usr/bin/dash', '-euc', script, 'sh', ...binds.map(({ to }) => to)],
+      // dpkg starts rm, tar and dpkg-deb while it replaces them.
+      env: { ...clock(context), PATH: `/usr/lib/piimg-native:${STANDARD_PATH}` },
+      signal: context.signal,
+      onLine: (line) => {
+        const name = /^Unpacking (\S+)/.exec(line)?.[1];
+        if (name) context.step.update({ message: name, done: ++done, total: debs.length, unit: 'packages' });
+      },
+    },
+  );
+  return [];
+}
+
+/**
+ * What a root needs before anything can be mounted in it: the folders of base-files with their modes, and the links of merged
+ * /usr, which no package of Debian 13 makes in an empty root.
+ */
+async function layGround(packages: LockedPackage[], context: StepContext): Promise<void> {
+  const baseFiles = packages.find(({ name }) => name === 'base-files');
+  if (!baseFiles) throw new PiimgError('The base has no package base-files: it is no Debian system');
+  const deb = context.file(baseFiles.sha256);
+  const script = [
+    'dpkg-deb --fsys-tarfile "$1" | tar -x -p -C "$2"; cd "$2"',
+    'for link in bin sbin lib; do ln -s "usr/$link" "$link"; done',
+    'mkdir -p var/lib/dpkg/info var/lib/dpkg/updates var/lib/dpkg/triggers; : >var/lib/dpkg/status; : >var/lib/dpkg/available',
+  ].join('\n');
+  const { tree, signal } = context;
+  await context.sandbox.tool(['sh', '-euc', script, 'sh', deb, tree], { readable: [deb], writable: [tree], signal });
+}
+
+const STANDARD_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** dpkg names the file in its messages: the package's name, not a digest. */
+function inside(i: number, { packages }: { packages: LockedPackage[] }): string {
+  const name = packages[i]?.name ?? 'local';
+  return `/run/piimg-debs/${String(i).padStart(4, '0')}-${name}.deb`;
+}

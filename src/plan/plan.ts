@@ -1,0 +1,176 @@
+// The plan: everything a build will do, as plain data with a key for every layer. Pure: the same role, base and lock give the same plan.
+import type { BaseDefinition } from '../base/definition.ts';
+import type { Lock } from '../base/lock.ts';
+import type { LockedPackage } from '../image/manifest.ts';
+import { digestOf } from '../lib/digest.ts';
+import type { NpmApp, OverlayEntry, ResolvedRole, SourceFile } from '../role/resolved.ts';
+import { bootFileConfig, diskIds, touchesInitramfs, type DiskIds } from './boot.ts';
+
+/** Raised when the same plan would be carried out differently: it is part of every key. */
+const PLAN_FORMAT = 1;
+
+/** A file of the user's in a recipe, by content; where it lies is in `Plan.inputs`. */
+export type ByDigest = Pick<SourceFile, 'sha256' | 'size'>;
+export type PlannedFile = Omit<OverlayEntry, 'source' | 'from'> & { source?: ByDigest };
+
+/** What one layer is made of. */
+export type LayerSpec =
+  | { kind: 'unpack'; packages: LockedPackage[]; debs: ByDigest[]; bootstrap: boolean }
+  | {
+      kind: 'configure';
+      debconf: ResolvedRole['debconf'];
+      remove: string[];
+      /** Packages whose scripts run without native tools. */
+      emulate: string[];
+    }
+  | { kind: 'accounts'; users: ResolvedRole['users']; groups: ResolvedRole['groups'] }
+  | { kind: 'npm'; app: Omit<NpmApp, 'source' | 'files'> & { files: { path: string; mode: number; file: ByDigest }[] } }
+  | { kind: 'artifacts'; artifacts: ResolvedRole['artifacts'] }
+  | { kind: 'files'; files: PlannedFile[] }
+  | { kind: 'run'; name: string; script: string; network: boolean; env: Record<string, string> }
+  | { kind: 'settings'; units: ResolvedRole['units']; timezone: string; locale: string; keymap: string }
+  | { kind: 'initramfs' }
+  | { kind: 'boot'; files: PlannedFile[] };
+
+export interface LayerRecipe {
+  key: string;
+  title: string;
+  spec: LayerSpec;
+}
+
+export interface Plan {
+  version: 1;
+  role: string;
+  summary: string;
+  base: string;
+  /** Digest of all of the plan: the image's build id. */
+  buildId: string;
+  /** The build's clock, seconds since 1970. */
+  epoch: number;
+  disk: DiskIds;
+  packages: LockedPackage[];
+  removed: string[];
+  /** Lowest first. */
+  layers: LayerRecipe[];
+  /** Written last, over the layers: depends on the build id. */
+  finish: PlannedFile[];
+  boards: BaseDefinition['boards'];
+  size?: number;
+}
+
+/** The plan and where its inputs lie on this machine (sha256 → path): the latter is no part of the build id. */
+export interface PlannedBuild {
+  plan: Plan;
+  inputs: Map<string, string>;
+}
+
+/** Plans a build. `tools` is the digest of the native tools: other tools may make other bytes. */
+export function planBuild(
+  role: ResolvedRole,
+  base: BaseDefinition,
+  lock: Lock,
+  options: { tools: string; size?: number },
+): PlannedBuild {
+  const inputs = new Map<string, string>();
+  const byDigest = ({ path, sha256, size }: SourceFile): ByDigest => {
+    inputs.set(sha256, path);
+    return { sha256, size };
+  };
+  const planned = ({ source, from: _, ...entry }: OverlayEntry): PlannedFile => ({
+    ...entry,
+    ...(source && { source: byDigest(source) }),
+  });
+  const layers: LayerRecipe[] = [];
+  const epoch = Math.floor(Date.parse(lock.created) / 1000);
+  const root = digestOf({ format: PLAN_FORMAT, tools: options.tools, epoch });
+  /** Adds a layer that depends on the named ones only, or on all before it. */
+  const add = (title: string, spec: LayerSpec, on: string[] = layers.map(({ key }) => key)): string => {
+    const key = digestOf({ root, spec, on });
+    layers.push({ key, title, spec });
+    return key;
+  };
+
+  // 1. The base: what apt calls essential first, the rest on top of it.
+  const essential = new Set(lock.essential);
+  const first = lock.essential.flatMap((name) => lock.basePackages.find((locked) => locked.name === name) ?? []);
+  add('essential packages', { kind: 'unpack', packages: first, debs: [], bootstrap: true });
+  add('essential packages configured', { kind: 'configure', debconf: [], remove: [], emulate: base.emulate });
+  add('base files', { kind: 'files', files: base.files.map(baseFile) });
+  const rest = lock.basePackages.filter(({ name }) => !essential.has(name));
+  add('base packages', { kind: 'unpack', packages: rest, debs: [], bootstrap: false });
+  add('base packages configured', { kind: 'configure', debconf: [], remove: [], emulate: base.emulate });
+  for (const { name, script } of base.run) add(`base: ${name}`, { kind: 'run', name, script, network: false, env: {} });
+
+  // 2. The role's packages.
+  if (lock.rolePackages.length + role.debs.length + lock.removed.length > 0) {
+    add('packages', { kind: 'unpack', packages: lock.rolePackages, debs: role.debs.map(byDigest), bootstrap: false });
+    const emulate = [...base.emulate, ...role.emulate];
+    add('packages configured', { kind: 'configure', debconf: role.debconf, remove: lock.removed, emulate });
+  }
+  const packageKeys = layers.map(({ key }) => key);
+
+  // 3. Accounts, applications, files: each depends on packages and accounts, not on its neighbours.
+  if (role.users.length + role.groups.length > 0) {
+    add('accounts', { kind: 'accounts', users: role.users, groups: role.groups });
+  }
+  const systemKeys = layers.map(({ key }) => key);
+  for (const { source: _, files, ...app } of role.npm) {
+    const named = files.map(({ path, mode, file }) => ({ path, mode, file: byDigest(file) }));
+    add(`npm: ${app.destination}`, { kind: 'npm', app: { ...app, files: named } }, systemKeys);
+  }
+  if (role.artifacts.length > 0) add('artifacts', { kind: 'artifacts', artifacts: role.artifacts }, systemKeys);
+  if (role.files.length > 0) add('files', { kind: 'files', files: role.files.map(planned) }, systemKeys);
+  const runKeys = role.run.map((step) => add(`run: ${step.name}`, { kind: 'run', ...step }));
+  const { units, timezone, locale, keymap } = role;
+  add('settings', { kind: 'settings', units, timezone, locale, keymap });
+
+  // 4. Boot: the initramfs depends on what it reads, so that an application's file does not make it anew.
+  const relevant = role.files.filter(({ path }) => touchesInitramfs(path)).map(planned);
+  const initramfs = add('initramfs', { kind: 'initramfs' }, [...packageKeys, ...runKeys, digestOf(relevant)]);
+  const disk = diskIds(base.name, role.name);
+  add('boot files', { kind: 'boot', files: bootFileConfig(role, disk) }, [initramfs]);
+
+  const unfinished: Omit<Plan, 'buildId' | 'finish'> = {
+    version: 1,
+    role: role.name,
+    summary: role.summary,
+    base: base.name,
+    epoch,
+    disk,
+    packages: [...lock.basePackages, ...lock.rolePackages],
+    removed: lock.removed,
+    layers,
+    boards: base.boards,
+    ...(options.size !== undefined && { size: options.size }),
+  };
+  const buildId = digestOf({ ...unfinished, provision: role.provision, health: role.health });
+  return { plan: { ...unfinished, buildId, finish: finishFiles(role, base.name, buildId, disk) }, inputs };
+}
+
+function baseFile({ path, content, mode }: BaseDefinition['files'][number]): PlannedFile {
+  return { path, type: 'file', mode: parseInt(mode, 8), owner: 'root', group: 'root', content };
+}
+
+function finishFiles(role: ResolvedRole, base: string, buildId: string, disk: DiskIds): PlannedFile[] {
+  const { name, summary, provision, health } = role;
+  const file = (path: string, content: string): PlannedFile => ({
+    path,
+    type: 'file',
+    mode: 0o644,
+    owner: 'root',
+    group: 'root',
+    content,
+  });
+  const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+  return [
+    // machine-id(5): the word makes the first boot a first boot; systemd then writes its own.
+    file('etc/machine-id', 'uninitialized\n'),
+    file(
+      'etc/fstab',
+      `PARTUUID=${disk.diskId}-02 / ext4 defaults,noatime 0 1\n` +
+        `PARTUUID=${disk.diskId}-01 /boot/firmware vfat defaults,noatime,fmask=0077,dmask=0077 0 2\n`,
+    ),
+    file('usr/lib/piimg/image.json', json({ version: 1, role: name, base, buildId })),
+    file('usr/lib/piimg/role.json', json({ version: 1, role: name, summary, provision, health })),
+  ];
+}

@@ -1,0 +1,173 @@
+// Makes the native tools: host-architecture packages of the image's own suite, unpacked, never installed.
+import { cp, link, lstat, mkdir, readFile, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { run } from '../host/exec.ts';
+import { sha256 } from '../lib/digest.ts';
+import type { Step } from '../lib/progress.ts';
+import { runTool, type NativeTools } from './root.ts';
+import { SHADOW, SHADOW_AS, SHADOW_DATA } from './shadow.ts';
+
+/** Where the tools root lies inside a sandbox, and its programs look for their libraries. */
+const INSIDE = '/run/piimg-tools';
+const LIBRARIES = `${INSIDE}/usr/lib/x86_64-linux-gnu:${INSIDE}/usr/lib/x86_64-linux-gnu/systemd`;
+const INTERPRETER = `${INSIDE}/usr/lib64/ld-linux-x86-64.so.2`;
+
+/** A folder of the shadow that no package has. */
+const NATIVE_PATH = 'usr/lib/piimg-native';
+
+/** Raised when what is made from the same packages changes. */
+export const TOOLS_FORMAT = 3;
+
+/** The tools in a folder that `makeNativeTools` has filled. */
+export function nativeToolsAt(dir: string): NativeTools {
+  const root = join(dir, 'root');
+  return {
+    root,
+    shadow: join(dir, 'shadow'),
+    stubs: join(dir, 'stubs'),
+    first: join(dir, 'first'),
+    emulator: join(root, 'usr/bin/qemu-aarch64'),
+    mount: join(dir, 'mount'),
+  };
+}
+
+/**
+ * Unpacks `debs` (package name → .deb file) and prepares the programs that may stand over an image's own. `same` says of a
+ * package whether the image has the same version. The folder `dir` appears complete or not at all.
+ */
+export async function makeNativeTools(
+  dir: string,
+  debs: Map<string, string>,
+  same: (packageName: string) => boolean,
+  step: Step,
+): Promise<NativeTools> {
+  const part = `${dir}.${process.pid}.part`;
+  await rm(part, { recursive: true, force: true });
+  const tools = nativeToolsAt(part);
+  for (const folder of [tools.root, tools.shadow, tools.stubs, tools.first, tools.mount])
+    await mkdir(folder, { recursive: true });
+  await unpackAll(debs, tools.root, step);
+  await makeShadow(tools, same);
+  // A sandbox is a chroot, whatever ischroot can see of it.
+  await mkdir(join(tools.shadow, 'usr/bin'), { recursive: true });
+  await writeFile(join(tools.shadow, 'usr/bin/ischroot'), '#!/bin/sh\nexit 0\n', { mode: 0o755 });
+  await writeScripts(tools.stubs, STUBS);
+  await writeScripts(tools.first, FIRST);
+  await writeDigests(tools, join(part, 'digests.json'));
+  await rm(dir, { recursive: true, force: true });
+  await rename(part, dir);
+  return nativeToolsAt(dir);
+}
+
+async function unpackAll(debs: Map<string, string>, root: string, step: Step): Promise<void> {
+  const waiting = [...debs];
+  let done = 0;
+  // Two at a time: dpkg-deb decompresses on one core.
+  const worker = async (): Promise<void> => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      const [name, file] = next;
+      // qemu-user emulates thirty machines, 460 MB of them; we need one.
+      if (name === 'qemu-user') {
+        await run([
+          'sh',
+          '-euc',
+          'dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" ./usr/bin/qemu-aarch64',
+          'sh',
+          file,
+          root,
+        ]);
+      } else {
+        await run(['dpkg-deb', '-x', file, root]);
+      }
+      step.update({ message: name, done: ++done, total: debs.size, unit: 'packages' });
+    }
+  };
+  await Promise.all([worker(), worker()]);
+}
+
+async function makeShadow(tools: NativeTools, same: (packageName: string) => boolean): Promise<void> {
+  const pairs = Object.entries(SHADOW).flatMap(([name, files]) => files.map((file) => [name, file, file] as const));
+  const wanted = [...pairs, ...Object.values(SHADOW_AS).flat()].filter(([name]) => same(name));
+  for (const [, from, to] of wanted) await copy(join(tools.root, from), join(tools.shadow, to));
+  for (const [name, folders] of Object.entries(SHADOW_DATA)) {
+    if (!same(name)) continue;
+    for (const folder of folders) await cp(join(tools.root, folder), join(tools.shadow, folder), { recursive: true });
+  }
+  // A first shell, before the base has one; python's modules link to the interpreter's libraries.
+  await symlink('dash', join(tools.shadow, 'usr/bin/sh'));
+  // dpkg answers as the architecture it was built for, so it is no shadow: called by its own name, to unpack only.
+  const alone = join(tools.shadow, NATIVE_PATH);
+  await copy(join(tools.root, 'usr/bin/dpkg'), join(alone, 'dpkg'));
+  await copy(join(tools.root, 'usr/bin/dpkg-divert'), join(tools.first, 'usr/bin/dpkg-divert'));
+  const shadows = [...wanted.map(([, , to]) => to), `${NATIVE_PATH}/dpkg`].map((path) => join(tools.shadow, path));
+  const programs = [...shadows, join(tools.first, 'usr/bin/dpkg-divert')];
+  // In this order: python3.13 with its interpreter changed first and its path second crashes (patchelf 0.18).
+  const writable = [tools.shadow, tools.first];
+  await runTool(tools, ['patchelf', '--force-rpath', '--set-rpath', LIBRARIES, ...programs], { writable });
+  await runTool(tools, ['patchelf', '--set-interpreter', INTERPRETER, ...programs], { writable });
+  // All of them once more where no package's files can come to lie over them: for dpkg while it unpacks those very packages.
+  for (const program of shadows.filter((path) => !path.startsWith(alone)))
+    await link(program, join(alone, basename(program)));
+}
+
+/** Copies a program, following no link: a link would be one into the image. */
+async function copy(from: string, to: string): Promise<void> {
+  await mkdir(dirname(to), { recursive: true });
+  if (!(await lstat(from)).isFile())
+    throw new TypeError(`${from} is not a regular file: the table of shadows is wrong`);
+  await cp(from, to);
+}
+
+/**
+ * Programs that must not do their work while packages are configured: services do not start in an image, and the initramfs is
+ * made once, last, in a layer of its own.
+ */
+const STUBS = {
+  // policy-rc.d(8): 101 is "action forbidden by policy".
+  'usr/sbin/policy-rc.d': 'exit 101',
+  'usr/sbin/update-initramfs': 'exit 0',
+};
+
+/** libc6's preinst asks for the kernel before coreutils is there. */
+const FIRST = {
+  'usr/bin/uname': 'case ${1-} in -m) echo aarch64 ;; -r) cat /proc/sys/kernel/osrelease ;; *) echo Linux ;; esac',
+};
+
+async function writeScripts(dir: string, scripts: Record<string, string>): Promise<void> {
+  for (const [path, text] of Object.entries(scripts)) {
+    await mkdir(dirname(join(dir, path)), { recursive: true });
+    await writeFile(join(dir, path), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+  }
+}
+
+/** sha256 of every file a layer must not contain: what lies over the image, and what it was made from. */
+export async function nativeDigests(dir: string): Promise<Set<string>> {
+  return new Set(JSON.parse(await readFile(join(dir, 'digests.json'), 'utf8')) as string[]);
+}
+
+async function writeDigests(tools: NativeTools, file: string): Promise<void> {
+  const digests = new Set<string>();
+  for (const root of [
+    tools.shadow,
+    tools.stubs,
+    join(tools.root, 'usr/bin'),
+    join(tools.root, 'usr/sbin'),
+    join(tools.root, 'usr/lib'),
+  ]) {
+    for (const entry of await readdir(root, { recursive: true, withFileTypes: true }).catch(() => [])) {
+      if (!entry.isFile()) continue;
+      const content = await readFile(join(entry.parentPath, entry.name));
+      // Scripts and data are the same in the image's own packages; native code is not.
+      if (content.subarray(0, 4).toString('latin1') === '\x7fELF' || root === tools.stubs) digests.add(sha256(content));
+    }
+  }
+  await writeFile(file, JSON.stringify([...digests]));
+}
+
+/** Whether tools were made in `dir`. */
+export async function haveNativeTools(dir: string): Promise<boolean> {
+  return stat(join(dir, 'digests.json')).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,210 @@
+// Runs commands inside an image that does not exist yet: its layers stacked by overlayfs, native tools on top of them.
+import { run, type RunOptions, type Running } from '../host/exec.ts';
+import { explainFailure, inNamespace, sh } from './namespace.ts';
+
+/** The native tools layer (native-tools.ts makes it); absent on an arm64 host. */
+export interface NativeTools {
+  /** A whole root of the host's architecture; in the sandbox it lies at /run/piimg-tools. */
+  root: string;
+  /** Programs that stand over the image's own of the same path. */
+  shadow: string;
+  /** Stands in for programs that must not work while packages are configured: starting services, making initramfs. */
+  stubs: string;
+  /** What the scripts of the very first packages call before the package that brings it is unpacked. */
+  first: string;
+  /** qemu-user's program for arm64. */
+  emulator: string;
+  /** An empty folder, where each sandbox mounts what it needs. */
+  mount: string;
+}
+
+export interface SandboxRoot {
+  /** Trees of the layers, lowest first. */
+  lowers: string[];
+  /** Where what is written goes; absent: to a tmpfs, and away. Both on one file system. */
+  upper?: { tree: string; work: string };
+  tools: NativeTools;
+  /** Which of the tools lie over the layers: `first` (all and more), `all` (with the stubs), `native`, or `none`: emulation only. */
+  overlay: 'first' | 'all' | 'native' | 'none';
+  /** Host files or folders to be seen inside, read-only unless said. `to` must be below /run or /tmp. */
+  binds?: { from: string; to: string; writable?: boolean }[];
+  /** Gives the host's network and its resolv.conf; without, there is none. */
+  network?: boolean;
+}
+
+export interface SandboxCommand {
+  argv: string[];
+  env?: Record<string, string>;
+  input?: RunOptions['input'];
+  onLine?: RunOptions['onLine'];
+  stdout?: RunOptions['stdout'];
+  signal?: AbortSignal | undefined;
+}
+
+export interface ToolOptions {
+  /** Host files and folders the program sees, at the same path. */
+  writable?: string[];
+  readable?: string[];
+  env?: Record<string, string>;
+  input?: RunOptions['input'];
+  stdout?: RunOptions['stdout'];
+  onLine?: RunOptions['onLine'];
+  signal?: AbortSignal | undefined;
+}
+
+/** What later stages need of the sandbox, made by `openSandbox`. */
+export interface Sandbox {
+  /** Runs a command as root in an image made of layers. */
+  inRoot(root: Omit<SandboxRoot, 'tools'>, command: SandboxCommand): Running;
+  /** Runs a native program on files of the host. */
+  tool(argv: string[], options?: ToolOptions): Running;
+  /** sha256 of every native program: none may be in a layer. */
+  nativeDigests: ReadonlySet<string>;
+}
+
+/** ELF header of an arm64 program and its mask, as qemu's binfmt script registers it (Documentation/admin-guide/binfmt-misc.rst). */
+const ARM64_MAGIC = String.raw`\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00`;
+const ARM64_MASK = String.raw`\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff`;
+
+/** What every program in the sandbox sees. */
+const ENVIRONMENT = {
+  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  HOME: '/root',
+  LC_ALL: 'C.UTF-8',
+  TZ: 'UTC',
+  DEBIAN_FRONTEND: 'noninteractive',
+  DEBCONF_NONINTERACTIVE_SEEN: 'true',
+  // One seed for every run: python's byte code contains sets in hash order.
+  PYTHONHASHSEED: '0',
+  PERL_HASH_SEED: '0',
+};
+
+/** Binds the sandbox to its tools. */
+export function openSandbox(tools: NativeTools, nativeDigests: ReadonlySet<string>): Sandbox {
+  return {
+    inRoot: (root, command) => runInRoot({ ...root, tools }, command),
+    tool: (argv, options) => runTool(tools, argv, options),
+    nativeDigests,
+  };
+}
+
+/** Runs `command` as root inside `root`. Rejects with PiimgError as `run` does. */
+export function runInRoot(root: SandboxRoot, command: SandboxCommand): Running {
+  const environment = Object.entries({ ...ENVIRONMENT, ...command.env }).map(([name, value]) => sh(`${name}=${value}`));
+  const script = [
+    ...mountScript(root),
+    // env of the host, chroot of the host: the image may not have its own yet.
+    `exec env -i ${environment.join(' ')} chroot "$root" ${command.argv.map(sh).join(' ')}`,
+  ].join('\n');
+  return start(script, command, root.network ?? false);
+}
+
+/** Runs a native program of the tools root with the host's files in `binds` (same path inside): for mke2fs, mcopy, tar. */
+export function runTool(tools: NativeTools, argv: string[], options: ToolOptions = {}): Running {
+  const bind = (path: string, flags: string) => [
+    `if [ -d ${sh(path)} ]; then mkdir -p "$root"${sh(path)}; else mkdir -p "$(dirname "$root"${sh(path)})"; : >"$root"${sh(path)}; fi`,
+    `mount ${flags} ${sh(path)} "$root"${sh(path)}`,
+  ];
+  const environment = Object.entries({ ...ENVIRONMENT, ...options.env }).map(([name, value]) => sh(`${name}=${value}`));
+  const script = [
+    // A tmpfs root with the tools' /usr in it: mount points can be made in it without writing to the tools.
+    ...scratch(tools),
+    'mkdir "$root/usr" "$root/etc" "$root/proc" "$root/dev" "$root/tmp" "$root/run"',
+    `mount --bind ${sh(`${tools.root}/usr`)} "$root/usr"`,
+    'for link in bin sbin lib lib64; do ln -s "usr/$link" "$root/$link"; done',
+    'echo \'root:x:0:0:root:/root:/bin/sh\' >"$root/etc/passwd"; echo \'root:x:0:\' >"$root/etc/group"',
+    ...devices,
+    ...(options.readable ?? []).flatMap((path) => bind(path, '--bind -o ro')),
+    ...(options.writable ?? []).flatMap((path) => bind(path, '--bind')),
+    `exec env -i ${environment.join(' ')} chroot "$root" ${argv.map(sh).join(' ')}`,
+  ].join('\n');
+  return start(script, { ...options, argv }, false);
+}
+
+function start(script: string, command: SandboxCommand, network: boolean): Running {
+  const { argv, input, onLine, stdout, signal } = command;
+  const running = run(inNamespace(script, { network }), {
+    ...(input !== undefined && { input }),
+    ...(onLine && { onLine }),
+    ...(stdout && { stdout }),
+    ...(signal && { signal }),
+  });
+  const explained = running.catch((error: unknown) => {
+    throw explainFailure(error, argv);
+  });
+  return Object.assign(explained, { pid: running.pid, stdout: running.stdout, kill: running.kill });
+}
+
+/** A tmpfs that only this namespace sees, and in it the folder that becomes the root. */
+const scratch = (tools: NativeTools): string[] => [
+  `scratch=${sh(tools.mount)}; mount -t tmpfs -o mode=755 tmpfs "$scratch"; root=$scratch/root; mkdir "$root"`,
+];
+
+/** /proc and the devices that a program may expect, on tmpfs: nothing of it reaches a layer. */
+const devices = [
+  'mount -t proc proc "$root/proc"',
+  'mount -t tmpfs -o mode=755 tmpfs "$root/dev"',
+  'for node in null zero full random urandom tty; do : >"$root/dev/$node"; mount --bind "/dev/$node" "$root/dev/$node"; done',
+  'ln -s /proc/self/fd "$root/dev/fd"; ln -s fd/0 "$root/dev/stdin"; ln -s fd/1 "$root/dev/stdout"; ln -s fd/2 "$root/dev/stderr"',
+  'mkdir -m 1777 "$root/dev/shm"',
+];
+
+function mountScript(root: SandboxRoot): string[] {
+  const { tools } = root;
+  const over = {
+    none: [],
+    native: [tools.shadow],
+    all: [tools.shadow, tools.stubs],
+    first: [tools.shadow, tools.stubs, tools.first],
+  }[root.overlay];
+  const lowers = [...root.lowers, ...over].reverse();
+  const upper = root.upper
+    ? // What a volatile mount leaves there keeps it from being mounted again.
+      `upper=${sh(root.upper.tree)} work=${sh(root.upper.work)}; rm -rf "$work"/*`
+    : 'upper=$scratch/upper work=$scratch/work; mkdir "$upper" "$work"';
+  return [
+    ...scratch(tools),
+    upper,
+    // userxattr: overlayfs keeps its notes in user.*, for root too, so that both ways give the same layers. volatile: no
+    // fsync reaches the disk, a layer counts only once it is captured. Renamed folders are copied, never redirected.
+    `mount -t overlay -o "userxattr,volatile,index=off,metacopy=off,lowerdir=${lowers.map(escapeLower).join(':')},upperdir=$upper,workdir=$work" overlay "$root"`,
+    ...devices,
+    // Programs find the terminal and their temporary files; /run and /tmp are never part of an image.
+    'mkdir "$root/dev/pts"; mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts "$root/dev/pts"; ln -s pts/ptmx "$root/dev/ptmx"',
+    'mount -t tmpfs -o mode=755 tmpfs "$root/run"; mkdir -m 1777 "$root/run/lock"; mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"',
+    `mkdir "$root/run/piimg-tools"; mount --bind ${sh(tools.root)} "$root/run/piimg-tools"`,
+    ...emulation(tools),
+    ...(root.binds ?? []).flatMap(({ from, to, writable }) => [
+      `if [ -d ${sh(from)} ]; then mkdir -p "$root"${sh(to)}; else mkdir -p "$(dirname "$root"${sh(to)})"; : >"$root"${sh(to)}; fi`,
+      `mount --bind ${writable ? '' : '-o ro'} ${sh(from)} "$root"${sh(to)}`,
+    ]),
+    ...(root.network ? networkFiles : []),
+  ];
+}
+
+/** The image's resolv.conf points at systemd-resolved, below /run: there the host's name servers are put. */
+const networkFiles = [
+  'mkdir -p "$root/run/systemd/resolve"',
+  'for name in stub-resolv.conf resolv.conf; do cat /etc/resolv.conf >"$root/run/systemd/resolve/$name"; done',
+];
+
+/** Registers qemu-user for arm64 programs, in this namespace only. Nothing to do on an arm64 host. */
+function emulation(tools: NativeTools): string[] {
+  if (process.arch === 'arm64') return [];
+  const handler = `:piimg-arm64:M::${ARM64_MAGIC}:${ARM64_MASK}:${tools.emulator}:F`;
+  return [
+    'binfmt=$scratch/binfmt; mkdir "$binfmt"',
+    'if mount -t binfmt_misc binfmt_misc "$binfmt" 2>/dev/null; then',
+    `  printf %s ${sh(handler)} >"$binfmt/register"`,
+    'else',
+    // Before Linux 6.7 there is one table for the whole machine, which only its root can fill.
+    '  grep -qs enabled /proc/sys/fs/binfmt_misc/qemu-aarch64 || {',
+    '    echo "piimg: this kernel has no binfmt_misc in user namespaces (Linux 6.7) and no arm64 handler: run sudo piimg doctor --fix" >&2; exit 4; }',
+    'fi',
+  ];
+}
+
+/** Colons and backslashes separate and escape layers in the option; commas end it. */
+function escapeLower(path: string): string {
+  return path.replace(/[\\:,]/g, (character) => `\\${character}`).replace(/["$`]/g, (character) => `\\${character}`);
+}

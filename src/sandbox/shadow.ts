@@ -1,0 +1,75 @@
+// Which programs run natively while an arm64 image is made. A table of data; DESIGN: only programs whose output does not
+// depend on the architecture, and none that an initramfs hook copies or that answers "which architecture is this?".
+
+/**
+ * Package of the tools root → programs put over the image's own. A program is shadowed only when the package's version in the
+ * tools equals the one in the base: its answers are then those of the program it stands for.
+ * Never: dpkg, dpkg-query, dpkg-divert, dpkg-trigger, uname, arch (they tell the architecture); ldconfig, ldd; kmod, busybox,
+ * udevadm, and all of util-linux (hooks copy them into the initramfs, where a native blkid dropped the boot to a shell).
+ */
+export const SHADOW: Record<string, string[]> = {
+  dash: ['usr/bin/dash'],
+  bash: ['usr/bin/bash'],
+  coreutils: [
+    ...'[ b2sum base32 base64 basename basenc cat chcon chgrp chmod chown cksum comm cp csplit cut date dd df dir dircolors'
+      .split(' ')
+      .map((name) => `usr/bin/${name}`),
+    ...'dirname du echo env expand expr factor false fmt fold groups head hostid id install join link ln logname ls md5sum mkdir'
+      .split(' ')
+      .map((name) => `usr/bin/${name}`),
+    ...'mkfifo mknod mktemp mv nice nl nohup nproc numfmt od paste pathchk pinky pr printenv printf ptx pwd readlink realpath rm'
+      .split(' ')
+      .map((name) => `usr/bin/${name}`),
+    ...'rmdir runcon seq sha1sum sha224sum sha256sum sha384sum sha512sum shred shuf sleep sort split stat stdbuf stty sum sync tac'
+      .split(' ')
+      .map((name) => `usr/bin/${name}`),
+    ...'tail tee test timeout touch tr true truncate tsort tty unexpand uniq unlink users vdir wc who whoami yes'
+      .split(' ')
+      .map((name) => `usr/bin/${name}`),
+  ],
+  findutils: ['usr/bin/find', 'usr/bin/xargs'],
+  diffutils: ['usr/bin/cmp', 'usr/bin/diff'],
+  grep: ['usr/bin/grep'],
+  sed: ['usr/bin/sed'],
+  mawk: ['usr/bin/mawk'],
+  tar: ['usr/bin/tar'],
+  gzip: ['usr/bin/gzip'],
+  'xz-utils': ['usr/bin/xz'],
+  zstd: ['usr/bin/zstd'],
+  cpio: ['usr/bin/cpio'],
+  'perl-base': ['usr/bin/perl'],
+  'python3.13-minimal': ['usr/bin/python3.13'],
+  dpkg: ['usr/bin/dpkg-deb', 'usr/bin/dpkg-split', 'usr/bin/update-alternatives'],
+  debianutils: ['usr/bin/run-parts'],
+  openssl: ['usr/bin/openssl'],
+  'openssh-client': ['usr/bin/ssh-keygen'],
+  systemd: ['usr/bin/systemd-sysusers', 'usr/bin/systemd-tmpfiles', 'usr/bin/systemctl', 'usr/bin/journalctl'],
+  udev: ['usr/bin/systemd-hwdb'],
+  'dracut-install': ['usr/lib/dracut/dracut-install'],
+};
+
+/** Native program → the name it gets alone: kmod answers as depmod; kmod itself stays the image's own. */
+export const SHADOW_AS: Record<string, [package_: string, from: string, to: string][]> = {
+  depmod: [['kmod', 'usr/bin/kmod', 'usr/sbin/depmod']],
+};
+
+/** Data that native programs look for at fixed places: perl's compiled-in @INC, python's extension modules. */
+export const SHADOW_DATA: Record<string, string[]> = {
+  'perl-base': ['usr/lib/x86_64-linux-gnu/perl-base'],
+  'python3.13-minimal': ['usr/lib/python3.13/lib-dynload'],
+};
+
+/** What the tools root is made of: the programs above, and those that make file systems and archives. */
+export const TOOL_PACKAGES = [
+  ...Object.keys(SHADOW),
+  'kmod',
+  'libpython3.13-stdlib',
+  'e2fsprogs',
+  // e2fsprogs only suggests it, and without it mke2fs cannot read a tar.
+  'libarchive13t64',
+  'dosfstools',
+  'mtools',
+  'fdisk',
+  'patchelf',
+  'qemu-user',
+];
