@@ -5,6 +5,7 @@ import { filesOfRole, isRoleFile, roleName, roleNames, type RoleSearch } from '.
 import { loadRole, type LoadedRole } from './load.ts';
 import { within, type Place } from './place.ts';
 import { issueAt, type RoleIssue } from './report.ts';
+import { roleReference } from './schema.ts';
 
 /**
  * Loads a role file and everything it extends and mixes in. Each file is there once, where it is first needed, so
@@ -34,12 +35,19 @@ export async function loadChain(
   return { chain, issues };
 }
 
-function references({ text, role }: LoadedRole): { reference: string; place: Place }[] {
+/** Also of a file that is not valid: the faults of all files are reported together. */
+function references({ text, data }: LoadedRole): { reference: string; place: Place }[] {
   const root: Place = { text, path: [] };
+  const { extends: parent, with: mixins } = (data ?? {}) as { extends?: unknown; with?: unknown };
   return [
-    ...(role?.extends === undefined ? [] : [{ reference: role.extends, place: within(root, 'extends') }]),
-    ...(role?.with ?? []).map((reference, index) => ({ reference, place: within(root, 'with', index) })),
-  ];
+    { reference: parent, place: within(root, 'extends') },
+    ...(Array.isArray(mixins) ? mixins : []).map((reference: unknown, index) => ({
+      reference,
+      place: within(root, 'with', index),
+    })),
+  ].flatMap(({ reference, place }) =>
+    roleReference.safeParse(reference).success ? [{ reference: String(reference), place }] : [],
+  );
 }
 
 /** The file that is meant, or what to say when there is none. */

@@ -128,7 +128,8 @@ function overlays(root: Place, role: RoleFile): Entries<OverlayUse> {
 
 /**
  * What `later` says on top of what `earlier` said: entries of the same name are replaced where they stand, new ones
- * go to the end. What is taken back (a removed package, a disabled unit) is gone from the earlier one. Associative.
+ * go to the end. Whether a package is installed or removed, a unit enabled, disabled or masked, is for the last file
+ * that names it to say. Associative.
  */
 export function mergeDrafts(earlier: Draft, later: Draft): Draft {
   const merged = Object.fromEntries(
@@ -143,8 +144,8 @@ export function mergeDrafts(earlier: Draft, later: Draft): Draft {
     packages: sorted(join(without(earlier.packages, later.remove), later.packages)),
     remove: sorted(join(without(earlier.remove, later.packages), later.remove)),
     enable: sorted(join(without(earlier.enable, later.disable, later.mask), later.enable)),
-    disable: sorted(join(without(earlier.disable, later.enable), later.disable)),
-    mask: sorted(join(without(earlier.mask, later.enable), later.mask)),
+    disable: sorted(join(without(earlier.disable, later.enable, later.mask), later.disable)),
+    mask: sorted(join(without(earlier.mask, later.enable, later.disable), later.mask)),
   };
 }
 

@@ -10,6 +10,8 @@ import { schemaIssues } from './schema-issues.ts';
 
 export interface LoadedRole {
   text: RoleText;
+  /** What the YAML says, valid or not; absent when it is no YAML. */
+  data?: unknown;
   /** Absent when there are issues. */
   role?: RoleFile;
   issues: RoleIssue[];
@@ -55,15 +57,13 @@ export function parseRole(file: string, text: string): LoadedRole {
   });
   const source: RoleText = { file, text, document, lines };
   const broken = [...document.errors, ...document.warnings];
-  if (broken.length > 0) {
-    return {
-      text: source,
-      issues: broken.map(({ code, message, pos }) =>
-        issue(pos[0], pos[1] - pos[0], code === 'DUPLICATE_KEY' ? duplicateKey(text, pos[0]) : yamlMessage(message)),
-      ),
-    };
-  }
-  return validate(source);
+  if (broken.length === 0) return validate(source);
+  const issues = broken.map(({ code, message, pos: [from, to] }) => {
+    if (code !== 'DUPLICATE_KEY') return issue(from, to - from, yamlMessage(message));
+    const key = /^[^\s:]+/.exec(text.slice(from))?.[0] ?? '';
+    return issue(from, key.length, `the key \`${key}\` is there twice`);
+  });
+  return { text: source, issues };
 }
 
 function validate(text: RoleText): LoadedRole {
@@ -81,12 +81,12 @@ function validate(text: RoleText): LoadedRole {
     return { text, issues: [explodingAlias(text)] };
   }
   const parsed = roleFileSchema.safeParse(data);
-  if (parsed.success) return { text, role: parsed.data, issues: [] };
+  if (parsed.success) return { text, data, role: parsed.data, issues: [] };
   // A file for another version of the language is wrong in one way only.
   const version = parsed.error.issues.filter(
     ({ path, code }) => path[0] === 'version' && code === 'invalid_value' && document.has('version'),
   );
-  return { text, issues: schemaIssues(root, data, version.length > 0 ? version : parsed.error.issues) };
+  return { text, data, issues: schemaIssues(root, data, version.length > 0 ? version : parsed.error.issues) };
 }
 
 /** YAML 1.2 reads 0644 as six hundred and forty-four: for modes the digits count, so they stay text. */
@@ -122,11 +122,6 @@ function explodingAlias(text: RoleText): RoleIssue {
     excerpt: excerptOf(text.text, line),
     path: [],
   };
-}
-
-function duplicateKey(text: string, offset: number): string {
-  const key = /^[^\s:]+/.exec(text.slice(offset))?.[0] ?? '';
-  return `the key \`${key}\` is there twice`;
 }
 
 /** The parser's messages begin with a capital and are otherwise good; its recursion ends in a RangeError's. */

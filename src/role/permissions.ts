@@ -26,7 +26,10 @@ export function globToRegExp(glob: string): RegExp {
   return new RegExp(`^${source}$`);
 }
 
-/** Sets owners and modes in place; later permissions win. Patterns that match nothing are warned about. */
+/**
+ * Sets owners and modes in place; later permissions win. Modes given by a pattern are for files: one for `/etc/**`
+ * must not close the system's own folders; a folder gets a mode by its path. Patterns that match nothing are warned of.
+ */
 export function applyPermissions(
   entries: OverlayEntry[],
   permissions: Placed<Permission>[],
@@ -35,23 +38,18 @@ export function applyPermissions(
   const issues: RoleIssue[] = [];
   for (const { value, place } of permissions) {
     const pattern = globToRegExp(value.path);
+    const isPattern = /[*?]/.test(value.path);
     const matching = entries.filter((entry) => pattern.test(entry.path));
     if (matching.length === 0) {
       issues.push(issueAt(place, `\`${value.path}\` matches nothing in the overlay`, { severity: 'warning' }));
     }
     for (const entry of matching) {
-      touched.add(entry);
+      const takesMode = entry.type === 'file' || (entry.type === 'directory' && !isPattern);
+      if (value.mode !== undefined && takesMode) entry.mode = value.mode;
       if (value.owner !== undefined) entry.owner = value.owner;
       if (value.group !== undefined) entry.group = value.group;
-      // A mode given for files by `**` would take folders their x: there the right to read includes the right to enter.
-      if (value.mode !== undefined && entry.type === 'file') entry.mode = value.mode;
-      if (value.mode !== undefined && entry.type === 'directory') entry.mode = enterable(value.mode);
+      if (!isPattern || value.owner !== undefined || value.group !== undefined) touched.add(entry);
     }
   }
   return { touched, issues };
-}
-
-/** 0640 → 0750: whoever may read a folder may enter it. */
-function enterable(mode: number): number {
-  return mode | ((mode & 0o444) >> 2);
 }

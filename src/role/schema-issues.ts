@@ -83,7 +83,7 @@ function wrongType(subject: Subject, name: string, expected: string, say: Say): 
   const found = subject.value;
   const quotable = expected === 'string' && (typeof found === 'number' || typeof found === 'boolean');
   return say(`${name} must be ${kindName(expected)}, not ${kindOf(found)}`, {
-    ...(quotable && { allowed: `in quotes it is a text: "${String(found)}"` }),
+    ...(quotable && { allowed: 'a text: put it in quotes' }),
   });
 }
 
@@ -125,7 +125,8 @@ function wrongUnion(subject: Subject, name: string, issue: z.core.$ZodIssueInval
 
 /** How a message calls the value at `path`: by its key, or as one entry of a list. */
 function nameOf(path: Path): string {
-  const key = `\`${path.findLast((step) => typeof step === 'string') ?? 'role'}\``;
+  const last = path.findLast((step) => typeof step === 'string');
+  const key = last === undefined ? 'the role' : `\`${last}\``;
   return typeof path.at(-1) === 'number' ? `an entry of ${key}` : key;
 }
 

@@ -8,7 +8,8 @@ import { aptPackage, aptSource, artifact, debconf, npmApp } from './schema/packa
 import { provisionStep } from './schema/provision.ts';
 import { firewall, groupEntry, keymap, locale, modules, sysctl, timezone, units, user } from './schema/system.ts';
 
-const roleReference = word(
+/** What `extends` and `with` take. */
+export const roleReference = word(
   /^([a-z0-9][a-z0-9._-]*|[^\p{Cc}]+\.ya?ml)$/u,
   'the name of a role, or a .yaml file relative to this one',
 );

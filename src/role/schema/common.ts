@@ -5,7 +5,7 @@ import { z } from 'zod';
 
 /** A text that must match `pattern`; `right` says in words what does, with an example. */
 export function word(pattern: RegExp, right: string): z.ZodString {
-  return z.string().regex(pattern, { error: right });
+  return z.string().regex(pattern, { error: right, abort: true });
 }
 
 /** Roles, overlays, variables' owners: what also has to be a file name everywhere. */

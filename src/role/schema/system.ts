@@ -1,6 +1,7 @@
 // How a role sets the system up: accounts, units, kernel, firewall, locale.
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { nearest } from '../../lib/suggest.ts';
 import { absolutePath, accountName, unitName, word } from './common.ts';
 
 /** ids below 60000: above, Debian's adduser and systemd's dynamic users choose for themselves. */
@@ -90,9 +91,16 @@ export const firewall = z
 
 export const timezone = z
   .string()
-  .refine(isTimezone, {
-    error: 'this is not a time zone',
-    params: { allowed: 'a name of the IANA time zone database, like `Europe/Berlin` or `Etc/UTC`' },
+  .superRefine((text, context) => {
+    if (isTimezone(text)) return;
+    context.addIssue({
+      code: 'custom',
+      message: `\`${text}\` is not a time zone`,
+      params: {
+        allowed: 'a name of the IANA time zone database, like `Europe/Berlin` or `Etc/UTC`',
+        suggestion: nearest(text, Intl.supportedValuesOf('timeZone')),
+      },
+    });
   })
   .describe('Time zone, like Europe/Berlin; Etc/UTC when left out.');
 
