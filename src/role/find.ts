@@ -77,8 +77,9 @@ export async function findOverlay(
     const candidate = resolve(dir, name);
     if (await exists(candidate)) return { dir: candidate, names: [] };
   }
-  const names = await Promise.all(overlayDirs.map((dir) => readdir(dir).catch(() => [])));
-  return { names: [...new Set(names.flat())].sort() };
+  const entries = await Promise.all(overlayDirs.map((dir) => readdir(dir, { withFileTypes: true }).catch(() => [])));
+  const folders = entries.flat().filter((entry) => entry.isDirectory());
+  return { names: [...new Set(folders.map((entry) => entry.name))].sort() };
 }
 
 async function yamlNames(dir: string): Promise<string[]> {

@@ -66,7 +66,7 @@ export async function resolveRole(
     })),
     files: lastOfEachPath(entries),
     run: values(merged.run),
-    users: values(merged.users).map(compileUser),
+    users: values(merged.users).map((user) => compileUser(user, merged.groups)),
     groups: values(merged.groups).map(({ gid, ...group }) => ({ ...group, ...(gid !== undefined && { gid }) })),
     units: {
       enable: [...new Set([...merged.enable.keys(), ...impliedUnits(merged)])].sort(),

@@ -1,6 +1,6 @@
 // The list of rules across fields that a role must keep, beyond what the schema says of each field.
 import type { RoleIssue } from './report.ts';
-import { ownersExist, userGroupsExist } from './rules/accounts.ts';
+import { accountsAreNew, ownersExist, userGroupsExist } from './rules/accounts.ts';
 import type { Rule, RuleContext } from './rules/context.ts';
 import {
   baseLinksAreKept,
@@ -25,6 +25,7 @@ export const rules: readonly Rule[] = [
   packagesAreListedOnce,
   packagesAreNotAlsoRemoved,
   unitsAreNotAlsoDisabled,
+  accountsAreNew,
   userGroupsExist,
   ownersExist,
   ownedPathsAreLeftAlone,

@@ -8,8 +8,10 @@ export function homeOf({ name, system, home }: UserEntry): string {
   return home ?? (system ? '/nonexistent' : `/home/${name}`);
 }
 
-export function compileUser(entry: UserEntry): User {
-  const { name, system, uid, group, groups, shell, comment } = entry;
+/** `named` are the groups of the role: a user of the same name gets that one, where useradd would want to make it. */
+export function compileUser(entry: UserEntry, named: ReadonlyMap<string, unknown>): User {
+  const { name, system, uid, groups, shell, comment } = entry;
+  const group = entry.group ?? (named.has(name) ? name : undefined);
   return {
     name,
     system,

@@ -1,6 +1,6 @@
 // Rules about users and groups: those that are named should exist.
 import { nearest } from '../../lib/suggest.ts';
-import { within } from '../place.ts';
+import { within, type Place } from '../place.ts';
 import { issueAt, type RoleIssue } from '../report.ts';
 import type { Rule, RuleContext } from './context.ts';
 
@@ -16,6 +16,17 @@ const BASE_USERS = (
   'systemd-network systemd-resolve systemd-timesync'
 ).split(' ');
 
+/** useradd and groupadd fail for what is there already, and a role has no need to make it. */
+export const accountsAreNew: Rule = ({ merged }) => [
+  ...[...merged.users.values()].flatMap(({ value, place }) => present('user', value.name, BASE_USERS, place)),
+  ...[...merged.groups.values()].flatMap(({ value, place }) => present('group', value.name, BASE_GROUPS, place)),
+];
+
+function present(kind: string, name: string, existing: string[], place: Place): RoleIssue[] {
+  if (!existing.includes(name)) return [];
+  return [issueAt(within(place, 'name'), `the ${kind} \`${name}\` is part of the base: a role cannot make it`)];
+}
+
 function groupsOf({ merged }: RuleContext): string[] {
   return [...BASE_GROUPS, ...merged.groups.keys(), ...merged.users.keys()];
 }
@@ -30,7 +41,10 @@ export const userGroupsExist: Rule = (context) => {
   });
 };
 
-/** Only a warning, for the same reason. Numbers need no name. */
+/**
+ * Only what looks like a slip: packages bring users of their own, and where the image is built a name that really does
+ * not exist is an error. Numbers need no name.
+ */
 export const ownersExist: Rule = (context) => {
   const users = [...BASE_USERS, ...context.merged.users.keys()];
   const groups = groupsOf(context);
@@ -39,13 +53,15 @@ export const ownersExist: Rule = (context) => {
     ...[...context.merged.npm.values()].map(({ value, place }) => ({ ...value, place })),
     ...[...context.merged.artifacts.values()].map(({ value, place }) => ({ ...value, place })),
   ];
-  return owned.flatMap(({ owner = 'root', group = 'root', place }) => [
-    ...unknown('user', owner, users, place),
-    ...unknown('group', group, groups, place),
-  ]);
+  return owned
+    .flatMap(({ owner = 'root', group = 'root', place }) => [
+      ...unknown('user', owner, users, place),
+      ...unknown('group', group, groups, place),
+    ])
+    .filter(({ suggestion }) => suggestion !== undefined);
 };
 
-function unknown(kind: string, name: string, known: string[], place: Parameters<typeof issueAt>[0]): RoleIssue[] {
+function unknown(kind: string, name: string, known: string[], place: Place): RoleIssue[] {
   if (/^\d+$/.test(name) || known.includes(name)) return [];
   const suggestion = nearest(name, known);
   const message = `the ${kind} \`${name}\` is neither in the base nor in the role; a package would have to create it`;

@@ -2,6 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { parseRole } from '../../../src/role/load.ts';
+import { printReport } from '../../../src/role/report.ts';
 import { BOARD_FILTERS } from '../../../src/role/schema/board.ts';
 import { roleJsonSchema } from '../../../src/role/schema.ts';
 import { keysAt } from '../../../src/role/schema-keys.ts';
@@ -43,6 +45,13 @@ test('shipped roles name the schema for editors', () => {
     const [first] = readFileSync(`${root}/images/roles/${role}.yaml`, 'utf8').split('\n');
     assert.is(first, '# yaml-language-server: $schema=../schemas/role.schema.json');
   }
+});
+
+test('the roles in the README are valid', () => {
+  const readme = readFileSync(`${root}/images/README.md`, 'utf8');
+  const examples = [...readme.matchAll(/```yaml\n([^`]*)```/g)].map(([, text = '']) => text);
+  assert.ok(examples.length > 0);
+  for (const text of examples) assert.is(printReport(parseRole('/README.md', text).issues), '');
 });
 
 test('filters are listed once', () => assert.is(new Set(BOARD_FILTERS).size, BOARD_FILTERS.length));
