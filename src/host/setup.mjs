@@ -33,13 +33,16 @@ function installDependencies() {
   const lock = createHash('sha256').update(readFileSync('package-lock.json')).digest('hex');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
   say('installing: npm packages');
-  const options = ['--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
+  // npm's own limits let it try for minutes without a word where there is no network.
+  const retries = ['--fetch-retries=2', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=5000'];
+  const options = ['--include=dev', '--no-audit', '--no-fund', '--loglevel=error', ...retries];
   const result = spawnSync('npm', ['ci', ...options], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   if (result.error?.code === 'ENOENT')
     stop('npm was not found; it comes with Node.js. See https://nodejs.org.', MISSING);
   if (result.status !== 0) {
-    process.stderr.write(`${result.stdout}${result.stderr}`);
-    stop('npm ci failed (its output is above). It needs the package registry once; afterwards piimg works without.', 1);
+    // npm begins with what matters and goes on with pages of help.
+    process.stderr.write(`${`${result.stdout}${result.stderr}`.split('\n').slice(0, 12).join('\n')}\n`);
+    stop('npm ci failed (above). It needs the package registry once; afterwards piimg works without.', 1);
   }
   writeFileSync(stamp, lock);
 }
