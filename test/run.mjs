@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stripVTControlCharacters } from 'node:util';
+import { countUvu } from './helpers/uvu-summary.mjs';
 
 /** Files of test/system in the order they run, the cheap ones first. A file that is not named here is an error. */
 const SYSTEM = [];
@@ -19,7 +20,7 @@ const words = process.argv.slice(2);
 const goOn = words.includes('--all');
 const selectors = words.filter((word) => word !== '--all');
 const unknown = selectors.find((word) => word.startsWith('-'));
-if (unknown !== undefined) throw new Error(`unknown option ${unknown}`);
+if (unknown !== undefined) refuse(`unknown option ${unknown}`);
 
 const unitFiles = testFiles('test/unit');
 const systemFiles = orderedSystemFiles();
@@ -47,7 +48,14 @@ if (total.passed + total.failed === 0) console.log(`Nothing ran: no test fits ${
 process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
 console.log(`${total.passed} passed, ${total.failed} failed`);
 
+/** The runner itself is wrong or misused: that is a failure too. */
+function refuse(message) {
+  console.log(`${message}\n0 passed, 1 failed`);
+  process.exit(1);
+}
+
 function testFiles(folder) {
+  if (!existsSync(folder)) return [];
   return readdirSync(folder, { recursive: true })
     .map((file) => path.join(folder, file))
     .filter((file) => file.endsWith('.test.ts'))
@@ -57,9 +65,9 @@ function testFiles(folder) {
 function orderedSystemFiles() {
   const ordered = SYSTEM.map((name) => `test/system/${name}.test.ts`);
   const unordered = testFiles('test/system').filter((file) => !ordered.includes(file));
-  if (unordered.length > 0) throw new Error(`test/run.mjs does not name ${unordered.join(', ')}`);
+  if (unordered.length > 0) refuse(`test/run.mjs does not name ${unordered.join(', ')}`);
   const absent = ordered.filter((file) => !existsSync(file));
-  if (absent.length > 0) throw new Error(`test/run.mjs names ${absent.join(', ')}, which do not exist`);
+  if (absent.length > 0) refuse(`test/run.mjs names ${absent.join(', ')}, which do not exist`);
   return ordered;
 }
 
@@ -98,14 +106,6 @@ async function uvu(folder, files) {
     pattern,
   ]);
   return countUvu(output, code);
-}
-
-/** Passed and failed by uvu's own summary; skipped tests, a crash and a missing summary are failures. */
-function countUvu(output, code) {
-  const number = (word) => Number(new RegExp(`^\\s*${word}:\\s+(\\d+)`, 'm').exec(output)?.[1] ?? NaN);
-  const [all, passed] = [number('Total'), number('Passed')];
-  if (Number.isNaN(all) || Number.isNaN(passed)) return { passed: 0, failed: 1 };
-  return { passed, failed: Math.max(all - passed, number('Skipped') || 0, code === 0 && all > 0 ? 0 : 1) };
 }
 
 /** Runs a program, shows its output and keeps the end of it without colours. */
