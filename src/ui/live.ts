@@ -1,4 +1,5 @@
 // Progress as a live task list on a terminal, drawn by listr2: running steps with what happens inside them, ended ones with their time.
+import { writeSync } from 'node:fs';
 import { createWritable, DefaultRenderer, Listr, ListrLogger, type ListrTaskWrapper, ProcessOutput } from 'listr2';
 import { addSample, describeUpdate, formatDuration, type Sample } from './rate.ts';
 import { type Listener, type StepEvent, throttle } from './steps.ts';
@@ -105,8 +106,13 @@ function startDrawing(stream: NodeJS.WriteStream): Drawing {
     registerSignalListeners: false,
     exitOnError: false,
   });
-  return { root: root.promise, open: 0, close: () => over.resolve(), closed: list.run() };
+  process.once('exit', showCursor);
+  const closed = list.run().finally(() => process.off('exit', showCursor));
+  return { root: root.promise, open: 0, close: () => over.resolve(), closed };
 }
+
+/** A second Ctrl-C ends the process in the midst of a drawing; past the stream, whose writing listr2 holds back. */
+const showCursor = () => void writeSync(process.stderr.fd, '\x1b[?25h\n');
 
 /** Hangs a step below its parent while that is running: listr2 draws whatever is in a task's `subtasks`. */
 function addRow(title: string, parent: Row | undefined, drawing: Drawing): Row {

@@ -90,7 +90,8 @@ const rules: Record<string, (source: Source) => string[]> = {
       ? ['has export default or export *']
       : [],
   'every module says in its first line what it is for': ({ path: file, text }) =>
-    /^(src|firstboot|test)\/.*\.m?[jt]s$/.test(file) && !/^(#!.*\n)?(\/\/ \S|\/\*\* \S)/.test(text)
+    /^(src|firstboot|test(?!\/(fixtures|golden)\/))\/.*\.m?[jt]s$/.test(file) &&
+    !/^(#!.*\n)?(\/\/ \S|\/\*\* \S)/.test(text)
       ? ['begins without a comment']
       : [],
   'no file is longer than 300 lines': ({ path: file, text }) => {
