@@ -4,8 +4,9 @@ import { dirname } from 'node:path';
 import { PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
 import type { Layer } from '../layers/layer.ts';
-import { BMAP_BLOCK, bmapXml, digestImage } from './bmap.ts';
+import { BMAP_BLOCK, bmapXml } from './bmap.ts';
 import { divideAtBoot } from './boot-partition.ts';
+import { digestImage, type ImageDigester } from './digest.ts';
 import { ext4UsedRanges } from './ext4.ts';
 import { fatUsedRanges, listFat, openFat, type FatVolume } from './fat.ts';
 import { makeExt4, makeFat } from './filesystems.ts';
@@ -23,6 +24,8 @@ export interface AssembleInput {
   /** Lowest first. */
   layers: Layer[];
   buildId: string;
+  /** MBR disk id: the layers' fstab and cmdline.txt name partitions by it. */
+  diskId: number;
   role: string;
   base: string;
   /** The seed slots' first content, already of the slots' lengths. */
@@ -54,7 +57,7 @@ export interface AssembledImage {
  */
 export async function assembleImage(input: AssembleInput): Promise<AssembledImage> {
   const { out, step, runTool, sourceDateEpoch } = input;
-  const ids = imageIds(input.buildId);
+  const ids = imageIds(input.buildId, input.diskId);
   const part = `${out}.part`;
   const bmapFile = bmapFileOf(out);
 
@@ -63,19 +66,18 @@ export async function assembleImage(input: AssembleInput): Promise<AssembledImag
   const content = contentOf(root);
   const layout = layoutFor(content, ids.diskId, input.size);
   const partitions = [layout.boot, layout.root];
+  const [bootStart, rootStart] = [layout.boot.start * SECTOR, layout.root.start * SECTOR];
 
   await mkdir(dirname(out), { recursive: true });
   let file: FileHandle | undefined;
+  let digester: ImageDigester | undefined;
   try {
     // 2. An empty file of full size: all holes.
     file = await open(part, 'w+');
     await file.truncate(layout.size);
-
-    // 3. The file systems.
     const target = { image: part, ids, sourceDateEpoch };
-    step.update({ message: 'root file system' });
-    const rootTar = counted(endedTar(mergedTar(input.layers, root)), content.bytes, step);
-    await makeExt4(runTool, { ...target, partition: layout.root }, rootTar);
+
+    // 3. The boot file system, and where the seed slots ended up in it.
     step.update({ message: 'boot file system' });
     const added = [...input.seed.map(({ name, content: data }) => ({ path: name, content: data })), ...input.bootFiles];
     const replaced = new Set(added.map(({ path }) => path.toLowerCase()));
@@ -83,24 +85,31 @@ export async function assembleImage(input: AssembleInput): Promise<AssembledImag
     const bootTar = endedTar(mergedTar(input.layers, kept), tarOf(added, sourceDateEpoch));
     const slotNames = input.seed.map(({ name }) => name);
     await makeFat(runTool, { ...target, partition: layout.boot }, bootTar, slotNames);
-
-    // 4. Where the seed slots ended up.
     const read = readerOf(file);
-    const fat = await openFat(read, layout.boot.start * SECTOR);
+    const fat = await openFat(read, bootStart);
     const slots = await findSlots(fat, slotNames);
 
-    // 5. Partition table, and the header by which the image describes itself.
+    // 4. Partition table, and the header by which the image describes itself.
     await file.write(encodeMbr(ids.diskId, partitions), 0, SECTOR, 0);
     const { buildId, role, base } = input;
     const header = encodeHeader({ buildId, role, base, slots, partitions, created: sourceDateEpoch });
     await file.write(header, 0, header.length, HEADER_LBA * SECTOR);
 
+    // 5. The root file system. All before it is finished: its checksums are made meanwhile.
+    step.update({ message: 'root file system' });
+    digester = await digestImage(part, layout.size);
+    const rootTar = counted(endedTar(mergedTar(input.layers, root)), content.bytes, step);
+    const beforeRoot = wholeBlocks([{ offset: 0, length: bootStart }, ...fatUsedRanges(fat)], BMAP_BLOCK);
+    const [checkedBoot] = await settled([
+      digester.readTo(rootStart, beforeRoot),
+      makeExt4(runTool, { ...target, partition: layout.root }, rootTar),
+    ]);
+
     // 6. The block map: the gap before p1 and all that the file systems use. Syncing takes the disk's time meanwhile.
     step.update({ message: 'checksums' });
-    const used = [...fatUsedRanges(fat), ...(await ext4UsedRanges(read, layout.root.start * SECTOR))];
-    const mapped = wholeBlocks([{ offset: 0, length: layout.boot.start * SECTOR }, ...used], BMAP_BLOCK);
-    const [digests] = await Promise.all([digestImage(file, layout.size, mapped, step), file.sync()]);
-    await writeFile(`${bmapFile}.part`, bmapXml(layout.size, digests.ranges), { flush: true });
+    const used = wholeBlocks(await ext4UsedRanges(read, rootStart), BMAP_BLOCK);
+    const [checkedRoot] = await settled([digester.readTo(layout.size, used, step), file.sync()]);
+    await writeFile(`${bmapFile}.part`, bmapXml(layout.size, [...checkedBoot, ...checkedRoot]), { flush: true });
 
     // 7. Both are whole: put them in their places.
     const { blocks } = await file.stat();
@@ -110,7 +119,7 @@ export async function assembleImage(input: AssembleInput): Promise<AssembledImag
     return {
       size: layout.size,
       allocated: blocks * 512,
-      sha256: digests.sha256,
+      sha256: digester.sha256(),
       slots,
       disk: { id: diskId, sectorSize: SECTOR, partitions },
       bmapFile,
@@ -119,7 +128,7 @@ export async function assembleImage(input: AssembleInput): Promise<AssembledImag
     await Promise.all([rm(part, { force: true }), rm(`${bmapFile}.part`, { force: true })]);
     throw error;
   } finally {
-    await file?.close();
+    await Promise.all([file?.close(), digester?.close()]);
   }
 }
 
@@ -151,4 +160,10 @@ async function* counted(stream: AsyncIterable<Buffer>, total: number, step: Pick
     done = Math.min(total, done + chunk.length);
     step.update({ done, total, unit: 'bytes' });
   }
+}
+
+/** Like Promise.all, but a failure waits for the others, so that nothing still works on a file that is removed. */
+async function settled<A, B>(work: [Promise<A>, Promise<B>]): Promise<[A, B]> {
+  await Promise.allSettled(work);
+  return Promise.all(work);
 }

@@ -1,55 +1,9 @@
 // The block map: which blocks of an image must be written to a card, with a checksum each, in bmap-tools' format 2.0.
-import type { FileHandle } from 'node:fs/promises';
-import { createHash } from 'node:crypto';
 import { sha256 } from '../lib/digest.ts';
-import type { Step } from '../lib/progress.ts';
-import type { ByteRange } from './ranges.ts';
+import type { CheckedRange } from './digest.ts';
 
 /** What bmap files use, and the block size of our ext4. */
 export const BMAP_BLOCK = 4096;
-/** Large enough that reads cost little beside hashing. */
-const CHUNK = 4 << 20;
-
-export interface CheckedRange extends ByteRange {
-  sha256: string;
-}
-
-/**
- * The sha256 of the whole image and of each range, in one pass over the file.
- * `ranges` are sorted and do not overlap (wholeBlocks makes them so).
- */
-export async function digestImage(
-  file: FileHandle,
-  size: number,
-  ranges: ByteRange[],
-  step?: Pick<Step, 'update'>,
-): Promise<{ sha256: string; ranges: CheckedRange[] }> {
-  const whole = createHash('sha256');
-  const parts = ranges.map((range) => ({ ...range, hash: createHash('sha256') }));
-  const buffer = Buffer.allocUnsafeSlow(CHUNK);
-  let current = 0;
-  for (let at = 0; at < size;) {
-    const { bytesRead } = await file.read(buffer, 0, Math.min(CHUNK, size - at), at);
-    if (bytesRead === 0) throw new RangeError(`The image ends at byte ${at} of ${size}.`);
-    const end = at + bytesRead;
-    whole.update(buffer.subarray(0, bytesRead));
-    for (const { offset, length, hash } of parts.slice(current)) {
-      if (offset >= end) break;
-      const to = Math.min(offset + length, end);
-      hash.update(buffer.subarray(Math.max(offset, at) - at, to - at));
-      // It goes on in the next chunk.
-      if (offset + length > end) break;
-      current++;
-    }
-    at = end;
-    step?.update({ done: at, total: size, unit: 'bytes' });
-  }
-  return {
-    sha256: whole.digest('hex'),
-    ranges: parts.map(({ offset, length, hash }) => ({ offset, length, sha256: hash.digest('hex') })),
-  };
-}
-
 /**
  * The bmap file. What it does not map, a writer may leave as it is on the card: so `ranges` must hold every block that
  * a file system uses, also those full of zeros.

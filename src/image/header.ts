@@ -46,8 +46,9 @@ export function parseHeader(bytes: Buffer): ImageHeader | undefined {
       hint: 'Use the piimg that made the image, or a newer one.',
     });
   }
-  const payload = bytes.subarray(PAYLOAD, PAYLOAD + bytes.readUInt32LE(12));
-  if (sha256(payload) !== bytes.toString('hex', 16, 48)) {
+  const length = bytes.readUInt32LE(12);
+  const payload = bytes.subarray(PAYLOAD, PAYLOAD + length);
+  if (payload.length !== length || sha256(payload) !== bytes.toString('hex', 16, 48)) {
     throw new PiimgError("The image's header is damaged: its checksum is wrong.", {
       hint: 'Copy or build the image again.',
     });

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 
 export interface ImageIds {
-  /** 32 bits, never 0 (which would mean "no id"). */
+  /** 32 bits, never 0 (which would mean "no id"); the plan's, as fstab names it. */
   diskId: number;
   /** Of the ext4. */
   rootUuid: string;
@@ -13,10 +13,10 @@ export interface ImageIds {
 }
 
 /** Each id comes from a hash of its own, so that knowing one (PARTUUIDs are public) says nothing about the others. */
-export function imageIds(buildId: string): ImageIds {
+export function imageIds(buildId: string, diskId: number): ImageIds {
   const bytes = (purpose: string) => createHash('sha256').update(`${purpose}:${buildId}`).digest();
   return {
-    diskId: bytes('disk').readUInt32LE() || 1,
+    diskId,
     rootUuid: uuid(bytes('root')),
     hashSeed: uuid(bytes('hash-seed')),
     volumeId: bytes('volume').readUInt32LE(),

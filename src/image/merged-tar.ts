@@ -17,7 +17,7 @@ import type { Layer, LayerEntry } from '../layers/layer.ts';
 import type { MergedEntry } from './merge.ts';
 
 /** Bytes read and handed on at once: enough that calls cost nothing beside hashing, little enough to stay in cache. */
-const CHUNK = 1 << 20;
+const CHUNK = 1 << 17;
 
 /** The part of a layer.tar that is in memory. */
 interface Window {
