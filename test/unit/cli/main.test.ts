@@ -73,7 +73,8 @@ test('the first SIGINT aborts the work, a second one ends it at once', async () 
   const child = run([process.execPath, '--import', 'tsx', '--input-type=module', '-e', source], {
     okCodes: [EXIT.interrupted],
     signal: AbortSignal.timeout(30_000),
-    onLine: (line) => {
+    onLine: (line, stream) => {
+      if (stream === 'stderr') return;
       seen.push(line);
       child.kill('SIGINT');
       // At once it may be the same Ctrl-C, handed on by npm.

@@ -16,7 +16,7 @@ export function piimg(
 ): Promise<RunResult> {
   return run([process.execPath, '--import', tsx, main, ...args], {
     ...options,
-    env: { NO_COLOR: '1', FORCE_COLOR: '0', ...options.env },
+    env: { FORCE_COLOR: '0', ...options.env },
     okCodes: EVERY_CODE,
     signal: AbortSignal.timeout(60_000),
   });

@@ -108,7 +108,8 @@ test('dieWithParent: a SIGKILL of this process takes the program along; without 
       setInterval(() => {}, 1000);`;
     let pid = 0;
     const parent = run([process.execPath, '--import', 'tsx', '--input-type=module', '-e', source], {
-      onLine: (line) => {
+      onLine: (line, stream) => {
+        if (stream === 'stderr') return;
         pid = Number(line);
         parent.kill('SIGKILL');
       },
