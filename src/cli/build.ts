@@ -1,5 +1,4 @@
 // The build: role → lock → plan → layers → image → manifest. The only place that puts these stages together.
-import { createReadStream } from 'node:fs';
 import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
@@ -18,7 +17,7 @@ import type { Sandbox } from '../sandbox/root.ts';
 import { minimalSeed } from '../seed/minimal.ts';
 import type { BuildOptions, BuildResult } from './build-options.ts';
 import type { Context } from './context.ts';
-import { archivesFor, lockFileOf, obtainLock, type LockRequest } from './locking.ts';
+import { archivesFor, HOST_ARCHITECTURE, lockFileOf, obtainLock, type LockRequest } from './locking.ts';
 import { fetchMaterials, prepareSandbox, toolsKey, wantedBy } from './materials.ts';
 import type { Lock } from '../base/lock.ts';
 
@@ -121,11 +120,33 @@ export function toolRunner(sandbox: Sandbox): RunTool {
 }
 
 function manifestOf(
-  { base, lock }: Prepared,
+  { planned, lock, out }: Prepared,
   layers: Layer[],
   image: Awaited<ReturnType<typeof assembleImage>>,
 ): ImageManifest {
-  throw new Error(String([base, lock, layers, image]));
+  const { plan } = planned;
+  return {
+    version: 1,
+    role: plan.role,
+    summary: plan.summary,
+    base: plan.base,
+    buildId: plan.buildId,
+    image: {
+      file: path.basename(out),
+      size: image.size,
+      allocated: image.allocated,
+      sha256: image.sha256,
+      bmap: path.basename(image.bmapFile),
+    },
+    boards: plan.boards,
+    disk: image.disk,
+    slots: image.slots,
+    packages: plan.packages,
+    removed: plan.removed,
+    layers: layers.map(({ index: { title, key, digest, size } }) => ({ title, key, digest, size })),
+    tools: Object.fromEntries((lock.tools[HOST_ARCHITECTURE] ?? []).map(({ name, version }) => [name, version])),
+    notes: layers.flatMap(({ index }) => index.notes),
+  };
 }
 
 async function writeManifest(file: string, manifest: ImageManifest): Promise<void> {
@@ -149,4 +170,3 @@ async function unchanged(
   const untouched = file.size === manifest.image.size && file.mtimeMs <= record.mtimeMs;
   return manifest.buildId === plan.buildId && untouched ? manifest : undefined;
 }
-void createReadStream;

@@ -16,7 +16,7 @@ const INTERPRETER = `${INSIDE}/usr/lib64/ld-linux-x86-64.so.2`;
 const NATIVE_PATH = 'usr/lib/piimg-native';
 
 /** Raised when what is made from the same packages changes. */
-export const TOOLS_FORMAT = 3;
+export const TOOLS_FORMAT = 4;
 
 /** The tools in a folder that `makeNativeTools` has filled. */
 export function nativeToolsAt(dir: string): NativeTools {
@@ -48,10 +48,8 @@ export async function makeNativeTools(
     await mkdir(folder, { recursive: true });
   await unpackAll(debs, tools.root, step);
   await makeShadow(tools, same);
-  // A sandbox is a chroot, whatever ischroot can see of it.
-  await mkdir(join(tools.shadow, 'usr/bin'), { recursive: true });
-  await writeFile(join(tools.shadow, 'usr/bin/ischroot'), '#!/bin/sh\nexit 0\n', { mode: 0o755 });
-  await writeScripts(tools.stubs, STUBS);
+  await writeScripts(tools.shadow, CHROOT);
+  await writeScripts(tools.stubs, { ...CHROOT, ...STUBS });
   await writeScripts(tools.first, FIRST);
   await writeDigests(tools, join(part, 'digests.json'));
   await rm(dir, { recursive: true, force: true });
@@ -127,6 +125,9 @@ const STUBS = {
   'usr/sbin/policy-rc.d': 'exit 101',
   'usr/sbin/update-initramfs': 'exit 0',
 };
+
+/** A sandbox is a chroot, whatever ischroot can see of it. */
+const CHROOT = { 'usr/bin/ischroot': 'exit 0' };
 
 /** libc6's preinst asks for the kernel before coreutils is there. */
 const FIRST = {

@@ -24,8 +24,8 @@ export interface SandboxRoot {
   /** Where what is written goes; absent: to a tmpfs, and away. Both on one file system. */
   upper?: { tree: string; work: string };
   tools: NativeTools;
-  /** Which of the tools lie over the layers: `first` (all and more), `all` (with the stubs), `native`, or `none`: emulation only. */
-  overlay: 'first' | 'all' | 'native' | 'none';
+  /** Which of the tools lie over the layers: `first` (all and more), `all` (with the stubs), `native`, or `stubs` alone: emulation. */
+  overlay: 'first' | 'all' | 'native' | 'stubs';
   /** Host files or folders to be seen inside, read-only unless said. `to` must be below /run or /tmp. */
   binds?: { from: string; to: string; writable?: boolean }[];
   /** Gives the host's network and its resolv.conf; without, there is none. */
@@ -152,7 +152,7 @@ const devices = [
 function mountScript(root: SandboxRoot): string[] {
   const { tools } = root;
   const over = {
-    none: [],
+    stubs: [tools.stubs],
     native: [tools.shadow],
     all: [tools.shadow, tools.stubs],
     first: [tools.shadow, tools.stubs, tools.first],

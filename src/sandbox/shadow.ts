@@ -64,6 +64,8 @@ export const TOOL_PACKAGES = [
   ...Object.keys(SHADOW),
   'kmod',
   'libpython3.13-stdlib',
+  // The C.UTF-8 locale: without it libarchive refuses names beyond ASCII.
+  'libc-bin',
   'e2fsprogs',
   // e2fsprogs only suggests it, and without it mke2fs cannot read a tar.
   'libarchive13t64',

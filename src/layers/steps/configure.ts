@@ -26,19 +26,15 @@ export async function configurePackages(
     });
   }
   const notes: string[] = [];
-  if (spec.emulate.length > 0) {
-    // First, alone and without native tools; what they depend on is configured with them.
-    const script =
-      'for name; do dpkg-query -W "$name" >/dev/null 2>&1 && set -- "$@" "$name"; shift; done; [ $# = 0 ] || ';
-    await dpkg(context, 'none', `${script}dpkg ${OPTIONS} --configure "$@"`, spec.emulate);
-    notes.push(`configured without native tools: ${spec.emulate.join(', ')}`);
-  }
-  const failed = await dpkg(context, 'all', `dpkg ${OPTIONS} --configure --pending`);
-  if (failed.length > 0) {
-    notes.push(`configured without native tools, as their scripts failed with them: ${failed.join(', ')}`);
+  // Those to be emulated come last, on top of all they depend on.
+  const failed = await dpkg(context, 'all', CONFIGURE_OTHERS, spec.emulate);
+  const emulated = await unconfigured(context);
+  if (emulated.length > 0) {
+    notes.push(
+      `configured without native tools: ${emulated.map((name) => (failed.includes(name) ? `${name} (failed with them)` : name)).join(', ')}`,
+    );
     notes.forEach((note) => context.step.note(note));
-    const still = await dpkg(context, 'none', `dpkg ${OPTIONS} --configure --pending`);
-    if (still.length > 0) throw new Error('unreachable: an emulated failure is thrown');
+    await dpkg(context, 'stubs', `dpkg ${OPTIONS} --configure --pending`);
   }
   if (spec.remove.length > 0) {
     await context.sandbox.inRoot(rootOf(context, 'all'), {
@@ -51,10 +47,31 @@ export async function configurePackages(
 
 const OPTIONS = '--log=/dev/null --force-depends --force-confold --force-unsafe-io';
 
-/** Runs dpkg and gives the packages whose scripts failed. With `none` as overlay a failure is final and thrown. */
+/** Packages that are unpacked and not configured. */
+const PENDING = `dpkg-query -W -f '\${db:Status-Status} \${binary:Package}\\n' | sed -n 's/^\\(unpacked\\|half-configured\\|triggers-[a-z]*\\) //p'`;
+
+/** Configures all that are pending but the arguments. */
+const CONFIGURE_OTHERS = `
+emulate=" $* "
+set --
+for name in $(${PENDING}); do
+  case $emulate in *" \${name%%:*} "*) ;; *) set -- "$@" "$name" ;; esac
+done
+[ $# = 0 ] || dpkg ${OPTIONS} --configure "$@"
+`;
+
+async function unconfigured(context: StepContext): Promise<string[]> {
+  const { stdout } = await context.sandbox.inRoot(rootOf(context, 'all'), {
+    argv: ['sh', '-euc', PENDING],
+    signal: context.signal,
+  });
+  return stdout.split('\n').filter((name) => name !== '');
+}
+
+/** Runs dpkg and gives the packages whose scripts failed. With `stubs` as overlay a failure is final and thrown. */
 async function dpkg(
   context: StepContext,
-  overlay: 'all' | 'none',
+  overlay: 'all' | 'stubs',
   script: string,
   args: string[] = [],
 ): Promise<string[]> {
@@ -64,7 +81,7 @@ async function dpkg(
   try {
     await context.sandbox.inRoot(rootOf(context, overlay), {
       argv: ['sh', '-euc', script, 'sh', ...args],
-      env: { ...clock(context), ...(overlay === 'none' && EMULATED) },
+      env: clock(context),
       signal: context.signal,
       onLine: (line) => {
         lines.push(line);
@@ -87,9 +104,6 @@ async function dpkg(
     });
   }
 }
-
-/** Without the stubs of the tools layer, services are kept from starting by systemd's own test: it is not running. */
-const EMULATED = { SYSTEMD_OFFLINE: '1', RUNLEVEL: '1' };
 
 /** With --shell-on-error: a shell where the failure happened, its changes included. */
 export async function offerShell(context: StepContext): Promise<void> {
