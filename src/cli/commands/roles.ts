@@ -1,5 +1,6 @@
 // `piimg roles`: the roles that can be built, the user's before the built-in ones.
 import path from 'node:path';
+import { packageRoot } from '../../host/package-root.ts';
 import { listRoles } from '../../role/find.ts';
 import { styleFor } from '../../ui/style.ts';
 import { formatTable } from '../../ui/table.ts';
@@ -13,7 +14,10 @@ export async function roles(flags: { json?: boolean }): Promise<void> {
   const rows = found.map(({ name, summary, file, issues }) => [
     style.bold(name),
     issues.some(({ severity }) => severity === 'error') ? style.red('not valid, see piimg show') : summary,
-    style.dim(path.relative('.', file)),
+    style.dim(builtIn(file) ? 'comes with piimg' : path.relative('.', file)),
   ]);
   print(formatTable(rows));
 }
+
+/** Not one of a clone one is working in. */
+const builtIn = (file: string) => file.startsWith(packageRoot) && packageRoot !== process.cwd();
