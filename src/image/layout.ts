@@ -51,7 +51,8 @@ export function layoutFor(content: { bytes: number; inodes: number }, diskId: nu
   const inodeSpace = content.inodes * EXT4.bytesPerInode;
   const roomy = Math.max(content.bytes * 1.2 + 200 * MIB, inodeSpace * 1.1);
   // What mke2fs itself takes is 1/64 for inode tables, the journal, and less than 1/64 for maps and growth.
-  const tight = Math.max((content.bytes + EXT4.journal) * (1 + 1 / 32) + 16 * MIB, inodeSpace);
+  // It refuses a journal of more than half of the free blocks.
+  const tight = Math.max((content.bytes + EXT4.journal) * (1 + 1 / 32) + 16 * MIB, inodeSpace, 3 * EXT4.journal);
   const minimum = roundUp(start + tight);
   if (size !== undefined && size < minimum) {
     throw new PiimgError(`An image of ${size} bytes is too small: this one needs at least ${minimum / MIB} MiB.`, {

@@ -37,7 +37,12 @@ export async function imageTools(): Promise<RunTool> {
     const child = execa(
       'unshare',
       ['--mount', '--propagation', 'private', 'sh', '-euc', IN_ROOT, 'sh', root, ...writable, '--', ...command],
-      { stdin: input === undefined ? 'ignore' : 'pipe', reject: false, env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } },
+      {
+        stdin: input === undefined ? 'ignore' : 'pipe',
+        reject: false,
+        timeout: 120_000,
+        env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
+      },
     );
     const [result, fed] = await Promise.all([
       child,
