@@ -189,7 +189,7 @@ test('a block map of non-zero blocks would leave a broken card: the copy test se
   await copyOntoUsedCard(bmap, card);
   const error = await judge(card).catch((reason: unknown) => reason);
   assert.instance(error, Error, 'the broken card passed');
-  assert.match(error.message, /out of range|differ/);
+  assert.match((error as Error).message, /out of range|differ/);
   await rm(card);
 });
 
