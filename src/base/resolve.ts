@@ -20,10 +20,10 @@ const INST = /^Inst (\S+) (?:\[[^\]]*\] )?\((\S+) .*\[([^\]]+)\]\)/;
  */
 export async function resolvePackages(apt: Apt, request: string[], archives: AptArchive[]): Promise<Resolution> {
   if (request.length === 0) return { packages: [], removed: [] };
-  const arguments_ = ['install', '--no-remove', ...request];
-  if (request.some((word) => word.endsWith('-'))) arguments_.splice(1, 1);
-  const simulated = await explained(apt, () => apt(['apt-get', '-q', '-s', ...arguments_]));
-  const printed = await apt(['apt-get', '-q', '--print-uris', ...arguments_]);
+  const words = ['install', '--no-remove', ...request];
+  if (request.some((word) => word.endsWith('-'))) words.splice(1, 1);
+  const simulated = await explained(apt, () => apt(['apt-get', '-q', '-s', ...words]));
+  const printed = await apt(['apt-get', '-q', '--print-uris', ...words]);
   const uris = new Map<string, { uri: string; size: number; sha256: string }>();
   for (const line of printed.stdout.split('\n')) {
     const match = /^'(.+)' (\S+) (\d+) SHA256:([0-9a-f]{64})$/.exec(line);

@@ -1,10 +1,11 @@
 // The build: role → lock → plan → layers → image → manifest. The only place that puts these stages together.
-import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { readFile, rename, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { loadBase, type BaseDefinition } from '../base/definition.ts';
 import { storedPath, type Store } from '../host/store.ts';
 import { assembleImage } from '../image/assemble.ts';
+import { compressImage } from '../image/compress.ts';
 import type { ImageManifest } from '../image/manifest.ts';
 import type { RunTool } from '../image/run-tool.ts';
 import { buildLayers } from '../layers/build-layers.ts';
@@ -33,8 +34,12 @@ export interface Prepared {
   store: Store;
 }
 
-/** Reads role and base, obtains the lock, makes the plan. Writes nothing but the lock. */
-export async function prepareBuild(options: BuildOptions, context: Context): Promise<Prepared> {
+/** Reads role and base, obtains the lock, makes the plan. Writes nothing but the lock, and not even that without `keepLock`. */
+export async function prepareBuild(
+  options: BuildOptions,
+  context: Context,
+  { keepLock }: { keepLock: boolean } = { keepLock: true },
+): Promise<Prepared> {
   const { search, cacheDir, signal, progress } = context;
   const { role: found } = await resolveRole(options.role, search);
   const role = options.base === undefined ? found : { ...found, base: options.base };
@@ -43,8 +48,8 @@ export async function prepareBuild(options: BuildOptions, context: Context): Pro
   const mirror = options.mirror ?? process.env['PIIMG_MIRROR'];
   const request: LockRequest = { role, base, cacheDir, mirror, offline: options.offline, signal };
   const lockFile = lockFileOf(role, out);
-  await mkdir(path.dirname(lockFile), { recursive: true });
-  const lock = await progress.step('lock', (step) => obtainLock(lockFile, request, options.locked, step));
+  const keeping = { locked: options.locked, keep: keepLock };
+  const lock = await progress.step('lock', (step) => obtainLock(lockFile, request, keeping, step));
   const sized = options.size === undefined ? {} : { size: options.size };
   const planned = planBuild(role, base, lock, { tools: toolsKey(lock), ...sized });
   const store = { dir: path.join(cacheDir, 'store'), tmp: path.join(cacheDir, 'tmp') };
@@ -105,7 +110,15 @@ export async function buildRole(options: BuildOptions, context: Context): Promis
       step,
     }),
   );
+  const { compress } = options;
+  const compressed =
+    compress === 'none'
+      ? undefined
+      : await context.progress.step(`compress (${compress})`, (step) =>
+          compressImage(out, compress, toolRunner(sandbox), step),
+        );
   const manifest = manifestOf(prepared, layers, assembled);
+  if (compressed) manifest.image.compressed = { ...compressed, file: path.basename(compressed.file) };
   await writeManifest(manifestPath, manifest);
   return { ...result, manifest, reused: false };
 }
@@ -168,5 +181,6 @@ async function unchanged(
   const manifest = JSON.parse(text) as ImageManifest;
   // Size and times, not a digest: reading gigabytes would cost more than all the rest.
   const untouched = file.size === manifest.image.size && file.mtimeMs <= record.mtimeMs;
-  return manifest.buildId === plan.buildId && untouched ? manifest : undefined;
+  const compressed = options.compress === 'none' || manifest.image.compressed?.format === options.compress;
+  return manifest.buildId === plan.buildId && untouched && compressed ? manifest : undefined;
 }

@@ -1,27 +1,74 @@
-// The engine behind the commands that are not build.
-import { PiimgError } from '../lib/errors.ts';
+// The engine behind plan, update and shell: a prepared build, put to another use.
+import path from 'node:path';
+import { loadBase } from '../base/definition.ts';
+import { readLock, writeLock } from '../base/lock.ts';
+import { EXIT, PiimgError } from '../lib/errors.ts';
+import { resolveRole } from '../role/resolve.ts';
+import { findLayer } from '../layers/cache.ts';
+import { makeLayers, prepareBuild } from './build.ts';
+import type { BuildOptions } from './build-options.ts';
 import type { Context } from './context.ts';
-import type * as types from './engine-types.ts';
+import { comparePackages } from './diffing.ts';
+import type { PlanOptions, PlanResult, ShellOptions, UpdateOptions, UpdateResult } from './engine-types.ts';
+import { lockFileOf, resolveLock } from './locking.ts';
 
-const missing = () => Promise.reject(new PiimgError('This part of the engine is not there yet'));
+/** What a build is asked when only its preparation is wanted. */
+const defaults = (options: PlanOptions): BuildOptions => ({
+  compress: 'none',
+  offline: false,
+  locked: false,
+  cache: true,
+  jobs: 1,
+  shellOnError: false,
+  ...options,
+});
 
 /** What a build of the role would do. */
-export const planRole: (options: types.PlanOptions, context: Context) => Promise<types.PlanResult> = missing;
+export async function planRole(options: PlanOptions, context: Context): Promise<PlanResult> {
+  const { planned } = await prepareBuild(defaults(options), context, { keepLock: false });
+  const { plan } = planned;
+  const cache = { dir: path.join(context.cacheDir, 'layers'), tmp: path.join(context.cacheDir, 'tmp') };
+  const layers = await Promise.all(
+    plan.layers.map(async ({ title, key }) => {
+      const found = await findLayer(cache, key, () => {});
+      return { title, key, cached: found !== undefined };
+    }),
+  );
+  return { buildId: plan.buildId, layers, packages: plan.packages.length, plan };
+}
 
-/** Resolves packages anew and writes the lock. */
-export const updateLock: (options: types.UpdateOptions, context: Context) => Promise<types.UpdateResult> = missing;
+/** Resolves packages anew and writes the lock; an archive that cannot be reached leaves the old one as it is. */
+export async function updateLock(options: UpdateOptions, context: Context): Promise<UpdateResult> {
+  const { search, cacheDir, signal, progress } = context;
+  const { role: found } = await resolveRole(options.role, search);
+  const role = options.base === undefined ? found : { ...found, base: options.base };
+  const base = await loadBase(role.base, search.baseDirs, []);
+  const mirror = options.mirror ?? process.env['PIIMG_MIRROR'];
+  const lockPath = lockFileOf(role, path.resolve('out', `${role.name}.img`));
+  const before = await readLock(lockPath);
+  const request = { role, base, cacheDir, mirror, offline: false, signal };
+  const lock = await progress.step('lock', (step) => resolveLock(request, step));
+  await writeLock(lockPath, lock);
+  const packages = (of: typeof before) => (of ? [...of.basePackages, ...of.rolePackages] : []);
+  return { lockPath, packages: comparePackages(packages(before), packages(lock)) };
+}
 
-/** Compares two images, manifests or plans, given by path. */
-export const diffImages: (a: string, b: string, context: Context) => Promise<types.DiffResult> = missing;
-
-/** Runs a command in the built system of a role; resolves to its exit status. */
-export const openShell: (options: types.ShellOptions, context: Context) => Promise<number> = missing;
-
-/** Everything in the cache, biggest first. */
-export const listCache: (context: Context) => Promise<types.CacheEntry[]> = missing;
-
-/** Removes what was not used for `days` days. */
-export const pruneCache: (days: number, context: Context) => Promise<types.PruneResult> = missing;
-
-/** Compares every digest in the cache. */
-export const verifyCache: (context: Context) => Promise<types.VerifyResult> = missing;
+/** Runs a command in the built system of a role; resolves to its exit status. Nothing it writes stays. */
+export async function openShell(options: ShellOptions, context: Context): Promise<number> {
+  const { command, ...plan } = options;
+  const build = defaults(plan);
+  const { layers, sandbox } = await makeLayers(await prepareBuild(build, context), build, context);
+  const argv = command.length > 0 ? command : ['bash', '-l'];
+  const term = process.env['TERM'];
+  try {
+    await sandbox.inRoot(
+      { lowers: layers.map(({ dir }) => `${dir}/tree`), overlay: 'native' },
+      { argv, stdout: 'inherit', signal: context.signal, ...(term !== undefined && { env: { TERM: term } }) },
+    );
+    return EXIT.done;
+  } catch (error) {
+    const status = error instanceof PiimgError ? /with status (\d+)/.exec(error.message)?.[1] : undefined;
+    if (status === undefined) throw error;
+    return Number(status);
+  }
+}

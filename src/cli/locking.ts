@@ -1,5 +1,5 @@
 // The lock of a build: reused where it fits the role and the base, else resolved.
-import { stat } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { BaseDefinition } from '../base/definition.ts';
 import { readLock, writeLock, type Lock } from '../base/lock.ts';
@@ -66,10 +66,15 @@ export async function archivesFor(request: LockRequest): Promise<AptArchive[]> {
 }
 
 /**
- * The lock in `file` when it fits; else a new one, written there. What an old lock says of the base stays when only the role
+ * The lock in `file` when it fits; else a new one, written there when `keep` is set. What an old lock says of the base stays when only the role
  * has changed. With `locked`, a lock that is missing or does not fit is an error.
  */
-export async function obtainLock(file: string, request: LockRequest, locked: boolean, step: Step): Promise<Lock> {
+export async function obtainLock(
+  file: string,
+  request: LockRequest,
+  { locked, keep }: { locked: boolean; keep: boolean },
+  step: Step,
+): Promise<Lock> {
   const wanted = requestDigests(request.role, request.base);
   const found = await readLock(file);
   const fits =
@@ -84,7 +89,10 @@ export async function obtainLock(file: string, request: LockRequest, locked: boo
     });
   }
   const lock = await resolveLock(request, step, fits ? found : undefined);
-  await writeLock(file, lock);
+  if (keep) {
+    await mkdir(path.dirname(file), { recursive: true });
+    await writeLock(file, lock);
+  }
   return lock;
 }
 

@@ -23,7 +23,7 @@ export interface LayerWork {
   cache: LayerCache;
   epoch: number;
   /** Path of an input by digest: a file of the user's, a package, an artifact. */
-  file(sha256: string): string;
+  file: (sha256: string) => string;
   progress: Progress;
   signal: AbortSignal | undefined;
   shellOnError: boolean;

@@ -13,10 +13,7 @@ export class PiimgError extends Error {
   readonly hint: string | undefined;
   readonly detail: string | undefined;
 
-  constructor(
-    message: string,
-    options: { exitCode?: ExitCode; hint?: string; detail?: string; cause?: unknown } = {},
-  ) {
+  constructor(message: string, options: { exitCode?: ExitCode; hint?: string; detail?: string; cause?: unknown } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'PiimgError';
     this.exitCode = options.exitCode ?? EXIT.failed;

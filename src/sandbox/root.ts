@@ -132,7 +132,11 @@ function start(script: string, command: SandboxCommand, network: boolean): Runni
   const explained = running.catch((error: unknown) => {
     throw explainFailure(error, argv);
   });
-  return Object.assign(explained, { pid: running.pid, stdout: running.stdout, kill: running.kill });
+  return Object.assign(explained, {
+    pid: running.pid,
+    stdout: running.stdout,
+    kill: (ending?: NodeJS.Signals) => running.kill(ending),
+  });
 }
 
 /** A tmpfs that only this namespace sees, and in it the folder that becomes the root. */
@@ -157,7 +161,7 @@ function mountScript(root: SandboxRoot): string[] {
     all: [tools.shadow, tools.stubs],
     first: [tools.shadow, tools.stubs, tools.first],
   }[root.overlay];
-  const lowers = [...root.lowers, ...over].reverse();
+  const lowers = [...root.lowers, ...over].toReversed();
   const upper = root.upper
     ? // What a volatile mount leaves there keeps it from being mounted again.
       `upper=${sh(root.upper.tree)} work=${sh(root.upper.work)}; rm -rf "$work"/*`

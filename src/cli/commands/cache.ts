@@ -8,7 +8,7 @@ import type { CacheEntry } from '../engine-types.ts';
 import { print, printJson } from './output.ts';
 
 export async function list(flags: { json?: boolean }, signal: AbortSignal): Promise<void> {
-  const { listCache } = await import('../engine.ts');
+  const { listCache } = await import('../caching.ts');
   const context = createContext(signal);
   const entries = await listCache(context);
   if (flags.json) return printJson(entries);
@@ -18,7 +18,7 @@ export async function list(flags: { json?: boolean }, signal: AbortSignal): Prom
 }
 
 export async function prune(flags: { days: number; json?: boolean }, signal: AbortSignal): Promise<void> {
-  const { pruneCache } = await import('../engine.ts');
+  const { pruneCache } = await import('../caching.ts');
   const result = await pruneCache(flags.days, createContext(signal));
   if (flags.json) return printJson(result);
   print(formatEntries(result.removed));
@@ -27,7 +27,7 @@ export async function prune(flags: { days: number; json?: boolean }, signal: Abo
 
 /** Exits with 1 when something is damaged. */
 export async function verify(flags: { json?: boolean; progress: ProgressKind }, signal: AbortSignal): Promise<void> {
-  const { verifyCache } = await import('../engine.ts');
+  const { verifyCache } = await import('../caching.ts');
   const { checked, damaged } = await verifyCache(createContext(signal, flags.progress));
   if (damaged.length > 0) process.exitCode = EXIT.failed;
   if (flags.json) return printJson({ checked, damaged });

@@ -6,7 +6,7 @@ import { formatFileChanges, formatPackageChanges } from './changes.ts';
 import { print, printJson } from './output.ts';
 
 export async function diff(a: string, b: string, flags: { json?: boolean }, signal: AbortSignal): Promise<void> {
-  const { diffImages } = await import('../engine.ts');
+  const { diffImages } = await import('../diffing.ts');
   const result = await diffImages(a, b, createContext(signal));
   const style = styleFor(process.stdout);
   const sections = [

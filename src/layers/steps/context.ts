@@ -15,7 +15,7 @@ export interface StepContext {
   /** The build's clock, seconds since 1970. */
   epoch: number;
   /** Path of a file of the user's or of a download, by digest. */
-  file(sha256: string): string;
+  file: (sha256: string) => string;
   step: Step;
   signal: AbortSignal | undefined;
   /** Opens a shell in the sandbox when a script of a package or of the role fails. */

@@ -65,7 +65,7 @@ function parents(path: string): string[] {
 
 /** What the layers below say of a folder: a new layer must not change it by passing through. */
 function lowerFolder(path: string, context: StepContext): { mode: number; uid: number; gid: number } {
-  for (const layer of [...context.below].reverse()) {
+  for (const layer of context.below.toReversed()) {
     const entry = folders(layer.index.entries).get(path);
     if (entry) return entry;
   }
@@ -87,7 +87,7 @@ function folders(
 
 async function readIds(context: StepContext): Promise<Ids> {
   const table = async (name: string): Promise<Map<string, number>> => {
-    for (const layer of [...context.below].reverse()) {
+    for (const layer of context.below.toReversed()) {
       const text = await readFile(`${layer.dir}/tree/etc/${name}`, 'utf8').catch(() => undefined);
       if (text !== undefined)
         return new Map(text.split('\n').map((line) => [line.split(':')[0] ?? '', Number(line.split(':')[2])]));
