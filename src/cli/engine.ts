@@ -1,4 +1,5 @@
 // The engine behind plan, update and shell: a prepared build, put to another use.
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { loadBase } from '../base/definition.ts';
 import { readLock, writeLock } from '../base/lock.ts';
@@ -48,6 +49,7 @@ export async function updateLock(options: UpdateOptions, context: Context): Prom
   const before = await readLock(lockPath);
   const request = { role, base, cacheDir, mirror, offline: false, signal };
   const lock = await progress.step('lock', (step) => resolveLock(request, step));
+  await mkdir(path.dirname(lockPath), { recursive: true });
   await writeLock(lockPath, lock);
   const packages = (of: typeof before) => (of ? [...of.basePackages, ...of.rolePackages] : []);
   return { lockPath, packages: comparePackages(packages(before), packages(lock)) };

@@ -1,5 +1,5 @@
 // The lock of a build: reused where it fits the role and the base, else resolved.
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { BaseDefinition } from '../base/definition.ts';
 import { readLock, writeLock, type Lock } from '../base/lock.ts';
@@ -129,15 +129,30 @@ type BasePart = Pick<Lock, 'created' | 'tools' | 'essential' | 'basePackages'>;
 async function resolveBase(request: LockRequest, archives: AptArchive[], step: Step): Promise<BasePart> {
   const target = { architecture: request.base.architecture, archives, status: '' };
   const host = { ...target, architecture: HOST_ARCHITECTURE };
-  const tools = await inWorld(host, request, (apt) => resolvePackages(apt, TOOL_PACKAGES, archives));
-  step.update({ message: 'packages of the base' });
-  return inWorld(target, request, async (apt) => ({
-    // Whole seconds: the build's clock.
-    created: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
-    tools: { [HOST_ARCHITECTURE]: tools.packages },
-    essential: (await resolvePackages(apt, ['?essential'], archives)).packages.map(({ name }) => name),
-    basePackages: (await resolvePackages(apt, ['?essential', ...request.base.packages], archives)).packages,
-  }));
+  step.update({ message: 'packages of the base and of the native tools' });
+  const [tools, base] = await Promise.all([
+    inWorld(host, request, (apt) => resolvePackages(apt, TOOL_PACKAGES, archives)),
+    inWorld(target, request, async (apt) => ({
+      essential: (await resolvePackages(apt, ['?essential'], archives)).packages.map(({ name }) => name),
+      basePackages: (await resolvePackages(apt, ['?essential', ...request.base.packages], archives)).packages,
+    })),
+  ]);
+  const part = { ...base, tools: { [HOST_ARCHITECTURE]: tools.packages } };
+  return { ...part, created: await firstSeen(part, request.cacheDir) };
+}
+
+/**
+ * The build's clock, in whole seconds: when this very set of packages was first resolved here. Roles whose locks are made on different days
+ * from the same packages thus share the base's layers, whose files carry that time.
+ */
+async function firstSeen(part: Omit<BasePart, 'created'>, cacheDir: string): Promise<string> {
+  const file = path.join(cacheDir, 'bases', digestOf(part));
+  const known = await readFile(file, 'utf8').catch(() => undefined);
+  if (known !== undefined) return known;
+  const now = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
+  await mkdir(path.dirname(file), { recursive: true });
+  await writeFile(file, now);
+  return now;
 }
 
 async function resolveRolePackages(

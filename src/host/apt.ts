@@ -1,6 +1,6 @@
 // apt with a configuration of our own: it resolves and downloads for another architecture and suite without touching the
 // host's packages, and brings the host's proxies, certificates and credentials along.
-import { cp, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, link, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PiimgError } from '../lib/errors.ts';
 import { run, type RunResult } from './exec.ts';
@@ -38,8 +38,9 @@ export async function withApt<T>(
   const dir = await mkdtemp(join(folders.tmp, 'apt-'));
   try {
     await mkdir(join(dir, 'archives/partial'), { recursive: true });
-    if (await exists(folders.lists)) await cp(folders.lists, join(dir, 'lists'), { recursive: true });
     await mkdir(join(dir, 'lists/partial'), { recursive: true });
+    // Links: apt replaces a list, it never writes into one.
+    for (const name of await listNames(folders.lists)) await link(join(folders.lists, name), join(dir, 'lists', name));
     await writeFile(join(dir, 'apt.conf'), configuration(dir, world.architecture));
     await writeFile(join(dir, 'sources.list'), world.archives.flatMap(sourceLines).join('\n') + '\n');
     await writeFile(join(dir, 'status'), world.status);
@@ -86,8 +87,7 @@ export async function updateLists(
 
 /** Whether lists were ever fetched into the folder. */
 export async function haveLists(lists: string): Promise<boolean> {
-  const names = await readdir(lists).catch(() => []);
-  return names.some((name) => name.endsWith('_Packages') || name.includes('_Packages.'));
+  return (await listNames(lists)).some((name) => name.includes('_Packages'));
 }
 
 /** The archives the host's own apt reads: where `release` is the suite as its sources spell it. */
@@ -114,8 +114,6 @@ Dir::State::status "${dir}/status";
 Dir::State::extended_states "${dir}/extended_states";
 Dir::Cache "${dir}";
 Dir::Cache::archives "${dir}/archives";
-Dir::Cache::pkgcache "";
-Dir::Cache::srcpkgcache "";
 Dir::Etc::sourcelist "${dir}/sources.list";
 Dir::Etc::sourceparts "/dev/null";
 Dir::Etc::preferences "/dev/null";
@@ -144,9 +142,7 @@ APT::Sandbox::User "root";
 `;
 }
 
-function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
+async function listNames(lists: string): Promise<string[]> {
+  const entries = await readdir(lists, { withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => entry.isFile() && entry.name !== 'lock').map(({ name }) => name);
 }
