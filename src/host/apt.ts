@@ -92,14 +92,12 @@ export async function haveLists(lists: string): Promise<boolean> {
 
 /** The archives the host's own apt reads: where `release` is the suite as its sources spell it. */
 export async function hostArchives(): Promise<{ uri: string; release: string }[]> {
-  const format = '$(REPO_URI)|$(RELEASE)|$(CREATED_BY)';
-  const { stdout } = await run(['apt-get', 'indextargets', '--format', format]);
-  const seen = new Map<string, { uri: string; release: string }>();
-  for (const line of stdout.split('\n')) {
-    const [uri = '', release = '', kind] = line.split('|');
-    if (kind === 'Packages') seen.set(`${uri} ${release}`, { uri, release });
-  }
-  return [...seen.values()];
+  // The addresses an update would fetch: `indextargets` knows only what was fetched before.
+  const { stdout } = await run(['apt-get', '--print-uris', 'update']);
+  return [...stdout.matchAll(/^'(.+)\/dists\/(.+)\/InRelease'/gm)].map(([, uri = '', release = '']) => ({
+    uri,
+    release,
+  }));
 }
 
 function sourceLines({ uri, suites, components, keyring }: AptArchive): string[] {

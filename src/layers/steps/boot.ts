@@ -2,6 +2,7 @@
 import { PiimgError } from '../../lib/errors.ts';
 import type { PlannedFile } from '../../plan/plan.ts';
 import { clock, rootOf, type StepContext } from './context.ts';
+import { guardInitramfs } from '../initramfs-guard.ts';
 import { placeFiles } from './files.ts';
 
 /** Runs initramfs generation once for every kernel, without raspi-firmware's hook: that is the boot layer's. */
@@ -17,6 +18,8 @@ export async function makeInitramfs(context: StepContext): Promise<string[]> {
     signal: context.signal,
     onLine: (line) => context.step.update({ message: line }),
   });
+  const { sandbox, below, tree, guard, signal } = context;
+  await guardInitramfs(sandbox, [...below.map((layer) => layer.tree), tree], guard, signal);
   return [];
 }
 

@@ -1,12 +1,21 @@
 // What every kind of layer needs to be made.
+import type { Guard } from '../guard.ts';
 import type { Step } from '../../lib/progress.ts';
 import type { Sandbox, SandboxRoot } from '../../sandbox/root.ts';
-import type { Layer } from '../layer.ts';
+import type { LayerEntry } from '../layer.ts';
+
+/** A layer one builds upon. */
+export interface LowerLayer {
+  /** Its files, complete. */
+  tree: string;
+  /** Its index, which may still be in the making. */
+  entries: Promise<LayerEntry[]>;
+}
 
 export interface StepContext {
   sandbox: Sandbox;
   /** The layers below, lowest first. */
-  below: Layer[];
+  below: LowerLayer[];
   /** Where this layer's files go. */
   tree: string;
   work: string;
@@ -20,6 +29,8 @@ export interface StepContext {
   signal: AbortSignal | undefined;
   /** Opens a shell in the sandbox when a script of a package or of the role fails. */
   shellOnError: boolean;
+  /** Sees what the layer's tar cannot show it: files inside an initramfs. */
+  guard: Guard;
 }
 
 /** The sandbox over the layers below, writing to this layer. */
@@ -28,7 +39,7 @@ export function rootOf(
   overlay: SandboxRoot['overlay'],
 ): Omit<SandboxRoot, 'tools'> & { upper: { tree: string; work: string } } {
   return {
-    lowers: context.below.map(({ dir }) => `${dir}/tree`),
+    lowers: context.below.map(({ tree }) => tree),
     upper: { tree: context.tree, work: context.work },
     overlay,
   };

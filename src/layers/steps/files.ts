@@ -35,7 +35,7 @@ async function* archive(files: PlannedFile[], ids: Ids, context: StepContext): A
     for (const parent of parents(file.path)) {
       if (made.has(parent) || files.some(({ path }) => path === parent)) continue;
       made.add(parent);
-      const { mode, uid, gid } = lowerFolder(parent, context);
+      const { mode, uid, gid } = await lowerFolder(parent, context);
       yield encodeHeader({ path: parent, type: 'directory', mode, uid, gid, size: 0, mtime: context.epoch });
     }
     const content = file.content === undefined ? undefined : Buffer.from(file.content);
@@ -64,9 +64,9 @@ function parents(path: string): string[] {
 }
 
 /** What the layers below say of a folder: a new layer must not change it by passing through. */
-function lowerFolder(path: string, context: StepContext): { mode: number; uid: number; gid: number } {
-  for (const layer of context.below.toReversed()) {
-    const entry = folders(layer.index.entries).get(path);
+async function lowerFolder(path: string, context: StepContext): Promise<{ mode: number; uid: number; gid: number }> {
+  for (const { entries } of context.below.toReversed()) {
+    const entry = folders(await entries).get(path);
     if (entry) return entry;
   }
   return { mode: 0o755, uid: 0, gid: 0 };
@@ -87,8 +87,8 @@ function folders(
 
 async function readIds(context: StepContext): Promise<Ids> {
   const table = async (name: string): Promise<Map<string, number>> => {
-    for (const layer of context.below.toReversed()) {
-      const text = await readFile(`${layer.dir}/tree/etc/${name}`, 'utf8').catch(() => undefined);
+    for (const { tree } of context.below.toReversed()) {
+      const text = await readFile(`${tree}/etc/${name}`, 'utf8').catch(() => undefined);
       if (text !== undefined)
         return new Map(text.split('\n').map((line) => [line.split(':')[0] ?? '', Number(line.split(':')[2])]));
     }

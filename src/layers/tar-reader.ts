@@ -1,0 +1,35 @@
+// Reads a tar stream entry by entry.
+import { BLOCK, padding, parseHeader, parsePax, paxSize, type TarHeader } from '../lib/tar.ts';
+import { byteReader, type ByteReader } from './bytes.ts';
+
+/** Hands on the data of the entry at hand, in the chunks it comes in. */
+export type PassData = (to: (chunk: Buffer) => void | Promise<void>) => Promise<void>;
+
+/** Calls `entry` for each entry in order; data it does not ask for is passed over. Throws Error when the archive is cut or damaged. */
+export async function readTar(
+  stream: AsyncIterable<Buffer>,
+  entry: (header: TarHeader, data: PassData) => Promise<void>,
+): Promise<void> {
+  const input = byteReader(stream);
+  for (let header = await nextHeader(input); header; header = await nextHeader(input)) {
+    const { size } = header;
+    let left = size;
+    await entry(header, async (to) => {
+      left = 0;
+      await input.pass(size, to);
+    });
+    await input.pass(left, () => {});
+    if (size > 0) await input.read(padding(size));
+  }
+  // tar fills its last record with zeros: read them, or it meets a closed pipe.
+  while ((await input.read(1 << 16)).length > 0) continue;
+}
+
+async function nextHeader(input: ByteReader): Promise<TarHeader | undefined> {
+  const block = await input.read(BLOCK);
+  if (block.length < BLOCK || block.every((byte) => byte === 0)) return undefined;
+  const size = paxSize(block);
+  if (size === undefined) return parseHeader(block);
+  const pax = Buffer.from(await input.read(size + padding(size))).subarray(0, size);
+  return parseHeader(await input.read(BLOCK), parsePax(pax));
+}
