@@ -64,12 +64,12 @@ async function unpackAll(debs: Map<string, string>, root: string, step: Step): P
   const worker = async (): Promise<void> => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       const [name, file] = next;
-      // qemu-user emulates thirty machines, 460 MB of them; we need one.
+      // qemu-user emulates thirty machines, 460 MB of them; we need the first, and tar then reads no further.
       if (name === 'qemu-user') {
         await run([
           'sh',
           '-euc',
-          'dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" ./usr/bin/qemu-aarch64',
+          'dpkg-deb --fsys-tarfile "$1" | tar -x --occurrence=1 -C "$2" ./usr/bin/qemu-aarch64',
           'sh',
           file,
           root,
