@@ -6,7 +6,8 @@ import type { LayerRecipe } from '../plan/plan.ts';
 import type { Sandbox } from '../sandbox/root.ts';
 import { findLayer, makeLayer, removeTrees, workFolder, type LayerCache } from './cache.ts';
 import { captureTree } from './capture.ts';
-import type { Layer, LayerEntry } from './layer.ts';
+import type { Layer } from './layer.ts';
+import { startLayer, type Phases, type Started } from './started.ts';
 import { makeAccounts } from './steps/accounts.ts';
 import { placeArtifacts } from './steps/artifacts.ts';
 import { makeBootFiles, makeInitramfs } from './steps/boot.ts';
@@ -38,10 +39,13 @@ export interface LayerWork {
  */
 export async function buildLayers(recipes: LayerRecipe[], work: LayerWork): Promise<Layer[]> {
   const layers: Layer[] = [];
-  let last: Growing | undefined;
+  let last: (Started & { grown: LowerLayer }) | undefined;
   for (const recipe of recipes) {
     const placed = layers.map(({ dir, index }) => ({ tree: `${dir}/tree`, entries: Promise.resolve(index.entries) }));
-    const next = startLayer(recipe, last ? [...placed, last.grown] : placed, work);
+    const below = last ? [...placed, last.grown] : placed;
+    const next = startLayer(recipe.title, work.progress, (step, phases) =>
+      buildLayer(recipe, below, work, step, phases),
+    );
     const [tree] = await Promise.allSettled([next.tree]);
     try {
       if (last) layers.push(await last.place());
@@ -56,76 +60,13 @@ export async function buildLayers(recipes: LayerRecipe[], work: LayerWork): Prom
   return layers;
 }
 
-/** A layer whose files can be built upon while its archive is being written. */
-interface Growing {
-  grown: LowerLayer;
-  /** Moves it into the cache: its tree must not be in use. Rejects when the layer is not fit for that. */
-  place(): Promise<Layer>;
-}
-
-interface Started extends Pick<Growing, 'place'> {
-  /** Where its files are, once they are complete. */
-  tree: Promise<string>;
-  entries: Promise<LayerEntry[]>;
-  /** Removes what there is of it. */
-  discard(reason: unknown): Promise<void>;
-}
-
-function startLayer(recipe: LayerRecipe, below: LowerLayer[], work: LayerWork): Started {
-  const phases = { tree: deferred<string>(), entries: deferred<LayerEntry[]>(), free: deferred<void>() };
-  const { tree, entries, free } = phases;
-  const placed = deferred<Layer>();
-  void work.progress
-    .step(recipe.title, async (step) => {
-      buildLayer(recipe, below, work, step, phases).then(placed.resolve, placed.reject);
-      await Promise.race([placed.promise, entries.promise]);
-    })
-    .catch(() => {});
-  placed.promise.then(
-    ({ dir, index }) => {
-      tree.resolve(`${dir}/tree`);
-      entries.resolve(index.entries);
-    },
-    (error: unknown) => {
-      tree.reject(error);
-      entries.reject(error);
-    },
-  );
-  return {
-    tree: tree.promise,
-    entries: entries.promise,
-    place() {
-      free.resolve();
-      return placed.promise;
-    },
-    async discard(reason) {
-      free.reject(reason);
-      await placed.promise.catch(() => {});
-    },
-  };
-}
-
-interface Deferred<T> {
-  promise: Promise<T>;
-  resolve(value: T): void;
-  reject(reason: unknown): void;
-}
-
-/** A promise settled from outside; nobody has to wait for it. */
-function deferred<T>(): Deferred<T> {
-  let settle: Omit<Deferred<T>, 'promise'> | undefined;
-  const promise = new Promise<T>((resolve, reject) => (settle = { resolve, reject }));
-  promise.catch(() => {});
-  return { promise, resolve: (value) => settle?.resolve(value), reject: (reason) => settle?.reject(reason) };
-}
-
 /** Tells when the files are complete and when they are captured; takes its place when it is `free` to. */
 async function buildLayer(
   recipe: LayerRecipe,
   below: LowerLayer[],
   work: LayerWork,
   step: Step,
-  phases: { tree: Deferred<string>; entries: Deferred<LayerEntry[]>; free: Deferred<void> },
+  phases: Phases,
 ): Promise<Layer> {
   const { sandbox, cache, epoch, signal } = work;
   if (!work.noCache) {
