@@ -34,6 +34,8 @@ export async function resolvePackages(apt: Apt, request: string[], archives: Apt
     const match = INST.exec(line);
     if (!match) return [];
     const [, name = '', version = '', architecture = ''] = match;
+    // A .deb file of the role's: it is unpacked from where it lies, only what it depends on is locked.
+    if (line.includes(' local-deb ')) return [];
     // apt names the file so (strutl.cc QuoteString on version: `:` becomes %3a).
     const file = `${name.replace(/:.*/, '')}_${version.replaceAll(':', '%3a')}_${architecture}.deb`;
     const found = uris.get(file);
