@@ -4,7 +4,7 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import { loadBase, type BaseDefinition } from '../base/definition.ts';
 import { storedPath, type Store } from '../host/store.ts';
-import { assembleImage } from '../image/assemble.ts';
+import { assembleImage, type AssembledImage } from '../image/assemble.ts';
 import { compressImage } from '../image/compress.ts';
 import type { ImageManifest } from '../image/manifest.ts';
 import type { RunTool } from '../image/run-tool.ts';
@@ -20,6 +20,7 @@ import type { BuildOptions, BuildResult } from './build-options.ts';
 import type { Context } from './context.ts';
 import { archivesFor, HOST_ARCHITECTURE, lockFileOf, obtainLock, type LockRequest } from './locking.ts';
 import { fetchMaterials, prepareSandbox, toolsKey, wantedBy } from './materials.ts';
+import { withCare } from './repair.ts';
 import type { Lock } from '../base/lock.ts';
 
 /** Everything that is known before work starts. */
@@ -43,7 +44,7 @@ export async function prepareBuild(
   const { search, cacheDir, signal, progress } = context;
   const { role: found } = await resolveRole(options.role, search);
   const role = options.base === undefined ? found : { ...found, base: options.base };
-  const base = await loadBase(role.base, search.baseDirs, []);
+  const base = await loadBase(role.base, search.baseDirs);
   const out = path.resolve(options.out ?? path.join('out', `${role.name}.img`));
   const mirror = options.mirror ?? process.env['PIIMG_MIRROR'];
   const request: LockRequest = { role, base, cacheDir, mirror, offline: options.offline, signal };
@@ -92,9 +93,24 @@ export async function buildRole(options: BuildOptions, context: Context): Promis
   const earlier = await unchanged(out, manifestPath, planned.plan, options);
   if (earlier) return { ...result, manifest: earlier, reused: true };
 
-  const { layers, sandbox } = await makeLayers(prepared, options, context);
-  const { plan } = planned;
-  const assembled = await context.progress.step('image', (step) =>
+  const manifest = await withCare(prepared, context, async () => {
+    const made = await makeLayers(prepared, options, context);
+    const assembled = await makeImage(prepared, made, context);
+    const manifest = manifestOf(prepared, made.layers, assembled);
+    const compressed = await compressedCopy(out, options.compress, made.sandbox, context);
+    if (compressed) manifest.image.compressed = { ...compressed, file: path.basename(compressed.file) };
+    return manifest;
+  });
+  await writeManifest(manifestPath, manifest);
+  return { ...result, manifest, reused: false };
+}
+
+function makeImage(
+  { planned: { plan }, out }: Prepared,
+  { layers, sandbox }: { layers: Layer[]; sandbox: Sandbox },
+  { progress }: Context,
+): Promise<AssembledImage> {
+  return progress.step('image', (step) =>
     assembleImage({
       layers,
       buildId: plan.buildId,
@@ -110,17 +126,16 @@ export async function buildRole(options: BuildOptions, context: Context): Promis
       step,
     }),
   );
-  const { compress } = options;
-  const compressed =
-    compress === 'none'
-      ? undefined
-      : await context.progress.step(`compress (${compress})`, (step) =>
-          compressImage(out, compress, toolRunner(sandbox), step),
-        );
-  const manifest = manifestOf(prepared, layers, assembled);
-  if (compressed) manifest.image.compressed = { ...compressed, file: path.basename(compressed.file) };
-  await writeManifest(manifestPath, manifest);
-  return { ...result, manifest, reused: false };
+}
+
+async function compressedCopy(
+  image: string,
+  format: BuildOptions['compress'],
+  sandbox: Sandbox,
+  { progress }: Context,
+): Promise<Awaited<ReturnType<typeof compressImage>> | undefined> {
+  if (format === 'none') return undefined;
+  return progress.step(`compress (${format})`, (step) => compressImage(image, format, toolRunner(sandbox), step));
 }
 
 /** The sandbox's tools, as the image stage calls them. */
@@ -132,11 +147,7 @@ export function toolRunner(sandbox: Sandbox): RunTool {
   };
 }
 
-function manifestOf(
-  { planned, lock, out }: Prepared,
-  layers: Layer[],
-  image: Awaited<ReturnType<typeof assembleImage>>,
-): ImageManifest {
+function manifestOf({ planned, lock, out }: Prepared, layers: Layer[], image: AssembledImage): ImageManifest {
   const { plan } = planned;
   return {
     version: 1,
@@ -163,8 +174,9 @@ function manifestOf(
 }
 
 async function writeManifest(file: string, manifest: ImageManifest): Promise<void> {
-  await writeFile(`${file}.part`, `${JSON.stringify(manifest, null, 1)}\n`);
-  await rename(`${file}.part`, file);
+  const part = `${file}.${process.pid}.part`;
+  await writeFile(part, `${JSON.stringify(manifest, null, 1)}\n`);
+  await rename(part, file);
 }
 
 /** The manifest of an image that is what this plan would make: same build id, not touched since. */
@@ -178,9 +190,18 @@ async function unchanged(
   const text = await readFile(manifestPath, 'utf8').catch(() => undefined);
   const [file, record] = await Promise.all([image, manifestPath].map((name) => stat(name).catch(() => undefined)));
   if (text === undefined || !file || !record) return undefined;
-  const manifest = JSON.parse(text) as ImageManifest;
+  const manifest = parseManifest(text);
+  if (!manifest) return undefined;
   // Size and times, not a digest: reading gigabytes would cost more than all the rest.
   const untouched = file.size === manifest.image.size && file.mtimeMs <= record.mtimeMs;
   const compressed = options.compress === 'none' || manifest.image.compressed?.format === options.compress;
   return manifest.buildId === plan.buildId && untouched && compressed ? manifest : undefined;
+}
+
+function parseManifest(text: string): ImageManifest | undefined {
+  try {
+    return JSON.parse(text) as ImageManifest;
+  } catch {
+    return undefined;
+  }
 }

@@ -43,7 +43,7 @@ export async function updateLock(options: UpdateOptions, context: Context): Prom
   const { search, cacheDir, signal, progress } = context;
   const { role: found } = await resolveRole(options.role, search);
   const role = options.base === undefined ? found : { ...found, base: options.base };
-  const base = await loadBase(role.base, search.baseDirs, []);
+  const base = await loadBase(role.base, search.baseDirs);
   const mirror = options.mirror ?? process.env['PIIMG_MIRROR'];
   const lockPath = lockFileOf(role, path.resolve('out', `${role.name}.img`));
   const before = await readLock(lockPath);

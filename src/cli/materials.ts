@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Lock } from '../base/lock.ts';
 import type { AptArchive } from '../host/apt.ts';
-import { download, missingFrom, storedPath, type Store, type Wanted } from '../host/store.ts';
+import { download } from '../host/download.ts';
+import { missingFrom, storedPath, verifyStored, type Store, type Wanted } from '../host/store.ts';
 import type { LockedPackage } from '../image/manifest.ts';
 import { digestOf } from '../lib/digest.ts';
 import { PiimgError } from '../lib/errors.ts';
@@ -69,19 +70,31 @@ export function toolsKey(lock: Lock): string {
   return digestOf([TOOLS_FORMAT, HOST_ARCHITECTURE, packages.map(({ sha256 }) => sha256), same]);
 }
 
+/** Where the native tools of a lock lie, once they are made. */
+export function toolsFolder(lock: Lock, cacheDir: string): string {
+  return path.join(cacheDir, 'tools', toolsKey(lock));
+}
+
 /** The sandbox with the lock's native tools, made from the store when they are not there yet. */
 export async function prepareSandbox(lock: Lock, store: Store, cacheDir: string, progress: Progress): Promise<Sandbox> {
-  const dir = path.join(cacheDir, 'tools', toolsKey(lock));
+  const dir = toolsFolder(lock, cacheDir);
   await progress.step('native tools', async (step) => {
     if (await haveNativeTools(dir)) {
       step.cached(path.basename(dir).slice(0, 12));
       return;
     }
     const packages = lock.tools[HOST_ARCHITECTURE] ?? [];
+    for (const { name, sha256 } of packages) {
+      if (!(await verifyStored(store, sha256))) throw damagedInStore(name, sha256);
+    }
     const debs = new Map(packages.map(({ name, sha256 }) => [name, storedPath(store, sha256)]));
     await makeNativeTools(dir, debs, (name) => sameUpstream(lock, name), step);
   });
   return openSandbox(nativeToolsAt(dir), await nativeDigests(dir));
+}
+
+function damagedInStore(name: string, sha256: string): PiimgError {
+  return new PiimgError(`The stored package ${name} is damaged`, { cause: { stored: sha256 } });
 }
 
 /** Whether the image has this package in the version of the tools; a rebuild for one architecture (+b1) changes nothing upstream. */

@@ -1,9 +1,9 @@
 // apt with a configuration of our own: it resolves and downloads for another architecture and suite without touching the
 // host's packages, and brings the host's proxies, certificates and credentials along.
-import { cp, link, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PiimgError } from '../lib/errors.ts';
-import { run, type RunResult } from './exec.ts';
+import { dieWithParent, run, type RunResult } from './exec.ts';
 
 /** One archive apt may read; `keyring` is a file on this machine. */
 export interface AptArchive {
@@ -35,17 +35,19 @@ export async function withApt<T>(
   work: (apt: Apt) => Promise<T>,
 ): Promise<T> {
   await mkdir(folders.tmp, { recursive: true });
-  const dir = await mkdtemp(join(folders.tmp, 'apt-'));
+  const dir = await mkdtemp(join(folders.tmp, `${process.pid}-apt-`));
   try {
     await mkdir(join(dir, 'archives/partial'), { recursive: true });
     await mkdir(join(dir, 'lists/partial'), { recursive: true });
-    // Links: apt replaces a list, it never writes into one.
-    for (const name of await listNames(folders.lists)) await link(join(folders.lists, name), join(dir, 'lists', name));
+    await linkLists(folders.lists, join(dir, 'lists'));
     await writeFile(join(dir, 'apt.conf'), configuration(dir, world.architecture));
     await writeFile(join(dir, 'sources.list'), world.archives.flatMap(sourceLines).join('\n') + '\n');
     await writeFile(join(dir, 'status'), world.status);
     return await work((command, options) =>
-      run(command, { ...options, env: { ...options?.env, APT_CONFIG: join(dir, 'apt.conf'), LC_ALL: 'C.UTF-8' } }),
+      run(dieWithParent(command), {
+        ...options,
+        env: { ...options?.env, APT_CONFIG: join(dir, 'apt.conf'), LC_ALL: 'C.UTF-8' },
+      }),
     );
   } finally {
     await rm(dir, { recursive: true, force: true });
@@ -77,11 +79,12 @@ export async function updateLists(
     }
     const { stdout } = await apt(['apt-config', 'shell', 'LISTS', 'Dir::State::lists/d']);
     const fresh = /LISTS='(.*)'/.exec(stdout)?.[1] ?? '';
-    const old = `${folders.lists}.${process.pid}.old`;
     await mkdir(join(folders.lists, '..'), { recursive: true });
-    await rename(folders.lists, old).catch(() => {});
-    await rename(fresh, folders.lists).catch(async () => cp(fresh, folders.lists, { recursive: true }));
-    await rm(old, { recursive: true, force: true });
+    await rename(folders.lists, join(fresh, '../old')).catch(() => {});
+    // Where another build was faster, its lists are as fresh as ours.
+    await rename(fresh, folders.lists).catch(async (error: NodeJS.ErrnoException) => {
+      if (!['ENOTEMPTY', 'EEXIST'].includes(error.code ?? '')) throw error;
+    });
   });
 }
 
@@ -132,12 +135,29 @@ APT::Get::Assume-Yes "true";
 #clear DPkg::Pre-Invoke;
 #clear DPkg::Post-Invoke;
 Acquire::Languages "none";
+Acquire::AllowInsecureRepositories "false";
+Acquire::AllowWeakRepositories "false";
+Acquire::AllowDowngradeToInsecureRepositories "false";
+APT::Get::AllowUnauthenticated "false";
 Acquire::ForceHash "SHA256";
 Acquire::Retries "3";
 Acquire::http::Timeout "30";
 Acquire::https::Timeout "30";
 APT::Sandbox::User "root";
 `;
+}
+
+/** Links instead of copies: apt replaces a list, it never writes into one. */
+async function linkLists(from: string, to: string, tries = 3): Promise<void> {
+  try {
+    for (const name of await listNames(from)) await link(join(from, name), join(to, name));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // Another build is replacing them at this moment.
+    if (tries === 0 || (code !== 'ENOENT' && code !== 'EEXIST')) throw error;
+    for (const name of await listNames(to)) await rm(join(to, name));
+    await linkLists(from, to, tries - 1);
+  }
 }
 
 async function listNames(lists: string): Promise<string[]> {

@@ -1,6 +1,7 @@
 // The whole way from layers to an image and its block map: read this first.
-import { mkdir, open, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { mkdir, open, readdir, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { abandoned } from '../lib/alive.ts';
 import { PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
 import type { Layer } from '../layers/layer.ts';
@@ -58,8 +59,10 @@ export interface AssembledImage {
 export async function assembleImage(input: AssembleInput): Promise<AssembledImage> {
   const { out, step, runTool, sourceDateEpoch } = input;
   const ids = imageIds(input.buildId, input.diskId);
-  const part = `${out}.part`;
+  // Named after the process: two builds of one image do not write into the same file, and what a killed one left is known.
+  const part = `${out}.${process.pid}.part`;
   const bmapFile = bmapFileOf(out);
+  const bmapPart = `${bmapFile}.${process.pid}.part`;
 
   // 1. What goes where.
   const { root, boot } = divideAtBoot(mergeLayers(input.layers.map(({ index }) => index)));
@@ -69,6 +72,7 @@ export async function assembleImage(input: AssembleInput): Promise<AssembledImag
   const [bootStart, rootStart] = [layout.boot.start * SECTOR, layout.root.start * SECTOR];
 
   await mkdir(dirname(out), { recursive: true });
+  await removeAbandonedParts(out);
   let file: FileHandle | undefined;
   let digester: ImageDigester | undefined;
   try {
@@ -109,11 +113,11 @@ export async function assembleImage(input: AssembleInput): Promise<AssembledImag
     step.update({ message: 'checksums' });
     const used = wholeBlocks(await ext4UsedRanges(read, rootStart), BMAP_BLOCK);
     const [checkedRoot] = await settled([digester.readTo(layout.size, used, step), file.sync()]);
-    await writeFile(`${bmapFile}.part`, bmapXml(layout.size, [...checkedBoot, ...checkedRoot]), { flush: true });
+    await writeFile(bmapPart, bmapXml(layout.size, [...checkedBoot, ...checkedRoot]), { flush: true });
 
     // 7. Both are whole: put them in their places.
     const { blocks } = await file.stat();
-    await rename(`${bmapFile}.part`, bmapFile);
+    await rename(bmapPart, bmapFile);
     await rename(part, out);
     const diskId = ids.diskId.toString(16).padStart(8, '0');
     return {
@@ -125,11 +129,18 @@ export async function assembleImage(input: AssembleInput): Promise<AssembledImag
       bmapFile,
     };
   } catch (error) {
-    await Promise.all([rm(part, { force: true }), rm(`${bmapFile}.part`, { force: true })]);
+    await Promise.all([rm(part, { force: true }), rm(bmapPart, { force: true })]);
     throw error;
   } finally {
     await Promise.all([file?.close(), digester?.close()]);
   }
+}
+
+/** Removes what killed builds of the same image have left. */
+async function removeAbandonedParts(out: string): Promise<void> {
+  const name = basename(out).replace(/\.img$/, '');
+  const own = (await readdir(dirname(out))).filter((file) => file.startsWith(`${name}.`));
+  for (const file of abandoned(own, /\.(\d+)\.part$/)) await rm(join(dirname(out), file), { force: true });
 }
 
 /** `web.img` → `web.bmap`, where bmaptool looks for it, also for `web.img.xz`. */

@@ -57,6 +57,7 @@ function place(root: Node, entry: LayerEntry, layer: number, index: LayerIndex):
   if (parent === undefined || (parent.entry !== undefined && parent.entry.type !== 'directory')) {
     throw new PiimgError(`Layer "${index.title}": ${entry.path} comes without its directory.`, {
       hint: 'The layer is damaged. Remove it with `piimg cache prune` and build again.',
+      cause: { layer: index.key, path: entry.path },
     });
   }
   const below = parent.children.get(name);
@@ -104,6 +105,7 @@ function inodesOf(index: LayerIndex): Map<string, LayerEntry> {
     if (inode === undefined || inode.type === 'hardlink' || inode.type === 'whiteout') {
       throw new PiimgError(`Layer "${index.title}": the hard link ${link.path} has no target (${link.target}).`, {
         hint: 'The layer is damaged. Remove it with `piimg cache prune` and build again.',
+        cause: { layer: index.key, path: link.path },
       });
     }
     inodes.set(link.path, inode).set(inode.path, inode);

@@ -1,6 +1,7 @@
 // The cache of layers: complete entries under their keys, work in progress elsewhere.
-import { mkdir, mkdtemp, readFile, readdir, rename, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, readdir, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { abandoned } from '../lib/alive.ts';
 import { PiimgError } from '../lib/errors.ts';
 import type { Sandbox } from '../sandbox/root.ts';
 import { openGuard, type Guard } from './guard.ts';
@@ -35,7 +36,7 @@ export async function findLayer(
     .catch(() => undefined);
   const tar = await stat(join(dir, 'layer.tar')).catch(() => undefined);
   const tree = await stat(join(dir, 'tree')).catch(() => undefined);
-  if (index?.key === key && tar?.size === index.size && tree) return { dir, index };
+  if (index?.key === key && Array.isArray(index.entries) && tar?.size === index.size && tree) return { dir, index };
   damaged(!index ? 'its index cannot be read' : !tree ? 'its files are gone' : 'its archive has another size');
   return undefined;
 }
@@ -55,6 +56,8 @@ export async function makeLayer(
   const place = { tree: join(dir, 'tree'), work: join(dir, 'work'), tar: join(dir, 'layer.tar') };
   try {
     await mkdir(place.tree);
+    // The image's root folder: 0755 whatever the caller's umask is.
+    await chmod(place.tree, 0o755);
     await mkdir(place.work);
     const guard = openGuard(sandbox.nativeDigests, recipe.strict);
     const { tar, notes } = await build(place, guard);
@@ -83,10 +86,9 @@ export async function workFolder(tmp: string): Promise<string> {
 /** Removes what processes that are gone have left in `tmp`. */
 export async function removeAbandoned(sandbox: Sandbox, tmp: string): Promise<void> {
   const names = await readdir(tmp).catch(() => []);
-  const dead = names.filter((name) => /^\d+-/.test(name) && !isAlive(Number(name.split('-')[0])));
   await removeTrees(
     sandbox,
-    dead.map((name) => join(tmp, name)),
+    abandoned(names, /^(\d+)-/).map((name) => join(tmp, name)),
   );
 }
 
@@ -116,13 +118,4 @@ async function putInPlace(cache: LayerCache, sandbox: Sandbox, dir: string, inde
     }
   }
   return { dir: target, index };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

@@ -1,7 +1,8 @@
 // Makes the native tools: host-architecture packages of the image's own suite, unpacked, never installed.
 import { cp, link, lstat, mkdir, readFile, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { run } from '../host/exec.ts';
+import { dieWithParent, run } from '../host/exec.ts';
+import { abandoned } from '../lib/alive.ts';
 import { sha256 } from '../lib/digest.ts';
 import type { Step } from '../lib/progress.ts';
 import { runTool, type NativeTools } from './root.ts';
@@ -42,6 +43,7 @@ export async function makeNativeTools(
   step: Step,
 ): Promise<NativeTools> {
   const part = `${dir}.${process.pid}.part`;
+  await removeAbandonedParts(dirname(dir));
   await rm(part, { recursive: true, force: true });
   const tools = nativeToolsAt(part);
   for (const folder of [tools.root, tools.shadow, tools.stubs, tools.first, tools.mount])
@@ -51,10 +53,26 @@ export async function makeNativeTools(
   await writeScripts(tools.shadow, CHROOT);
   await writeScripts(tools.stubs, { ...CHROOT, ...STUBS });
   await writeScripts(tools.first, FIRST);
+  // Folders that lie over the image's pass their modes on to a layer that writes there: not the caller's umask.
+  await run(['chmod', '-R', 'u=rwX,go=rX', tools.shadow, tools.stubs, tools.first]);
   await writeDigests(tools, join(part, 'digests.json'));
-  await rm(dir, { recursive: true, force: true });
-  await rename(part, dir);
+  await putInPlace(part, dir);
   return nativeToolsAt(dir);
+}
+
+/** Removes what killed processes have left; all of it belongs to the user who runs this. */
+async function removeAbandonedParts(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  for (const name of abandoned(names, /\.(\d+)\.part$/)) await rm(join(folder, name), { recursive: true, force: true });
+}
+
+/** Whoever was faster may be working with theirs: it stays, when it is whole. */
+async function putInPlace(part: string, dir: string): Promise<void> {
+  if (!(await haveNativeTools(dir))) await rm(dir, { recursive: true, force: true });
+  await rename(part, dir).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+    await rm(part, { recursive: true, force: true });
+  });
 }
 
 async function unpackAll(debs: Map<string, string>, root: string, step: Step): Promise<void> {
@@ -75,7 +93,7 @@ async function unpackAll(debs: Map<string, string>, root: string, step: Step): P
           root,
         ]);
       } else {
-        await run(['dpkg-deb', '-x', file, root]);
+        await run(dieWithParent(['dpkg-deb', '-x', file, root]));
       }
       step.update({ message: name, done: ++done, total: debs.size, unit: 'packages' });
     }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { chmod, copyFile, lstat, mkdir, readdir, readlink, rm } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { run } from '../../host/exec.ts';
+import { dieWithParent, run } from '../../host/exec.ts';
 import type { PlannedFile } from '../../plan/plan.ts';
 import { clock, rootOf, type StepContext } from './context.ts';
 import { placeFiles } from './files.ts';
@@ -28,20 +28,12 @@ export async function installNpmApp({ app }: { app: App }, context: StepContext)
     await chmod(join(source, path), 0o644);
   }
   context.step.update({ message: 'npm ci' });
-  await run(
-    [
-      'npm',
-      'ci',
-      '--omit=dev',
-      '--ignore-scripts',
-      '--os=linux',
-      '--cpu=arm64',
-      '--libc=glibc',
-      '--no-audit',
-      '--no-fund',
-    ],
-    { cwd: source, env: { npm_config_update_notifier: 'false' }, ...(context.signal && { signal: context.signal }) },
-  );
+  const options = ['--omit=dev', '--ignore-scripts', '--os=linux', '--cpu=arm64', '--libc=glibc', '--no-audit'];
+  await run(dieWithParent(['npm', 'ci', ...options, '--no-fund']), {
+    cwd: source,
+    env: { npm_config_update_notifier: 'false' },
+    ...(context.signal && { signal: context.signal }),
+  });
   // npm's own record of the tree names the registry it came from; only npm itself reads it.
   await rm(join(source, 'node_modules/.package-lock.json'), { force: true });
   const modes = new Map(app.files.map(({ path, mode }) => [path, mode]));

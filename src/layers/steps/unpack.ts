@@ -2,6 +2,7 @@
 import type { LockedPackage } from '../../image/manifest.ts';
 import { PiimgError } from '../../lib/errors.ts';
 import type { ByDigest } from '../../plan/plan.ts';
+import { verifyInputs } from '../inputs.ts';
 import { clock, rootOf, type StepContext } from './context.ts';
 
 /**
@@ -14,6 +15,9 @@ export async function unpackPackages(
 ): Promise<string[]> {
   const debs = [...spec.packages.map(({ sha256 }) => sha256), ...spec.debs.map(({ sha256 }) => sha256)];
   const binds = debs.map((sha256, i) => ({ from: context.file(sha256), to: inside(i, spec) }));
+  const named = spec.packages.map(({ name, sha256 }) => ({ name: `The stored package ${name}`, sha256 }));
+  const local = spec.debs.map(({ sha256 }) => ({ name: 'A .deb file of the role', sha256 }));
+  await verifyInputs([...named, ...local], context.file);
   if (spec.bootstrap) await layGround(spec.packages, context);
   const script = [
     'dpkg=/usr/lib/piimg-native/dpkg',
