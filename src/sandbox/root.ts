@@ -192,8 +192,8 @@ const networkFiles = [
   'for name in stub-resolv.conf resolv.conf; do cat /etc/resolv.conf >"$root/run/systemd/resolve/$name"; done',
 ];
 
-/** Registers qemu-user for arm64 programs, in this namespace only. Nothing to do on an arm64 host. */
-function emulation(tools: NativeTools): string[] {
+/** Registers qemu-user for arm64 programs, in this namespace only; `$scratch` is a tmpfs. Nothing to do on an arm64 host. */
+export function emulation(tools: NativeTools): string[] {
   if (process.arch === 'arm64') return [];
   const handler = `:piimg-arm64:M::${ARM64_MAGIC}:${ARM64_MASK}:${tools.emulator}:F`;
   return [

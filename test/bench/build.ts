@@ -1,0 +1,151 @@
+// `npm run bench:build`: how long a build takes beside the fastest way to the same thing, all in one run.
+//   npm run bench:build -- [--with-emulated] [--work DIR] [--json FILE]
+import { appendFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { makeLayers, prepareBuild, type Prepared } from '../../src/cli/build.ts';
+import { abortOnSignals } from '../../src/cli/signals.ts';
+import type { Sandbox } from '../../src/sandbox/root.ts';
+import { nativeToolsAt } from '../../src/sandbox/native-tools.ts';
+import { toolsKey } from '../../src/cli/materials.ts';
+import { formatTable } from '../../src/ui/table.ts';
+import { runMain } from './main.ts';
+import { mmdebstrap, requireMmdebstrap } from './mmdebstrap.ts';
+import { hostPackages } from './host-packages.ts';
+import { timePiimg, type PiimgRun } from './piimg.ts';
+import { timeMke2fs } from './mke2fs.ts';
+import { openProject, removeProject, type BenchProject } from './project.ts';
+
+/** The padded image: shows that memory does not grow with size. */
+const LARGE = '8G';
+
+/** One line of the result; `limit` is what must never be passed, `goal` what we want. */
+interface Figure {
+  name: string;
+  value: number;
+  unit: '×' | 's' | 'MB';
+  goal: string;
+  ok: boolean;
+  detail: string;
+}
+
+const OPTIONS = {
+  ...{ role: 'web', compress: 'none' as const, jobs: 2 },
+  ...{ offline: false, locked: false, cache: true, shellOnError: false },
+};
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: { 'with-emulated': { type: 'boolean' }, work: { type: 'string' }, json: { type: 'string' } },
+  });
+  requireMmdebstrap();
+  const project = await openProject(abortOnSignals(), values.work);
+  let sandbox: Sandbox | undefined;
+  try {
+    // Everything is downloaded, and the lock written, before anything is timed.
+    const prepared = await prepareBuild(OPTIONS, project.context);
+    ({ sandbox } = await makeLayers(prepared, OPTIONS, project.context));
+    const { packages: native, substituted } = await hostPackages(prepared, project.context);
+    const { epoch } = prepared.planned.plan;
+    const { store } = prepared;
+    const { dir } = project;
+
+    const cold = await coldBuild(project);
+    const floor = await peer(project, 'native mmdebstrap', () =>
+      mmdebstrap({ architecture: 'amd64', packages: native, store, dir, epoch }),
+    );
+    const nothing = await timePiimg(project, 'cold', ['--role', 'web']);
+    await changeOverlay(project);
+    const overlay = await timePiimg(project, 'cold', ['--role', 'web']);
+    const plain = await timeMke2fs(project, path.join(dir, 'cold'), prepared, sandbox);
+    const large = await timePiimg(project, 'cold', ['--role', 'web', '--size', LARGE, '--out', 'out/large.img']);
+    const emulated = values['with-emulated'] ? await emulatedPeer(project, prepared) : undefined;
+
+    const memory = Math.max(...[cold, nothing, overlay, large].map(({ peak }) => peak)) / 1e6;
+    const figures = [
+      ratio('cold base + role web', cold.seconds, 'native mmdebstrap', floor, 1.5, 2),
+      ratio('one overlay file changed', overlay.seconds, 'mke2fs -d', plain, 2, 2),
+      most('nothing changed', nothing.seconds, 's', 1),
+      most(`Node's peak memory (also for ${LARGE})`, memory, 'MB', 300),
+      ...(emulated === undefined ? [] : [atLeast('emulated mmdebstrap', emulated, cold.seconds, 10)]),
+    ];
+    print(cold, figures, substituted);
+    if (values.json !== undefined) {
+      const result = {
+        figures,
+        stages: cold.stages,
+        runs: { cold, nothing, overlay, large },
+        floor,
+        plain,
+        emulated,
+        substituted,
+      };
+      await writeFile(values.json, `${JSON.stringify(result, null, 1)}\n`);
+    }
+    if (figures.some(({ ok }) => !ok)) process.exitCode = 1;
+  } finally {
+    if (values.work === undefined) await removeProject(project, sandbox);
+  }
+}
+
+async function coldBuild(project: BenchProject): Promise<PiimgRun> {
+  await project.freshCache('cold');
+  return timePiimg(project, 'cold', ['--role', 'web', '--locked']);
+}
+
+async function peer(
+  { context }: BenchProject,
+  title: string,
+  work: () => Promise<{ seconds: number }>,
+): Promise<number> {
+  return (await context.progress.step(title, work)).seconds;
+}
+
+async function emulatedPeer(project: BenchProject, { lock, store, planned }: Prepared): Promise<number> {
+  const { dir, context } = project;
+  const emulated = nativeToolsAt(path.join(context.cacheDir, 'tools', toolsKey(lock)));
+  const packages = [...lock.basePackages, ...lock.rolePackages];
+  return peer(project, 'emulated mmdebstrap', () =>
+    mmdebstrap({ architecture: 'arm64', packages, store, dir, epoch: planned.plan.epoch, emulated }),
+  );
+}
+
+/** A file of the role's overlay becomes another one. */
+async function changeOverlay({ dir }: BenchProject): Promise<void> {
+  await appendFile(path.join(dir, 'overlays/web/rootfs/etc/systemd/system/web.service.mustache'), '# changed\n');
+}
+
+function ratio(name: string, ours: number, peerName: string, theirs: number, goal: number, limit: number): Figure {
+  const value = ours / theirs;
+  const detail = `${ours.toFixed(1)} s; ${peerName}: ${theirs.toFixed(1)} s`;
+  const wanted = goal === limit ? `≤ ${goal} ×` : `≤ ${goal} ×, never over ${limit} ×`;
+  return { name, value, unit: '×', goal: wanted, ok: value <= limit, detail };
+}
+
+function most(name: string, value: number, unit: Figure['unit'], limit: number): Figure {
+  return { name, value, unit, goal: `≤ ${limit} ${unit}`, ok: value <= limit, detail: '' };
+}
+
+function atLeast(peerName: string, theirs: number, ours: number, least: number): Figure {
+  const value = theirs / ours;
+  const detail = `${peerName}: ${theirs.toFixed(0)} s`;
+  return { name: 'faster than emulation', value, unit: '×', goal: `≥ ${least} ×`, ok: value >= least, detail };
+}
+
+function print(cold: PiimgRun, figures: Figure[], substituted: string[]): void {
+  console.log('\nCold build, by stage (an archive is written while the next layer is made, so stages overlap):');
+  console.log(
+    formatTable(
+      cold.stages.map(({ title, seconds }) => [`  ${title}`, seconds.toFixed(1), 's']),
+      [1],
+    ),
+  );
+  console.log();
+  const rows = figures.map(({ name, value, unit, goal, ok, detail }) => [
+    ...[name, value.toFixed(value < 10 ? 2 : 0), unit, goal, ok ? 'ok' : 'TOO MUCH', detail],
+  ]);
+  console.log(formatTable(rows, [1]));
+  console.log(`\nThe native peer installs ${substituted.join(', ')}.`);
+}
+
+await runMain(main);

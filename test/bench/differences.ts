@@ -1,0 +1,64 @@
+// Which differences between piimg's base and the emulated one are known, and why: everything else is a bug.
+import type { Tree, TreeEntry } from './tree.ts';
+
+export type Kind = 'missing' | 'added' | 'type' | 'content' | 'mode' | 'owner' | 'target' | 'xattrs';
+
+export interface Difference {
+  path: string;
+  /** `missing`: only the emulated tree has it; `added`: only piimg's. */
+  kind: Kind;
+  detail: string;
+}
+
+export interface Known {
+  path: RegExp;
+  kinds: Kind[];
+  reason: string;
+}
+
+/** At most twenty; each must explain at least one difference. */
+export const KNOWN: Known[] = [];
+
+/** Everything in which `ours` and `theirs` differ, sorted by path. */
+export function compareTrees(ours: Tree, theirs: Tree): Difference[] {
+  const differences: Difference[] = [];
+  for (const path of [...new Set([...ours.keys(), ...theirs.keys()])].sort()) {
+    const [our, their] = [ours.get(path), theirs.get(path)];
+    if (!our) differences.push({ path, kind: 'missing', detail: describe(their) });
+    else if (!their) differences.push({ path, kind: 'added', detail: describe(our) });
+    else if (our.type !== their.type)
+      differences.push({ path, kind: 'type', detail: `${our.type}, not ${their.type}` });
+    else differences.push(...compareEntries(path, our, their));
+  }
+  return differences;
+}
+
+function compareEntries(path: string, our: TreeEntry, their: TreeEntry): Difference[] {
+  const xattrs = ({ xattrs: named = {} }: TreeEntry): string => JSON.stringify(Object.entries(named).sort());
+  const aspects: [Kind, string, string][] = [
+    ['content', our.sha256 ?? '', their.sha256 ?? ''],
+    // A link's own mode means nothing.
+    ['mode', our.type === 'symlink' ? '' : our.mode.toString(8), our.type === 'symlink' ? '' : their.mode.toString(8)],
+    ['owner', our.owner, their.owner],
+    ['target', our.target ?? '', their.target ?? ''],
+    ['xattrs', xattrs(our), xattrs(their)],
+  ];
+  return aspects.flatMap(([kind, a, b]) => (a === b ? [] : [{ path, kind, detail: `${a}, not ${b}` }]));
+}
+
+const describe = (entry: TreeEntry | undefined): string =>
+  entry ? `${entry.type} ${entry.mode.toString(8)} ${entry.owner}` : '';
+
+/** Divides differences: those that no row explains, and the rows with how many each explains. */
+export function judge(
+  differences: Difference[],
+  known: Known[],
+): { unexplained: Difference[]; used: { row: Known; count: number }[] } {
+  const used = known.map((row) => ({ row, count: 0 }));
+  const unexplained = differences.filter(({ path, kind }) => {
+    const fitting = used.find(({ row }) => row.kinds.includes(kind) && row.path.test(path));
+    if (fitting) fitting.count++;
+    return !fitting;
+  });
+  return { unexplained, used };
+}

@@ -1,0 +1,43 @@
+// The peer of a rebuild: plain `mke2fs -d` of the same tree, with the same mke2fs.
+import { mkdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { Readable } from 'node:stream';
+import type { Prepared } from '../../src/cli/build.ts';
+import { divideAtBoot } from '../../src/image/boot-partition.ts';
+import type { ImageManifest } from '../../src/image/manifest.ts';
+import { mergeLayers } from '../../src/image/merge.ts';
+import { endedTar, mergedTar } from '../../src/image/merged-tar.ts';
+import { findLayer } from '../../src/layers/cache.ts';
+import type { Layer } from '../../src/layers/layer.ts';
+import type { Sandbox } from '../../src/sandbox/root.ts';
+import type { BenchProject } from './project.ts';
+
+/** Unpacks the root file system of the image last built, then times making an ext4 of its partition's size from it. */
+export async function timeMke2fs(
+  { dir }: BenchProject,
+  cacheDir: string,
+  { out, store }: Prepared,
+  sandbox: Sandbox,
+): Promise<number> {
+  const manifest = JSON.parse(await readFile(out.replace(/\.img$/, '.manifest.json'), 'utf8')) as ImageManifest;
+  const layers: Layer[] = [];
+  for (const { key, title } of manifest.layers) {
+    const layer = await findLayer({ dir: path.join(cacheDir, 'layers'), tmp: store.tmp }, key, () => {});
+    if (!layer) throw new Error(`the layer “${title}” of the image is not in the cache`);
+    layers.push(layer);
+  }
+  const tree = path.join(dir, 'tree');
+  await mkdir(tree, { recursive: true });
+  const { root } = divideAtBoot(mergeLayers(layers.map(({ index }) => index)));
+  await sandbox.tool(['tar', '-x', '-p', '--xattrs', '--xattrs-include=*', '--numeric-owner', '-C', tree], {
+    writable: [tree],
+    input: Readable.from(endedTar(mergedTar(layers, root))),
+  });
+  const size = (manifest.disk.partitions.at(-1)?.sectors ?? 0) * manifest.disk.sectorSize;
+  const started = performance.now();
+  await sandbox.tool(['mke2fs', '-q', '-F', '-t', 'ext4', '-d', tree, path.join(dir, 'plain.ext4'), `${size >> 10}k`], {
+    readable: [tree],
+    writable: [dir],
+  });
+  return (performance.now() - started) / 1000;
+}

@@ -1,0 +1,57 @@
+// A throw-away project and cache in which a bench works: what is downloaded is shared with the user's cache by hard links.
+import { chmod, cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { cacheFolder, searchPaths, type Context } from '../../src/cli/context.ts';
+import { removeTrees } from '../../src/layers/cache.ts';
+import type { Sandbox } from '../../src/sandbox/root.ts';
+import { run } from '../../src/host/exec.ts';
+import { packageRoot } from '../../src/host/package-root.ts';
+import { createProgress } from '../../src/ui/progress.ts';
+
+export interface BenchProject {
+  dir: string;
+  context: Context;
+  /** A further cache with the same downloads and nothing built. */
+  freshCache(name: string): Promise<string>;
+}
+
+/** Makes it below the user's cache, or in `keep`, which stays and is used again. */
+export async function openProject(signal: AbortSignal, keep?: string): Promise<BenchProject> {
+  const users = cacheFolder(process.env);
+  await mkdir(users, { recursive: true });
+  const dir = keep === undefined ? await mkdtemp(path.join(users, 'bench-')) : path.resolve(keep);
+  await mkdir(dir, { recursive: true });
+  // mmdebstrap works as another user when it is not started by root.
+  await chmod(dir, 0o755);
+  for (const folder of ['images', 'overlays']) {
+    await cp(path.join(packageRoot, folder), path.join(dir, folder), { recursive: true });
+  }
+  const seed = async (from: string, to: string): Promise<string> => {
+    await mkdir(to, { recursive: true });
+    for (const part of ['store', 'apt']) {
+      await run([
+        'sh',
+        '-euc',
+        '[ ! -d "$1" ] || [ -d "$2" ] || cp -al "$1" "$2"',
+        'sh',
+        path.join(from, part),
+        path.join(to, part),
+      ]);
+    }
+    return to;
+  };
+  const cacheDir = await seed(users, path.join(dir, 'cache'));
+  return {
+    dir,
+    context: { search: searchPaths(dir), cacheDir, ...createProgress('log'), signal },
+    freshCache: (name) => seed(cacheDir, path.join(dir, name)),
+  };
+}
+
+/** Removes the project; with a sandbox, as its files may belong to ids that exist only there. */
+export async function removeProject({ dir }: BenchProject, sandbox: Sandbox | undefined): Promise<void> {
+  // What is removed must not lie below the tools that remove it.
+  if (sandbox)
+    await removeTrees(sandbox, [path.join(dir, 'cache/layers'), path.join(dir, 'cold'), path.join(dir, 'tree')]);
+  await rm(dir, { recursive: true, force: true });
+}
