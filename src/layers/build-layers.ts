@@ -98,7 +98,10 @@ async function buildLayer(
         guard,
       });
       step.update({ message: 'writing the layer' });
-      const tar = await captureTree(sandbox, { ...place, epoch, guard, signal }, () => phases.tree.resolve(place.tree));
+      const planned = recipe.spec.kind === 'files';
+      const tar = await captureTree(sandbox, { ...place, epoch, guard, signal, planned }, () =>
+        phases.tree.resolve(place.tree),
+      );
       phases.entries.resolve(tar.entries);
       await phases.free.promise;
       return { tar, notes };

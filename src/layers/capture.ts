@@ -18,12 +18,20 @@ const OPAQUE = 'user.overlay.opaque';
  */
 export async function captureTree(
   sandbox: Sandbox,
-  what: { tree: string; tar: string; epoch: number; guard: Guard; signal: AbortSignal | undefined },
+  what: {
+    tree: string;
+    tar: string;
+    epoch: number;
+    guard: Guard;
+    signal: AbortSignal | undefined;
+    /** Nothing ran here: what looks like a leftover (the identity's machine-id) was put there on purpose. */
+    planned?: boolean;
+  },
   cleared: () => void = () => {},
 ): Promise<LayerTar> {
   const { tree, epoch, signal } = what;
   const script = [
-    `cd "$1"; rm -rf ${LEFTOVERS.join(' ')}`,
+    `cd "$1"; ${what.planned ? '' : `rm -rf ${LEFTOVERS.join(' ')}`}`,
     'exec tar --create --format=posix --pax-option=delete=atime,delete=ctime --sort=name --numeric-owner ' +
       `--mtime=@${epoch} --clamp-mtime --xattrs --xattrs-include="*" .`,
   ].join('\n');
