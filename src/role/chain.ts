@@ -3,20 +3,17 @@ import { dirname, resolve } from 'node:path';
 import { nearest } from '../lib/suggest.ts';
 import { filesOfRole, isRoleFile, roleName, roleNames, type RoleSearch } from './find.ts';
 import { loadRole, type LoadedRole } from './load.ts';
-import { within, type Place } from './place.ts';
-import { issueAt, type RoleIssue } from './report.ts';
+import { within, type Place } from '../lib/yaml/place.ts';
+import { issueAt, type Issue } from '../lib/yaml/report.ts';
 import { roleReference } from './schema.ts';
 
 /**
  * Loads a role file and everything it extends and mixes in. Each file is there once, where it is first needed, so
  * that two mixins may extend the same role. Circles, unknown roles and all faults of the files are in `issues`.
  */
-export async function loadChain(
-  file: string,
-  search: RoleSearch,
-): Promise<{ chain: LoadedRole[]; issues: RoleIssue[] }> {
+export async function loadChain(file: string, search: RoleSearch): Promise<{ chain: LoadedRole[]; issues: Issue[] }> {
   const chain: LoadedRole[] = [];
-  const issues: RoleIssue[] = [];
+  const issues: Issue[] = [];
   const done = new Set<string>();
 
   const visit = async (current: string, trail: string[]): Promise<void> => {
@@ -51,7 +48,7 @@ function references({ text, data }: LoadedRole): { reference: string; place: Pla
 }
 
 /** The file that is meant, or what to say when there is none. */
-async function locate(reference: string, place: Place, search: RoleSearch): Promise<string | RoleIssue> {
+async function locate(reference: string, place: Place, search: RoleSearch): Promise<string | Issue> {
   const from = place.text.file;
   if (isRoleFile(reference)) {
     const file = resolve(dirname(from), reference);
@@ -70,7 +67,7 @@ async function locate(reference: string, place: Place, search: RoleSearch): Prom
   });
 }
 
-function circle(files: string[], place: Place): RoleIssue {
+function circle(files: string[], place: Place): Issue {
   const start = files.indexOf(files.at(-1) ?? '');
   const names = files.slice(start).map(roleName);
   return issueAt(place, `roles go round in a circle: ${names.join(' → ')}`);

@@ -1,7 +1,7 @@
 // A role file taken apart into entries that know their name and where they were written, and the merging of two.
 import { dirname, resolve } from 'node:path';
 import { canonicalJson } from '../lib/digest.ts';
-import { within, type Path, type Place, type RoleText } from './place.ts';
+import { within, type Path, type Place, type YamlText } from '../lib/yaml/place.ts';
 import type { RoleFile } from './schema.ts';
 
 /** A value and where it was written. */
@@ -59,7 +59,7 @@ export interface Draft {
 }
 
 /** One role file as a draft. */
-export function toDraft(text: RoleText, role: RoleFile): Draft {
+export function toDraft(text: YamlText, role: RoleFile): Draft {
   const root: Place = { text, path: [] };
   const list = <T>(items: readonly T[] | undefined, path: Path, key: (item: T) => string): Entries<T> =>
     new Map((items ?? []).map((value, index) => [key(value), { value, place: within(root, ...path, index) }]));

@@ -9,8 +9,8 @@ import type { Draft } from './draft.ts';
 import { findOverlay, roleName, type RoleSearch } from './find.ts';
 import { readOverlay } from './overlay.ts';
 import { defaultMode } from './permissions.ts';
-import type { Place } from './place.ts';
-import { issueAt, type RoleIssue } from './report.ts';
+import type { Place } from '../lib/yaml/place.ts';
+import { issueAt, type Issue } from '../lib/yaml/report.ts';
 import type { OverlayEntry } from './resolved.ts';
 
 /** An entry and where the role asks for it; `section` when piimg wrote it from a section of the role. */
@@ -29,9 +29,9 @@ export async function collectEntries(
   files: string[],
   role: { name: string; summary: string },
   search: RoleSearch,
-): Promise<{ entries: PlacedEntry[]; issues: RoleIssue[] }> {
+): Promise<{ entries: PlacedEntry[]; issues: Issue[] }> {
   const entries: PlacedEntry[] = [];
-  const issues: RoleIssue[] = [];
+  const issues: Issue[] = [];
   const variables = Object.fromEntries([...merged.variables].map(([key, { value }]) => [key, value]));
 
   for (const file of files) {

@@ -4,7 +4,7 @@ import { basename, join, resolve } from 'node:path';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import { nearest } from '../lib/suggest.ts';
 import { loadRole } from './load.ts';
-import type { RoleIssue } from './report.ts';
+import type { Issue } from '../lib/yaml/report.ts';
 
 /** Where roles and overlays are looked for; the first folder that has one of that name wins. */
 export interface RoleSearch {
@@ -17,7 +17,7 @@ export interface RoleSummary {
   name: string;
   file: string;
   summary: string;
-  issues: RoleIssue[];
+  issues: Issue[];
 }
 
 /** The name of the role in a file. */

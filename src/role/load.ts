@@ -1,131 +1,45 @@
-// Reads one role file: YAML with positions, then the schema. Nothing here knows of other roles.
-import { readFile } from 'node:fs/promises';
-import { isAlias, isNode, isScalar, LineCounter, parseDocument, visit, type Document } from 'yaml';
-import { excerptOf, positionAt } from '../lib/code-frame.ts';
-import { EXIT, PiimgError } from '../lib/errors.ts';
-import type { RoleText } from './place.ts';
-import { issueAt, type RoleIssue } from './report.ts';
-import { roleFileSchema, type RoleFile } from './schema.ts';
-import { schemaIssues } from './schema-issues.ts';
+// Reads one role file. Nothing here knows of other roles.
+import { loadYaml, parseYaml, type Language, type Loaded } from '../lib/yaml/load.ts';
+import type { YamlText } from '../lib/yaml/place.ts';
+import type { Issue } from '../lib/yaml/report.ts';
+import { roleFileSchema, roleJsonSchema, type RoleFile } from './schema.ts';
 
 export interface LoadedRole {
-  text: RoleText;
+  text: YamlText;
   /** What the YAML says, valid or not; absent when it is no YAML. */
   data?: unknown;
   /** Absent when there are issues. */
   role?: RoleFile;
-  issues: RoleIssue[];
+  issues: Issue[];
 }
 
-/** Far above any role, far below what takes long to parse. */
-const SIZE_LIMIT = 1024 * 1024;
-/** How many nodes aliases may stand for: enough for shared lists, too few for a "billion laughs". */
-const ALIAS_LIMIT = 100;
+/** Keys people bring along from cloud-init and useradd. */
+const PASSWORD_KEY = /^(lock_|hashed_|plain_text_)?(pass|passwd|password)$/i;
+
+const roleLanguage: Language<RoleFile> = {
+  kind: 'role',
+  schema: roleFileSchema,
+  jsonSchema: roleJsonSchema,
+  least: '`version: 1`, `summary: …`',
+  refuseKey: (key) =>
+    PASSWORD_KEY.test(key)
+      ? {
+          message: `images carry no passwords: \`${key}\` is not accepted`,
+          allowed: 'public ssh keys in `keys:` of a user, or given when the card is flashed',
+        }
+      : undefined,
+};
 
 /** Reads and validates a role file. Throws PiimgError when it cannot be read. */
 export async function loadRole(file: string): Promise<LoadedRole> {
-  let bytes: Buffer;
-  try {
-    bytes = await readFile(file);
-  } catch (error) {
-    throw new PiimgError(`The role file ${file} cannot be read: ${(error as Error).message}`, {
-      exitCode: EXIT.usage,
-      cause: error,
-    });
-  }
-  if (bytes.length > SIZE_LIMIT) {
-    throw new PiimgError(`The role file ${file} is too large: ${bytes.length} bytes, at most ${SIZE_LIMIT}`, {
-      exitCode: EXIT.usage,
-      hint: 'Put large contents into an overlay.',
-    });
-  }
-  return parseRole(file, bytes.toString('utf8'));
+  return asRole(await loadYaml(file, roleLanguage));
 }
 
 /** Validates the text of a role file; `file` is only shown. */
 export function parseRole(file: string, text: string): LoadedRole {
-  const lines = new LineCounter();
-  const issue = (offset: number, length: number, message: string): RoleIssue => {
-    const { line, column } = positionAt(text, offset);
-    return { severity: 'error', file, line, column, length, message, excerpt: excerptOf(text, line), path: [] };
-  };
-  const document = parseDocument(text, {
-    lineCounter: lines,
-    prettyErrors: false,
-    uniqueKeys: true,
-    stringKeys: true,
-  });
-  const source: RoleText = { file, text, document, lines };
-  const broken = [...document.errors, ...document.warnings];
-  if (broken.length === 0) return validate(source);
-  const issues = broken.map(({ code, message, pos: [from, to] }) => {
-    if (code !== 'DUPLICATE_KEY') return issue(from, to - from, yamlMessage(message));
-    const key = /^[^\s:]+/.exec(text.slice(from))?.[0] ?? '';
-    return issue(from, key.length, `the key \`${key}\` is there twice`);
-  });
-  return { text: source, issues };
+  return asRole(parseYaml(file, text, roleLanguage));
 }
 
-function validate(text: RoleText): LoadedRole {
-  const { document } = text;
-  const root = { text, path: [] };
-  if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) {
-    return { text, issues: [issueAt(root, 'the role file is empty', { allowed: '`version: 1`, `summary: …`' })] };
-  }
-  keepModesAsWritten(document);
-  let data: unknown;
-  try {
-    data = document.toJS({ maxAliasCount: ALIAS_LIMIT });
-  } catch (error) {
-    if (!(error instanceof ReferenceError)) throw error;
-    return { text, issues: [explodingAlias(text)] };
-  }
-  const parsed = roleFileSchema.safeParse(data);
-  if (parsed.success) return { text, data, role: parsed.data, issues: [] };
-  // A file for another version of the language is wrong in one way only.
-  const version = parsed.error.issues.filter(
-    ({ path, code }) => path[0] === 'version' && code === 'invalid_value' && document.has('version'),
-  );
-  return { text, data, issues: schemaIssues(root, data, version.length > 0 ? version : parsed.error.issues) };
-}
-
-/** YAML 1.2 reads 0644 as six hundred and forty-four: for modes the digits count, so they stay text. */
-function keepModesAsWritten(document: Document): void {
-  visit(document, {
-    Pair: (_position, { key, value }) => {
-      if (!isScalar(key) || key.value !== 'mode' || !isScalar(value) || typeof value.value !== 'number') return;
-      value.value = value.source ?? String(value.value);
-    },
-  });
-}
-
-/** Points at the last alias: the explosion comes from the outermost, which is written last. */
-function explodingAlias(text: RoleText): RoleIssue {
-  let offset = 0;
-  let length = 1;
-  visit(text.document, {
-    Node: (_position, node) => {
-      if (!isNode(node) || !isAlias(node) || !node.range) return;
-      offset = node.range[0];
-      length = node.range[1] - node.range[0];
-    },
-  });
-  const { line, column } = positionAt(text.text, offset);
-  return {
-    severity: 'error',
-    file: text.file,
-    line,
-    column,
-    length,
-    message: `aliases repeat too much: together they stand for more than ${ALIAS_LIMIT} values`,
-    allowed: 'lists and maps written out where they are used',
-    excerpt: excerptOf(text.text, line),
-    path: [],
-  };
-}
-
-/** The parser's messages begin with a capital and are otherwise good; its recursion ends in a RangeError's. */
-function yamlMessage(message: string): string {
-  if (/call stack/.test(message)) return 'this is nested too deeply';
-  return `not YAML: ${message.replace(/^./, (letter) => letter.toLowerCase())}`;
+function asRole({ value, ...loaded }: Loaded<RoleFile>): LoadedRole {
+  return value === undefined ? loaded : { ...loaded, role: value };
 }

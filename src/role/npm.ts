@@ -3,18 +3,18 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { nearest } from '../lib/suggest.ts';
 import type { Draft, Placed } from './draft.ts';
-import { within } from './place.ts';
-import { issueAt, type RoleIssue } from './report.ts';
+import { within } from '../lib/yaml/place.ts';
+import { issueAt, type Issue } from '../lib/yaml/report.ts';
 import type { NpmApp } from './resolved.ts';
 import { readTree, sourceFile } from './source-file.ts';
 
 type NpmRequest = Draft['npm'] extends Map<string, Placed<infer T>> ? T : never;
 
 /** One application with its files. Faults of its folder and lock file are issues at the role's `npm` entry. */
-export async function readNpmApp({ value, place }: Placed<NpmRequest>): Promise<{ app?: NpmApp; issues: RoleIssue[] }> {
+export async function readNpmApp({ value, place }: Placed<NpmRequest>): Promise<{ app?: NpmApp; issues: Issue[] }> {
   const source = resolve(dirname(place.text.file), value.source);
   const at = within(place, 'source');
-  const issues: RoleIssue[] = [];
+  const issues: Issue[] = [];
   const tree = await readTree(source, new Set(['node_modules'])).catch(() => undefined);
   if (tree === undefined) return { issues: [issueAt(at, `there is no folder ${source}`)] };
 

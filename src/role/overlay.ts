@@ -5,8 +5,8 @@ import { excerptOf, positionAt } from '../lib/code-frame.ts';
 import { renderTemplate, type TemplateData } from '../lib/template.ts';
 import type { Permission, Placed } from './draft.ts';
 import { applyPermissions, defaultMode } from './permissions.ts';
-import type { Place } from './place.ts';
-import { issueAt, type RoleIssue } from './report.ts';
+import type { Place } from '../lib/yaml/place.ts';
+import { issueAt, type Issue } from '../lib/yaml/report.ts';
 import type { OverlayEntry } from './resolved.ts';
 import { readTree, sourceFile, type TreeEntry } from './source-file.ts';
 
@@ -31,8 +31,8 @@ const PARTS = [
  * All entries of an overlay, sorted by path. Folders are entries only where they are empty or were given a mode or
  * owner: the others exist in the image already, or are made 0755 root:root. Files are read for their digests.
  */
-export async function readOverlay(request: OverlayRequest): Promise<{ entries: OverlayEntry[]; issues: RoleIssue[] }> {
-  const issues: RoleIssue[] = [];
+export async function readOverlay(request: OverlayRequest): Promise<{ entries: OverlayEntry[]; issues: Issue[] }> {
+  const issues: Issue[] = [];
   const refuse = (message: string): unknown => issues.push(issueAt(request.place, message));
   const entries: OverlayEntry[] = [];
   const folders = new Set<OverlayEntry>();
@@ -74,7 +74,7 @@ export async function readOverlay(request: OverlayRequest): Promise<{ entries: O
 interface Context {
   request: OverlayRequest;
   render: boolean;
-  issues: RoleIssue[];
+  issues: Issue[];
 }
 
 async function toEntry(item: TreeEntry, path: string, context: Context): Promise<OverlayEntry | undefined> {
@@ -113,7 +113,7 @@ function leavesRoot(path: string, target: string): boolean {
   return posix.normalize(posix.join(posix.dirname(path), target)).split('/')[0] === '..';
 }
 
-async function renderInto(file: string, data: TemplateData, issues: RoleIssue[]): Promise<string> {
+async function renderInto(file: string, data: TemplateData, issues: Issue[]): Promise<string> {
   const template = await readFile(file, 'utf8');
   const { output, problems } = renderTemplate(template, data);
   for (const problem of problems) {

@@ -1,6 +1,6 @@
 // Owners and modes for what overlays bring, by patterns over paths in the image.
 import type { Permission, Placed } from './draft.ts';
-import { issueAt, type RoleIssue } from './report.ts';
+import { issueAt, type Issue } from '../lib/yaml/report.ts';
 import type { OverlayEntry } from './resolved.ts';
 
 /** Files of sudoers.d must not be writable by anybody: sudo refuses to work otherwise. */
@@ -33,9 +33,9 @@ export function globToRegExp(glob: string): RegExp {
 export function applyPermissions(
   entries: OverlayEntry[],
   permissions: Placed<Permission>[],
-): { touched: Set<OverlayEntry>; issues: RoleIssue[] } {
+): { touched: Set<OverlayEntry>; issues: Issue[] } {
   const touched = new Set<OverlayEntry>();
-  const issues: RoleIssue[] = [];
+  const issues: Issue[] = [];
   for (const { value, place } of permissions) {
     const pattern = globToRegExp(value.path);
     const isPattern = /[*?]/.test(value.path);

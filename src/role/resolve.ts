@@ -7,8 +7,8 @@ import { mergeDrafts, toDraft, type Draft, type Entries } from './draft.ts';
 import { collectEntries, type PlacedEntry } from './entries.ts';
 import { roleFileOf, roleName, type RoleSearch } from './find.ts';
 import { readNpmApp } from './npm.ts';
-import { within, type Place } from './place.ts';
-import { issueAt, reportError, sortIssues, type RoleIssue } from './report.ts';
+import { within, type Place } from '../lib/yaml/place.ts';
+import { issueAt, reportError, sortIssues, type Issue } from '../lib/yaml/report.ts';
 import type { AptSource, ConfigSection, NpmApp, OverlayEntry, ResolvedRole, SourceFile } from './resolved.ts';
 import { checkRules } from './rules.ts';
 import { sourceFile } from './source-file.ts';
@@ -22,7 +22,7 @@ const DEFAULTS = { base: 'debian-trixie', timezone: 'Etc/UTC', locale: 'C.UTF-8'
 export async function resolveRole(
   nameOrFile: string,
   search: RoleSearch,
-): Promise<{ role: ResolvedRole; warnings: RoleIssue[] }> {
+): Promise<{ role: ResolvedRole; warnings: Issue[] }> {
   const file = await roleFileOf(nameOrFile, search);
   const name = roleName(file);
   const { chain, issues } = await loadChain(file, search);
@@ -30,7 +30,7 @@ export async function resolveRole(
   const drafts = files.map(({ text, role }) => toDraft(text, role));
   const [first, ...others] = drafts;
   // One faulty file makes what is said about the merged role guesswork.
-  if (first === undefined || issues.length > 0) throw reportError(name, issues);
+  if (first === undefined || issues.length > 0) throw reportError(`Role ${name}`, issues);
   const merged = others.reduce(mergeDrafts, first);
   const summary = valueOf(merged.summary, '');
 
@@ -42,7 +42,7 @@ export async function resolveRole(
   );
   const { sources, debs, apps, issues: sourceIssues } = await readSources(merged);
   const all = [...fileIssues, ...sourceIssues, ...checkRules({ files, merged, entries })];
-  if (all.some(({ severity }) => severity === 'error')) throw reportError(name, all);
+  if (all.some(({ severity }) => severity === 'error')) throw reportError(`Role ${name}`, all);
 
   const locale = valueOf(merged.locale, DEFAULTS.locale);
   const role: ResolvedRole = {
@@ -112,8 +112,8 @@ function configSections({ config }: Draft): ConfigSection[] {
 /** Files beside the role file: keyrings, .deb files, applications. */
 async function readSources(
   merged: Draft,
-): Promise<{ sources: AptSource[]; debs: SourceFile[]; apps: NpmApp[]; issues: RoleIssue[] }> {
-  const issues: RoleIssue[] = [];
+): Promise<{ sources: AptSource[]; debs: SourceFile[]; apps: NpmApp[]; issues: Issue[] }> {
+  const issues: Issue[] = [];
   const read = async (path: string, place: Place): Promise<SourceFile[]> => {
     const full = resolve(dirname(place.text.file), path);
     try {

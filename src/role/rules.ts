@@ -1,5 +1,5 @@
 // The list of rules across fields that a role must keep, beyond what the schema says of each field.
-import type { RoleIssue } from './report.ts';
+import type { Issue } from '../lib/yaml/report.ts';
 import { accountsAreNew, ownersExist, userGroupsExist } from './rules/accounts.ts';
 import type { Rule, RuleContext } from './rules/context.ts';
 import {
@@ -43,6 +43,6 @@ export const rules: readonly Rule[] = [
 ];
 
 /** What all rules have to say about a role. */
-export function checkRules(context: RuleContext): RoleIssue[] {
+export function checkRules(context: RuleContext): Issue[] {
   return rules.flatMap((rule) => rule(context));
 }

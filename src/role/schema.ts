@@ -1,7 +1,8 @@
 // What a role file may say: the schema from which validation, types and the editors' JSON schema come.
 import { z } from 'zod';
 import { cmdline, config } from './schema/board.ts';
-import { line, localPath, name, packageName, variables, word } from './schema/common.ts';
+import { line, packageName, word } from '../lib/yaml/words.ts';
+import { localPath, name, variables } from './schema/common.ts';
 import { inlineFile, overlay, runStep } from './schema/content.ts';
 import { healthCheck } from './schema/health.ts';
 import { aptPackage, aptSource, artifact, debconf, npmApp } from './schema/packages.ts';
@@ -58,10 +59,10 @@ export const roleFileSchema = z.strictObject({
 /** One role file as validated, before anything is merged. */
 export type RoleFile = z.output<typeof roleFileSchema>;
 
+let jsonSchema: Record<string, unknown> | undefined;
+
 /** The schema for editors, draft-07 because that is what they read. */
 export function roleJsonSchema(): Record<string, unknown> {
-  return {
-    title: 'piimg role',
-    ...z.toJSONSchema(roleFileSchema, { target: 'draft-7', io: 'input' }),
-  };
+  jsonSchema ??= { title: 'piimg role', ...z.toJSONSchema(roleFileSchema, { target: 'draft-7', io: 'input' }) };
+  return jsonSchema;
 }

@@ -1,6 +1,6 @@
 // `piimg show ROLE`: a role with everything merged, as YAML or JSON.
 import { stringify } from 'yaml';
-import { printReport } from '../../role/report.ts';
+import { printReport } from '../../lib/yaml/report.ts';
 import { resolveRole } from '../../role/resolve.ts';
 import { searchPaths } from '../context.ts';
 import { print, printJson, tell } from './output.ts';

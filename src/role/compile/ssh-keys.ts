@@ -1,6 +1,6 @@
 // Public keys of users as authorized_keys files.
 import type { Draft } from '../draft.ts';
-import { within } from '../place.ts';
+import { within } from '../../lib/yaml/place.ts';
 import { homeOf } from './users.ts';
 import type { WrittenFile } from './written.ts';
 

@@ -1,6 +1,6 @@
 // The files that sections of a role become: sysctl, modules, firewall, keys.
 import type { Draft, Entries } from '../draft.ts';
-import type { Place } from '../place.ts';
+import type { Place } from '../../lib/yaml/place.ts';
 
 /** A text file that piimg writes, or a folder when it has no content; `section` is the key of the role it comes from, `place` where that is. */
 export interface WrittenFile {

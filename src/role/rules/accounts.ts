@@ -1,7 +1,7 @@
 // Rules about users and groups: those that are named should exist.
 import { nearest } from '../../lib/suggest.ts';
-import { within, type Place } from '../place.ts';
-import { issueAt, type RoleIssue } from '../report.ts';
+import { within, type Place } from '../../lib/yaml/place.ts';
+import { issueAt, type Issue } from '../../lib/yaml/report.ts';
 import type { Rule, RuleContext } from './context.ts';
 
 /** Groups of base-passwd 3.6 (group.master), and those that systemd and openssh of the base add. */
@@ -22,7 +22,7 @@ export const accountsAreNew: Rule = ({ merged }) => [
   ...[...merged.groups.values()].flatMap(({ value, place }) => present('group', value.name, BASE_GROUPS, place)),
 ];
 
-function present(kind: string, name: string, existing: string[], place: Place): RoleIssue[] {
+function present(kind: string, name: string, existing: string[], place: Place): Issue[] {
   if (!existing.includes(name)) return [];
   return [issueAt(within(place, 'name'), `the ${kind} \`${name}\` is part of the base: a role cannot make it`)];
 }
@@ -61,7 +61,7 @@ export const ownersExist: Rule = (context) => {
     .filter(({ suggestion }) => suggestion !== undefined);
 };
 
-function unknown(kind: string, name: string, known: string[], place: Place): RoleIssue[] {
+function unknown(kind: string, name: string, known: string[], place: Place): Issue[] {
   if (/^\d+$/.test(name) || known.includes(name)) return [];
   const suggestion = nearest(name, known);
   const message = `the ${kind} \`${name}\` is neither in the base nor in the role; a package would have to create it`;

@@ -1,7 +1,7 @@
 // Rules about what is written where in the image.
 import type { PlacedEntry } from '../entries.ts';
-import { within } from '../place.ts';
-import { issueAt, type RoleIssue } from '../report.ts';
+import { within } from '../../lib/yaml/place.ts';
+import { issueAt, type Issue } from '../../lib/yaml/report.ts';
 import type { Rule, RuleContext } from './context.ts';
 
 /** The path the FAT partition is mounted on. */
@@ -66,7 +66,7 @@ export const pathsDoNotCrossFiles: Rule = ({ entries }) => {
   const blocking = new Map(
     entries.filter(({ entry }) => entry.type !== 'directory').map(({ entry }) => [entry.path, entry]),
   );
-  return entries.flatMap(({ entry, place }): RoleIssue[] => {
+  return entries.flatMap(({ entry, place }): Issue[] => {
     const parts = entry.path.split('/');
     const parents = parts.slice(1).map((_part, index) => parts.slice(0, index + 1).join('/'));
     const blocked = parents.map((parent) => blocking.get(parent)).find((found) => found !== undefined);
@@ -90,7 +90,7 @@ export const sectionsOwnTheirFiles: Rule = ({ entries }) => {
 /** Two overlays of one role file: nothing says which is meant. Over an extended role's file a role may write. */
 export const overlaysDoNotCollide: Rule = ({ entries }) => {
   const seen = new Map<string, PlacedEntry>();
-  return entries.flatMap((placed): RoleIssue[] => {
+  return entries.flatMap((placed): Issue[] => {
     const { entry, place, section } = placed;
     const before = seen.get(entry.path);
     seen.set(entry.path, placed);
@@ -104,7 +104,7 @@ export const overlaysDoNotCollide: Rule = ({ entries }) => {
 export const sudoersHaveTheirMode: Rule = ({ entries }) =>
   entries.flatMap(({ entry, place }) => {
     if (!/^etc\/sudoers\.d\/./.test(entry.path) || entry.type !== 'file') return [];
-    const issues: RoleIssue[] = [];
+    const issues: Issue[] = [];
     if (entry.mode !== 0o440) {
       issues.push(issueAt(place, `/${entry.path} has mode ${octal(entry.mode)}, sudo wants 0440`, { allowed: '0440' }));
     }
@@ -118,10 +118,10 @@ export const sudoersHaveTheirMode: Rule = ({ entries }) =>
 /** FAT keeps neither owners nor modes nor links, and sees no difference between capitals and small letters. */
 export const bootFilesFitFat: Rule = ({ entries }) => {
   const seen = new Map<string, string>();
-  return entries.flatMap(({ entry, place }): RoleIssue[] => {
+  return entries.flatMap(({ entry, place }): Issue[] => {
     if (!entry.path.startsWith(FAT)) return [];
-    const say = (why: string): RoleIssue => issueAt(place, `/${entry.path} is on the FAT partition: ${why}`);
-    const issues: RoleIssue[] = [];
+    const say = (why: string): Issue => issueAt(place, `/${entry.path} is on the FAT partition: ${why}`);
+    const issues: Issue[] = [];
     if (entry.type === 'symlink') issues.push(say('there are no links'));
     if (entry.owner !== 'root' || entry.group !== 'root') issues.push(say('everything belongs to root'));
     if (entry.type === 'file' && ![0o644, 0o755].includes(entry.mode)) issues.push(say('modes are not kept'));

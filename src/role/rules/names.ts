@@ -1,6 +1,6 @@
 // Rules about saying things once and not taking them back in the same file.
 import type { RoleFile } from '../schema.ts';
-import { issueAt } from '../report.ts';
+import { issueAt } from '../../lib/yaml/report.ts';
 import { at, type Rule } from './context.ts';
 
 /** Lists whose entries are told apart by a name: across files the later one wins, in one file it is a slip. */

@@ -1,6 +1,6 @@
 // Rules about the firewall and what is to be reached through it.
 import type { AllowRule } from '../draft.ts';
-import { issueAt } from '../report.ts';
+import { issueAt } from '../../lib/yaml/report.ts';
 import type { Rule, RuleContext } from './context.ts';
 
 function allows({ merged }: RuleContext, protocol: 'tcp' | 'udp', port: number): boolean {

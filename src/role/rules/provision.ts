@@ -1,7 +1,7 @@
 // Rules about the steps of the first boot: their order, and the templates they name.
 import { nearest } from '../../lib/suggest.ts';
-import { within } from '../place.ts';
-import { issueAt, type RoleIssue } from '../report.ts';
+import { within } from '../../lib/yaml/place.ts';
+import { issueAt, type Issue } from '../../lib/yaml/report.ts';
 import type { Rule } from './context.ts';
 
 export const stepsWaitForKnownSteps: Rule = ({ merged }) =>
@@ -20,7 +20,7 @@ export const stepsWaitForKnownSteps: Rule = ({ merged }) =>
   );
 
 export const stepsDoNotWaitInACircle: Rule = ({ merged }) => {
-  const issues: RoleIssue[] = [];
+  const issues: Issue[] = [];
   const done = new Set<string>();
   const visit = (name: string, trail: string[]): void => {
     const step = merged.provision.get(name);

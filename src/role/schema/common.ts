@@ -1,18 +1,9 @@
 // The words the role language is spelled with: names, paths, modes, owners, durations.
 import { z } from 'zod';
-
-// The message of a pattern is what would have been right: reports print it after "allowed:".
-
-/** A text that must match `pattern`; `right` says in words what does, with an example. */
-export function word(pattern: RegExp, right: string): z.ZodString {
-  return z.string().regex(pattern, { error: right, abort: true });
-}
+import { word } from '../../lib/yaml/words.ts';
 
 /** Roles, overlays, variables' owners: what also has to be a file name everywhere. */
 export const name = word(/^[a-z0-9][a-z0-9._-]*$/, 'lower-case letters, digits, `.`, `_` and `-`, like `my-role`');
-
-/** Free text on one line: names of steps, comments. */
-export const line = word(/^[^\p{Cc}]+$/u, 'one line of text');
 
 /** A path in the image. */
 export const absolutePath = word(
@@ -36,11 +27,6 @@ export const account = z
 export const owner = account.optional().describe('User that owns it, by name or number; root when left out.');
 export const group = account.optional().describe('Group it belongs to, by name or number; root when left out.');
 
-/** Debian policy 5.6.1. */
-export const packageName = word(
-  /^[a-z0-9][a-z0-9+.-]+$/,
-  'a Debian package name in lower case, like `nginx`, without architecture',
-);
 /** Debian policy 5.6.12: [epoch:]upstream[-revision]. */
 export const packageVersion = word(/^(\d+:)?\d[A-Za-z0-9.+~-]*$/, 'a full Debian version, like `1.26.3-3+deb13u1`');
 

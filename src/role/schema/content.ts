@@ -1,6 +1,7 @@
 // What a role writes into the image itself: overlays, inline files, run steps.
 import { z } from 'zod';
-import { absolutePath, account, group, line, mode, name, owner, variableName, variables, word } from './common.ts';
+import { line, word } from '../../lib/yaml/words.ts';
+import { absolutePath, account, group, mode, name, owner, variableName, variables } from './common.ts';
 
 const permission = z.strictObject({
   path: word(/^\/[^\p{Cc}]+$/u, 'an absolute path or pattern, like `/etc/web/*.key` or `/srv/**`').describe(

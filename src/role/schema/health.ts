@@ -1,6 +1,7 @@
 // The health checks of a role: written once, used by the boot test, by the first-boot agent, by fleet status.
 import { z } from 'zod';
-import { absolutePath, duration, line, unitName, word } from './common.ts';
+import { line, word } from '../../lib/yaml/words.ts';
+import { absolutePath, duration, unitName } from './common.ts';
 
 /** A minute: a service on a Pi 3 that is still starting is not yet ill. */
 const DEFAULT_WITHIN = '60s';

@@ -1,17 +1,7 @@
 // What a role takes from elsewhere: apt packages and sources, .deb files, npm applications, artifacts.
 import { z } from 'zod';
-import {
-  absolutePath,
-  group,
-  localPath,
-  mode,
-  name,
-  owner,
-  packageName,
-  packageVersion,
-  sha256,
-  word,
-} from './common.ts';
+import { packageName, word } from '../../lib/yaml/words.ts';
+import { absolutePath, group, localPath, mode, name, owner, packageVersion, sha256 } from './common.ts';
 
 /** `nginx`, `nginx=1.26.3-3` or a map: all become { name, version? }. */
 export const aptPackage = z

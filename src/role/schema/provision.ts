@@ -1,6 +1,7 @@
 // The steps with which a node becomes its role on first boot: validated here, carried out by the first-boot agent.
 import { z } from 'zod';
-import { absolutePath, accountName, duration, group, line, mode, name, owner, unitName, word } from './common.ts';
+import { line, word } from '../../lib/yaml/words.ts';
+import { absolutePath, accountName, duration, group, mode, name, owner, unitName } from './common.ts';
 
 const common = {
   name: name.describe('Name of the step; unique in the role.'),

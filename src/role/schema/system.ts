@@ -2,7 +2,8 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { nearest } from '../../lib/suggest.ts';
-import { absolutePath, accountName, unitName, word } from './common.ts';
+import { word } from '../../lib/yaml/words.ts';
+import { absolutePath, accountName, unitName } from './common.ts';
 
 /** ids below 60000: above, Debian's adduser and systemd's dynamic users choose for themselves. */
 const id = z.int().min(1).max(59999);

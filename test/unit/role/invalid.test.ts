@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { EXIT, PiimgError } from '../../../src/lib/errors.ts';
-import { printReport, type RoleIssue } from '../../../src/role/report.ts';
+import { printReport, type Issue } from '../../../src/lib/yaml/report.ts';
 import { resolveRole } from '../../../src/role/resolve.ts';
 import { fixtures, golden, portable, root } from './golden.ts';
 
@@ -26,7 +26,7 @@ for (const name of rolesIn('invalid')) {
     if (!(error instanceof PiimgError)) return;
     assert.is(error.exitCode, EXIT.usage);
     assert.match(error.detail ?? '', 'error: ');
-    const report = printReport(error.cause as RoleIssue[], root);
+    const report = printReport(error.cause as Issue[], root);
     golden(`${file}.expected.txt`, portable(`${error.message}\n\n${report}\n`));
   });
 }

@@ -7,7 +7,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { PiimgError } from '../../../src/lib/errors.ts';
 import { loadRole, parseRole } from '../../../src/role/load.ts';
-import { printReport } from '../../../src/role/report.ts';
+import { printReport } from '../../../src/lib/yaml/report.ts';
 import { roleFileSchema } from '../../../src/role/schema.ts';
 
 function isAnswered(text: string): void {

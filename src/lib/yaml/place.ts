@@ -1,8 +1,10 @@
-// Where in which role file a value was written, so that every complaint can point at it.
+// Where in which YAML file a value was written, so that every complaint can point at it.
 import { isAlias, isMap, isScalar, isSeq, type Document, type LineCounter, type Node } from 'yaml';
 
-/** A role file as text and as parsed YAML. */
-export interface RoleText {
+/** A YAML file as text and as parsed. */
+export interface YamlText {
+  /** What it describes, for messages: `role`, `base`. */
+  kind: string;
   /** Absolute path. */
   file: string;
   text: string;
@@ -12,9 +14,9 @@ export interface RoleText {
 
 export type Path = (string | number)[];
 
-/** A value in a role file, by the keys and list positions that lead to it. */
+/** A value in a file, by the keys and list positions that lead to it. */
 export interface Place {
-  text: RoleText;
+  text: YamlText;
   path: Path;
 }
 

@@ -1,11 +1,11 @@
-// What is wrong with a role, as a report for the person who wrote it.
+// What is wrong with files that people write, as a report for the person who wrote them.
 import { isAbsolute, relative, sep } from 'node:path';
-import { codeFrame, excerptOf, type Frame } from '../lib/code-frame.ts';
-import { EXIT, PiimgError } from '../lib/errors.ts';
+import { codeFrame, excerptOf, type Frame } from '../code-frame.ts';
+import { EXIT, PiimgError } from '../errors.ts';
 import { positionOf, type Path, type Place } from './place.ts';
 
-/** One complaint about a role; `path` are the keys and list positions that lead to the value meant. */
-export interface RoleIssue extends Frame {
+/** One complaint; `path` are the keys and list positions that lead to the value meant. */
+export interface Issue extends Frame {
   path: Path;
 }
 
@@ -17,8 +17,8 @@ export interface IssueOptions {
   suggestion?: string | undefined;
 }
 
-/** An issue about the value, or the key, at a place in a role file. */
-export function issueAt(place: Place, message: string, options: IssueOptions = {}): RoleIssue {
+/** An issue about the value, or the key, at a place in a file. */
+export function issueAt(place: Place, message: string, options: IssueOptions = {}): Issue {
   const { severity = 'error', part = 'value', allowed, suggestion } = options;
   const position = positionOf(place, part);
   return {
@@ -34,7 +34,7 @@ export function issueAt(place: Place, message: string, options: IssueOptions = {
 }
 
 /** The same issues by file and position, each once. */
-export function sortIssues(issues: RoleIssue[]): RoleIssue[] {
+export function sortIssues(issues: Issue[]): Issue[] {
   const unique = new Map(
     issues.map((issue) => [`${issue.file}:${issue.line}:${issue.column}:${issue.message}`, issue] as const),
   );
@@ -44,18 +44,18 @@ export function sortIssues(issues: RoleIssue[]): RoleIssue[] {
 }
 
 /** All issues as code frames; files below `cwd` are shown relative to it. */
-export function printReport(issues: RoleIssue[], cwd: string = process.cwd()): string {
+export function printReport(issues: Issue[], cwd: string = process.cwd()): string {
   return sortIssues(issues)
     .map((issue) => codeFrame({ ...issue, file: shortPath(issue.file, cwd) }))
     .join('\n\n');
 }
 
-/** The error that ends a command because a role is not valid: the report is its `detail`, the issues its `cause`. */
-export function reportError(role: string, issues: RoleIssue[]): PiimgError {
+/** The error that ends a command because `subject` (`Role web`) is not valid: the report is its `detail`, the issues its `cause`. */
+export function reportError(subject: string, issues: Issue[]): PiimgError {
   const errors = issues.filter((issue) => issue.severity === 'error').length;
   const warnings = issues.length - errors;
   const count = [plural(errors, 'error'), ...(warnings > 0 ? [plural(warnings, 'warning')] : [])].join(', ');
-  return new PiimgError(`Role ${role} is not valid: ${count}`, {
+  return new PiimgError(`${subject} is not valid: ${count}`, {
     exitCode: EXIT.usage,
     detail: printReport(issues),
     cause: issues,

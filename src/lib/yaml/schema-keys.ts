@@ -1,6 +1,5 @@
 // Which keys the schema knows at a place: for "did you mean" and "allowed".
 import type { Path } from './place.ts';
-import { roleJsonSchema } from './schema.ts';
 
 /** The parts of JSON schema that occur in ours. */
 interface JsonSchema {
@@ -12,11 +11,8 @@ interface JsonSchema {
   const?: unknown;
 }
 
-let schema: JsonSchema | undefined;
-
-/** The keys of the map at `path`; `data` is the whole file, which decides between kinds of steps and checks. */
-export function keysAt(path: Path, data: unknown): string[] {
-  schema ??= roleJsonSchema() as JsonSchema;
+/** The keys that a JSON schema knows of the map at `path`; `data` is the whole file, which decides between alternatives. */
+export function keysAt(schema: Record<string, unknown>, path: Path, data: unknown): string[] {
   let here = objectOf(schema, data);
   let value = data;
   for (const step of path) {

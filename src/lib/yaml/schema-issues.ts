@@ -1,14 +1,19 @@
 // Puts what the schema found into words: the place in the YAML, what is allowed, what was probably meant.
 import type { z } from 'zod';
-import { nearest } from '../lib/suggest.ts';
-import { hasValue, within, type Path, type Place } from './place.ts';
-import { issueAt, type IssueOptions, type RoleIssue } from './report.ts';
+import { nearest } from '../suggest.ts';
+import { hasValue, within, type Place } from './place.ts';
+import { issueAt, type Issue, type IssueOptions } from './report.ts';
 import { keysAt } from './schema-keys.ts';
 
-type Issue = z.core.$ZodIssue;
+type ZodIssue = z.core.$ZodIssue;
 
-/** Keys people bring along from cloud-init and useradd. */
-const PASSWORD_KEY = /^(lock_|hashed_|plain_text_)?(pass|passwd|password)$/i;
+/** What messages must know of the language beside its issues. */
+export interface Vocabulary {
+  /** Its JSON schema, for the keys that are known somewhere. */
+  jsonSchema: () => Record<string, unknown>;
+  /** An answer of its own to a key that is not known. */
+  refuseKey?: (key: string) => { message: string; allowed: string } | undefined;
+}
 
 /** What an issue is about: its place, the value there, and the whole file. */
 interface Subject {
@@ -16,21 +21,22 @@ interface Subject {
   value: unknown;
   data: unknown;
   part: 'key' | 'value';
+  language: Vocabulary;
 }
 
 /** The schema's issues about `data`, a whole file whose root is `root`. */
-export function schemaIssues(root: Place, data: unknown, issues: readonly Issue[]): RoleIssue[] {
-  return issues.flatMap((issue) => explain({ place: root, value: data, data, part: 'value' }, issue));
+export function schemaIssues(root: Place, data: unknown, issues: readonly ZodIssue[], language: Vocabulary): Issue[] {
+  return issues.flatMap((issue) => explain({ place: root, value: data, data, part: 'value', language }, issue));
 }
 
-function explain(parent: Subject, issue: Issue): RoleIssue[] {
+function explain(parent: Subject, issue: ZodIssue): Issue[] {
   const path = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
   const value = path.reduce<unknown>((at, step) => (at as Record<string, unknown> | undefined)?.[step], parent.value);
   const subject: Subject = { ...parent, place: within(parent.place, ...path), value };
-  const say = (message: string, options: IssueOptions = {}): RoleIssue[] => [
+  const say = (message: string, options: IssueOptions = {}): Issue[] => [
     issueAt(subject.place, message, { part: subject.part, ...options }),
   ];
-  const name = nameOf(subject.place.path);
+  const name = nameOf(subject.place);
 
   switch (issue.code) {
     case 'unrecognized_keys':
@@ -57,17 +63,13 @@ function explain(parent: Subject, issue: Issue): RoleIssue[] {
   }
 }
 
-type Say = (message: string, options?: IssueOptions) => RoleIssue[];
+type Say = (message: string, options?: IssueOptions) => Issue[];
 
-function unknownKey(subject: Subject, key: string): RoleIssue {
+function unknownKey(subject: Subject, key: string): Issue {
   const place = within(subject.place, key);
-  if (PASSWORD_KEY.test(key)) {
-    return issueAt(place, `images carry no passwords: \`${key}\` is not accepted`, {
-      part: 'key',
-      allowed: 'public ssh keys in `keys:` of a user, or given when the card is flashed',
-    });
-  }
-  const known = keysAt(subject.place.path, subject.data);
+  const refusal = subject.language.refuseKey?.(key);
+  if (refusal !== undefined) return issueAt(place, refusal.message, { part: 'key', allowed: refusal.allowed });
+  const known = keysAt(subject.language.jsonSchema(), subject.place.path, subject.data);
   return issueAt(place, `unknown key \`${key}\``, {
     part: 'key',
     allowed: known.join(', '),
@@ -75,9 +77,9 @@ function unknownKey(subject: Subject, key: string): RoleIssue {
   });
 }
 
-function wrongType(subject: Subject, name: string, expected: string, say: Say): RoleIssue[] {
+function wrongType(subject: Subject, name: string, expected: string, say: Say): Issue[] {
   if (!hasValue(subject.place)) {
-    const where = subject.place.path.length > 1 ? '' : ' in the role';
+    const where = subject.place.path.length > 1 ? '' : ` in the ${subject.place.text.kind}`;
     return say(`${name} is missing${where}`);
   }
   const found = subject.value;
@@ -87,7 +89,7 @@ function wrongType(subject: Subject, name: string, expected: string, say: Say): 
   });
 }
 
-function notAmong(subject: Subject, name: string, values: string[], say: Say): RoleIssue[] {
+function notAmong(subject: Subject, name: string, values: string[], say: Say): Issue[] {
   if (!hasValue(subject.place)) return say(`${name} is missing`, { allowed: values.join(', ') });
   return say(`${name} cannot be ${show(subject.value)}`, {
     allowed: values.join(', '),
@@ -95,12 +97,7 @@ function notAmong(subject: Subject, name: string, values: string[], say: Say): R
   });
 }
 
-function wrongFormat(
-  subject: Subject,
-  name: string,
-  issue: z.core.$ZodIssueInvalidStringFormat,
-  say: Say,
-): RoleIssue[] {
+function wrongFormat(subject: Subject, name: string, issue: z.core.$ZodIssueInvalidStringFormat, say: Say): Issue[] {
   const text = String(subject.value);
   const [, source, flags] = /^\/(.*)\/([a-z]*)$/s.exec(issue.pattern ?? '') ?? [];
   const pattern = new RegExp(source ?? '(?!)', flags);
@@ -111,7 +108,7 @@ function wrongFormat(
   return say(message, { allowed: issue.message, suggestion });
 }
 
-function wrongUnion(subject: Subject, name: string, issue: z.core.$ZodIssueInvalidUnion, say: Say): RoleIssue[] {
+function wrongUnion(subject: Subject, name: string, issue: z.core.$ZodIssueInvalidUnion, say: Say): Issue[] {
   if ('options' in issue && Array.isArray(issue.options))
     return notAmong(subject, name, issue.options.map(String), say);
   // The form that the value has is the one that was meant: a map is compared with the map, a word with the word.
@@ -124,13 +121,13 @@ function wrongUnion(subject: Subject, name: string, issue: z.core.$ZodIssueInval
 }
 
 /** How a message calls the value at `path`: by its key, or as one entry of a list. */
-function nameOf(path: Path): string {
+function nameOf({ path, text }: Place): string {
   const last = path.findLast((step) => typeof step === 'string');
-  const key = last === undefined ? 'the role' : `\`${last}\``;
+  const key = last === undefined ? `the ${text.kind}` : `\`${last}\``;
   return typeof path.at(-1) === 'number' ? `an entry of ${key}` : key;
 }
 
-function isRootType(issue: Issue): issue is z.core.$ZodIssueInvalidType {
+function isRootType(issue: ZodIssue): issue is z.core.$ZodIssueInvalidType {
   return issue.code === 'invalid_type' && issue.path.length === 0;
 }
 

@@ -1,0 +1,67 @@
+// What a base definition may say: the schema from which validation, types and the editors' JSON schema come.
+import { z } from 'zod';
+import { line, packageName, word } from '../lib/yaml/words.ts';
+
+const packages = (description: string) => z.array(packageName).describe(description);
+
+const archive = z.strictObject({
+  name: word(/^[a-z0-9][a-z0-9.-]*$/, 'lower-case letters, digits, `.` and `-`, like `debian`').describe(
+    'What messages and the lock call it.',
+  ),
+  suites: z
+    .array(word(/^[A-Za-z0-9][A-Za-z0-9./-]*$/, 'a suite, like `trixie-updates`'))
+    .min(1)
+    .describe('Suites to read, like trixie and trixie-updates.'),
+  components: z
+    .array(word(/^[A-Za-z0-9][A-Za-z0-9./-]*$/, 'a component, like `main`'))
+    .min(1)
+    .describe('Components to read, like main and non-free-firmware.'),
+});
+
+const file = z.strictObject({
+  path: word(
+    /^(?!\.{1,2}(\/|$))[^/\p{Cc}]+(\/(?!\.{1,2}(\/|$))[^/\p{Cc}]+)*$/u,
+    'a path in the image without leading `/` and `..`, like `etc/fstab`',
+  ).describe('Path in the image, without leading slash.'),
+  content: z.string().describe('Its text.'),
+  mode: word(/^0[0-7]{3}$/, 'permission bits as four octal digits, like `0644`')
+    .default('0644')
+    .meta({ type: ['string', 'integer'], description: 'Permission bits in octal; 0644 when left out.' }),
+});
+
+const run = z.strictObject({
+  name: line.describe('What progress and errors call it.'),
+  script: z.string().describe('Shell script, run by /bin/sh -eu as root inside the image, without network.'),
+});
+
+const board = z.strictObject({
+  name: line.describe('Names of the boards.'),
+  boots: z.boolean().describe('Whether an image of this base is meant to be used on them.'),
+  note: line.describe('What works, what does not, what was never tried.'),
+});
+
+export const baseSchema = z.strictObject({
+  version: z.literal(1).describe('Version of the language of bases: 1.'),
+  summary: line.describe('One sentence: what the base is.'),
+  architecture: z.literal('arm64').describe("Debian's name of the architecture: arm64."),
+  keyring: word(/^\/[^\p{Cc}]+$/u, 'an absolute path on the machine that builds').describe(
+    'File with the keys that sign the archives, on the machine that builds.',
+  ),
+  mirror: word(/^https?:\/\/\S+$/, 'an http or https URL')
+    .optional()
+    .describe('Where the archives are; --mirror, PIIMG_MIRROR and the apt of the machine that builds when left out.'),
+  archives: z.array(archive).min(1).describe('Archives that packages come from.'),
+  packages: packages('Packages to install beside those that Debian calls essential.'),
+  emulate: packages('Packages whose install scripts need the real arm64 programs.').default([]),
+  files: z.array(file).default([]).describe('Files written before the packages are configured.'),
+  run: z.array(run).default([]).describe('Scripts that run when all packages are configured.'),
+  boards: z.array(board).describe('Boards that images of this base are for, or are not.'),
+});
+
+let jsonSchema: Record<string, unknown> | undefined;
+
+/** The schema for editors, draft-07 because that is what they read. */
+export function baseJsonSchema(): Record<string, unknown> {
+  jsonSchema ??= { title: 'piimg base', ...z.toJSONSchema(baseSchema, { target: 'draft-7', io: 'input' }) };
+  return jsonSchema;
+}

@@ -1,0 +1,143 @@
+// Reads a file that people write: YAML with positions, then the schema of its language.
+import { readFile } from 'node:fs/promises';
+import { isAlias, isNode, isScalar, LineCounter, parseDocument, visit, type Document } from 'yaml';
+import type { z } from 'zod';
+import { excerptOf, positionAt } from '../code-frame.ts';
+import { EXIT, PiimgError } from '../errors.ts';
+import type { YamlText } from './place.ts';
+import { issueAt, type Issue } from './report.ts';
+import { schemaIssues, type Vocabulary } from './schema-issues.ts';
+
+/** A kind of file and what it may say. */
+export interface Language<T> extends Vocabulary {
+  /** What a file describes: `role`, `base`. */
+  kind: string;
+  schema: z.ZodType<T>;
+  /** The least a file says, for an empty one. */
+  least: string;
+}
+
+export interface Loaded<T> {
+  text: YamlText;
+  /** What the YAML says, valid or not; absent when it is no YAML. */
+  data?: unknown;
+  /** Absent when there are issues. */
+  value?: T;
+  issues: Issue[];
+}
+
+/** Far above any such file, far below what takes long to parse. */
+const SIZE_LIMIT = 1024 * 1024;
+/** How many nodes aliases may stand for: enough for shared lists, too few for a "billion laughs". */
+const ALIAS_LIMIT = 100;
+
+/** Reads and validates a file. Throws PiimgError (usage) when it cannot be read. */
+export async function loadYaml<T>(file: string, language: Language<T>): Promise<Loaded<T>> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(file);
+  } catch (error) {
+    throw new PiimgError(`The ${language.kind} file ${file} cannot be read: ${(error as Error).message}`, {
+      exitCode: EXIT.usage,
+      cause: error,
+    });
+  }
+  if (bytes.length > SIZE_LIMIT) {
+    throw new PiimgError(
+      `The ${language.kind} file ${file} is too large: ${bytes.length} bytes, at most ${SIZE_LIMIT}`,
+      {
+        exitCode: EXIT.usage,
+        hint: 'Put large contents into an overlay.',
+      },
+    );
+  }
+  return parseYaml(file, bytes.toString('utf8'), language);
+}
+
+/** Validates a text; `file` is only shown. */
+export function parseYaml<T>(file: string, text: string, language: Language<T>): Loaded<T> {
+  const lines = new LineCounter();
+  const issue = (offset: number, length: number, message: string): Issue => {
+    const { line, column } = positionAt(text, offset);
+    return { severity: 'error', file, line, column, length, message, excerpt: excerptOf(text, line), path: [] };
+  };
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    uniqueKeys: true,
+    stringKeys: true,
+  });
+  const source: YamlText = { kind: language.kind, file, text, document, lines };
+  const broken = [...document.errors, ...document.warnings];
+  if (broken.length === 0) return validate(source, language);
+  const issues = broken.map(({ code, message, pos: [from, to] }) => {
+    if (code !== 'DUPLICATE_KEY') return issue(from, to - from, yamlMessage(message));
+    const key = /^[^\s:]+/.exec(text.slice(from))?.[0] ?? '';
+    return issue(from, key.length, `the key \`${key}\` is there twice`);
+  });
+  return { text: source, issues };
+}
+
+function validate<T>(text: YamlText, language: Language<T>): Loaded<T> {
+  const { document } = text;
+  const root = { text, path: [] };
+  if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) {
+    return { text, issues: [issueAt(root, `the ${language.kind} file is empty`, { allowed: language.least })] };
+  }
+  keepModesAsWritten(document);
+  let data: unknown;
+  try {
+    data = document.toJS({ maxAliasCount: ALIAS_LIMIT });
+  } catch (error) {
+    if (!(error instanceof ReferenceError)) throw error;
+    return { text, issues: [explodingAlias(text)] };
+  }
+  const parsed = language.schema.safeParse(data);
+  if (parsed.success) return { text, data, value: parsed.data, issues: [] };
+  // A file for another version of the language is wrong in one way only.
+  const version = parsed.error.issues.filter(
+    ({ path, code }) => path[0] === 'version' && code === 'invalid_value' && document.has('version'),
+  );
+  return { text, data, issues: schemaIssues(root, data, version.length > 0 ? version : parsed.error.issues, language) };
+}
+
+/** YAML 1.2 reads 0644 as six hundred and forty-four: for modes the digits count, so they stay text. */
+function keepModesAsWritten(document: Document): void {
+  visit(document, {
+    Pair: (_position, { key, value }) => {
+      if (!isScalar(key) || key.value !== 'mode' || !isScalar(value) || typeof value.value !== 'number') return;
+      value.value = value.source ?? String(value.value);
+    },
+  });
+}
+
+/** Points at the last alias: the explosion comes from the outermost, which is written last. */
+function explodingAlias(text: YamlText): Issue {
+  let offset = 0;
+  let length = 1;
+  visit(text.document, {
+    Node: (_position, node) => {
+      if (!isNode(node) || !isAlias(node) || !node.range) return;
+      offset = node.range[0];
+      length = node.range[1] - node.range[0];
+    },
+  });
+  const { line, column } = positionAt(text.text, offset);
+  return {
+    severity: 'error',
+    file: text.file,
+    line,
+    column,
+    length,
+    message: `aliases repeat too much: together they stand for more than ${ALIAS_LIMIT} values`,
+    allowed: 'lists and maps written out where they are used',
+    excerpt: excerptOf(text.text, line),
+    path: [],
+  };
+}
+
+/** The parser's messages begin with a capital and are otherwise good; its recursion ends in a RangeError's. */
+function yamlMessage(message: string): string {
+  if (/call stack/.test(message)) return 'this is nested too deeply';
+  return `not YAML: ${message.replace(/^./, (letter) => letter.toLowerCase())}`;
+}
