@@ -33,6 +33,8 @@ const lockSchema = z.strictObject({
 
 export type Lock = z.infer<typeof lockSchema>;
 
+const REMEDY = 'Restore it from version control, or delete it: the next build resolves again.';
+
 /** Reads a lock; undefined when there is none. Throws PiimgError when the file is not one. */
 export async function readLock(file: string): Promise<Lock | undefined> {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
@@ -40,14 +42,14 @@ export async function readLock(file: string): Promise<Lock | undefined> {
     throw error;
   });
   if (text === undefined) return undefined;
-  const result = lockSchema.safeParse(parseJson(text));
+  const result = lockSchema.safeParse(parseJson(text, file));
   if (result.success) return result.data;
   throw new PiimgError(`${file} is not a lock file of this version of piimg`, {
     detail: result.error.issues
       .slice(0, 5)
       .map(({ path, message }) => `${path.join('.')}: ${message}`)
       .join('\n'),
-    hint: 'Restore it from version control, or delete it: the next build resolves again.',
+    hint: REMEDY,
   });
 }
 
@@ -58,10 +60,11 @@ export async function writeLock(file: string, lock: Lock): Promise<void> {
   await rename(part, file);
 }
 
-function parseJson(text: string): unknown {
+function parseJson(text: string, file: string): unknown {
   try {
     return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    throw new PiimgError(`${file} is not whole: it is no JSON`, { detail, hint: REMEDY, cause: error });
   }
 }

@@ -1,7 +1,8 @@
 // Asks apt which packages a request comes to, without downloading or installing any.
+import { existsSync } from 'node:fs';
 import type { LockedPackage } from '../image/manifest.ts';
 import type { Apt, AptArchive } from '../host/apt.ts';
-import { PiimgError } from '../lib/errors.ts';
+import { EXIT, PiimgError } from '../lib/errors.ts';
 import { nearest } from '../lib/suggest.ts';
 
 export interface Resolution {
@@ -49,12 +50,41 @@ export async function resolvePackages(apt: Apt, request: string[], archives: Apt
   return { packages, removed: lines.flatMap((line) => /^(?:Remv|Purg) (\S+)/.exec(line)?.[1] ?? []) };
 }
 
-/** dpkg status stanzas that make apt take `packages` for installed. */
-export async function asInstalled(apt: Apt, packages: LockedPackage[]): Promise<string> {
-  const { stdout } = await apt(['apt-cache', 'show', ...packages.map(({ name, version }) => `${name}=${version}`)]);
-  return stdout
+/**
+ * dpkg status stanzas that make apt take `packages` for installed. What the archive no longer lists is read from the stored
+ * .deb. Throws PiimgError naming a package that is in neither.
+ */
+export async function asInstalled(
+  apt: Apt,
+  packages: LockedPackage[],
+  stored: (sha256: string) => string,
+): Promise<string> {
+  const wanted = packages.map(({ name, version }) => `${name}=${version}`);
+  const { stdout } = await apt(['apt-cache', 'show', ...wanted], { okCodes: [0, 100] });
+  const listed = new Map(stdout.split(/\n\n+/).map((stanza) => [nameAndVersion(stanza), stanza.trim()]));
+  const stanzas: string[] = [];
+  for (const { name, version, sha256 } of packages) {
+    const stanza = listed.get(`${name}=${version}`) ?? (await storedStanza(apt, stored(sha256)));
+    if (stanza === undefined) {
+      throw new PiimgError(`${name} ${version} has left the archive and is not in the store`, {
+        hint: '`piimg update` resolves everything again.',
+      });
+    }
+    stanzas.push(stanza);
+  }
+  return `${stanzas.join('\n\n')}\n`
     .replace(/^(Package: .*)$/gm, '$1\nStatus: install ok installed')
     .replace(/^Description.*\n( .*\n)*/gm, '');
+}
+
+function nameAndVersion(stanza: string): string {
+  const field = (name: string): string => new RegExp(`^${name}: (.*)$`, 'm').exec(stanza)?.[1] ?? '';
+  return `${field('Package')}=${field('Version')}`;
+}
+
+async function storedStanza(apt: Apt, deb: string): Promise<string | undefined> {
+  if (!existsSync(deb)) return undefined;
+  return (await apt(['dpkg-deb', '--field', deb])).stdout.trim();
 }
 
 /** Adds near names to "Unable to locate package". */
@@ -70,6 +100,7 @@ async function explained<T>(apt: Apt, work: () => Promise<T>): Promise<T> {
     const noVersion = /Version '(.+)' for '(.+)' was not found/.exec(detail);
     if (noVersion) {
       throw new PiimgError(`Package ${noVersion[2]} has no version ${noVersion[1]} in the archive`, {
+        exitCode: EXIT.usage,
         hint: await versions(apt, noVersion[2] ?? ''),
         cause: error,
       });
@@ -80,6 +111,7 @@ async function explained<T>(apt: Apt, work: () => Promise<T>): Promise<T> {
     }
     const names = (await apt(['apt-cache', 'pkgnames'])).stdout.split('\n');
     throw new PiimgError(`No archive has a package ${[...new Set(unknown)].map((name) => `“${name}”`).join(', ')}`, {
+      exitCode: EXIT.usage,
       hint: [...new Set(unknown)]
         .map((name) => nearest(name, names))
         .flatMap((name) => (name === undefined ? [] : [`Did you mean ${name}?`]))

@@ -20,6 +20,7 @@ import type { BuildOptions, BuildResult } from './build-options.ts';
 import type { Context } from './context.ts';
 import { archivesFor, HOST_ARCHITECTURE, lockFileOf, obtainLock, type LockRequest } from './locking.ts';
 import { fetchMaterials, prepareSandbox, toolsKey, wantedBy } from './materials.ts';
+import { adviseOnLock } from './lock-advice.ts';
 import { withCare } from './repair.ts';
 import type { Lock } from '../base/lock.ts';
 
@@ -93,6 +94,7 @@ export async function buildRole(options: BuildOptions, context: Context): Promis
   const earlier = await unchanged(out, manifestPath, planned.plan, options);
   if (earlier) return { ...result, manifest: earlier, reused: true };
 
+  const advice = adviseOnLock(prepared.lock, prepared.request, context.progress);
   const manifest = await withCare(prepared, context, async () => {
     const made = await makeLayers(prepared, options, context);
     const assembled = await makeImage(prepared, made, context);
@@ -101,7 +103,7 @@ export async function buildRole(options: BuildOptions, context: Context): Promis
     if (compressed) manifest.image.compressed = { ...compressed, file: path.basename(compressed.file) };
     return manifest;
   });
-  await writeManifest(manifestPath, manifest);
+  await Promise.all([advice, writeManifest(manifestPath, manifest)]);
   return { ...result, manifest, reused: false };
 }
 

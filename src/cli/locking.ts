@@ -1,5 +1,5 @@
 // The lock of a build: reused where it fits the role and the base, else resolved.
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { BaseDefinition } from '../base/definition.ts';
 import { readLock, writeLock, type Lock } from '../base/lock.ts';
@@ -14,11 +14,13 @@ import {
   type AptArchive,
   type AptWorld,
 } from '../host/apt.ts';
+import { storedPath } from '../host/store.ts';
 import { packageRoot } from '../host/package-root.ts';
 import type { LockedPackage } from '../image/manifest.ts';
 import { digestOf } from '../lib/digest.ts';
 import { PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
+import { writeOnce } from '../lib/write-once.ts';
 import type { ResolvedRole } from '../role/resolved.ts';
 import { TOOL_PACKAGES } from '../sandbox/shadow.ts';
 
@@ -75,20 +77,18 @@ export async function obtainLock(
   { locked, keep }: { locked: boolean; keep: boolean },
   step: Step,
 ): Promise<Lock> {
-  const wanted = requestDigests(request.role, request.base);
   const found = await readLock(file);
-  const fits =
-    found?.base === request.base.name && found.request.base === wanted.base && found.tools[HOST_ARCHITECTURE];
-  if (found && fits && found.request.role === wanted.role) {
+  const changed = found ? whatChanged(found, request) : undefined;
+  if (found && changed === undefined) {
     step.cached(path.relative(process.cwd(), file));
     return found;
   }
   if (locked) {
-    throw new PiimgError(found ? `${file} was made for other packages than the role names` : `There is no ${file}`, {
+    throw new PiimgError(found ? `${file} does not fit: ${changed}` : `There is no ${file}`, {
       hint: 'Build once without --locked, or run `piimg update`.',
     });
   }
-  const lock = await resolveLock(request, step, fits ? found : undefined);
+  const lock = await resolveLock(request, step, found && hasSameBase(found, request) ? found : undefined);
   if (keep) {
     await mkdir(path.dirname(file), { recursive: true });
     await writeLock(file, lock);
@@ -96,31 +96,61 @@ export async function obtainLock(
   return lock;
 }
 
-/** Resolves everything; with `keep`, only what the role adds to the base of that lock. */
+/** Why a lock does not fit the request; undefined when it does. */
+function whatChanged(lock: Lock, request: LockRequest): string | undefined {
+  const { role } = request;
+  if (lock.base !== request.base.name)
+    return `it is for the base ${lock.base}, the role builds on ${request.base.name}`;
+  if (!hasSameBase(lock, request)) return `the base ${lock.base} asks for other packages now`;
+  if (lock.request.role !== requestDigests(role, request.base).role) return 'the role asks for other packages now';
+  if (!lock.tools[HOST_ARCHITECTURE]) return `it names no build tools for this machine (${HOST_ARCHITECTURE})`;
+  if (digestOf([lock.artifacts, lock.npm]) !== digestOf([lockedArtifacts(role), lockedNpm(role)]))
+    return 'the role names other artifacts or npm packages now';
+  return undefined;
+}
+
+function hasSameBase(lock: Lock, request: LockRequest): boolean {
+  return lock.base === request.base.name && lock.request.base === requestDigests(request.role, request.base).base;
+}
+
+const lockedArtifacts = ({ artifacts }: ResolvedRole): Lock['artifacts'] =>
+  artifacts.map(({ url, sha256 }) => ({ url, sha256 }));
+
+const lockedNpm = ({ npm }: ResolvedRole): Lock['npm'] =>
+  npm.map(({ destination, files }) => ({
+    destination,
+    lockfile: files.find(({ path: name }) => name === 'package-lock.json')?.file.sha256 ?? '',
+  }));
+
+/**
+ * Resolves everything; with `keep`, a lock of the same base, only what that does not have: the role's packages when the role has
+ * changed, the build tools when they are not there for this machine's architecture. The build's clock stays that of the base.
+ */
 export async function resolveLock(request: LockRequest, step: Step, keep?: Lock): Promise<Lock> {
   const { role, base } = request;
   const archives = await archivesFor(request);
   const own = new Set(role.aptSources.map(({ name }) => name));
   const debian = archives.filter(({ name }) => !own.has(name));
   step.update({ message: 'package lists' });
-  const basePart = keep ?? (await resolveBase(request, debian, step));
+  const basePart = keep ? await withHostTools(keep, request, debian) : await resolveBase(request, debian, step);
   step.update({ message: `packages of ${role.name}` });
-  const rolePart = await resolveRolePackages(request, archives, basePart.basePackages);
+  const digests = requestDigests(role, base);
+  const rolePart =
+    keep?.request.role === digests.role
+      ? { packages: keep.rolePackages, removed: keep.removed }
+      : await resolveRolePackages(request, archives, basePart.basePackages);
   return {
     version: 1,
     base: base.name,
     created: basePart.created,
-    request: requestDigests(role, base),
+    request: digests,
     tools: basePart.tools,
     essential: basePart.essential,
     basePackages: basePart.basePackages,
     rolePackages: rolePart.packages,
     removed: rolePart.removed,
-    artifacts: role.artifacts.map(({ url, sha256 }) => ({ url, sha256 })),
-    npm: role.npm.map(({ destination, files }) => ({
-      destination,
-      lockfile: files.find(({ path: name }) => name === 'package-lock.json')?.file.sha256 ?? '',
-    })),
+    artifacts: lockedArtifacts(role),
+    npm: lockedNpm(role),
   };
 }
 
@@ -128,17 +158,27 @@ type BasePart = Pick<Lock, 'created' | 'tools' | 'essential' | 'basePackages'>;
 
 async function resolveBase(request: LockRequest, archives: AptArchive[], step: Step): Promise<BasePart> {
   const target = { architecture: request.base.architecture, archives, status: '' };
-  const host = { ...target, architecture: HOST_ARCHITECTURE };
   step.update({ message: 'packages of the base and of the native tools' });
   const [tools, base] = await Promise.all([
-    inWorld(host, request, (apt) => resolvePackages(apt, TOOL_PACKAGES, archives)),
+    resolveTools(request, archives),
     inWorld(target, request, async (apt) => ({
       essential: (await resolvePackages(apt, ['?essential'], archives)).packages.map(({ name }) => name),
       basePackages: (await resolvePackages(apt, ['?essential', ...request.base.packages], archives)).packages,
     })),
   ]);
-  const part = { ...base, tools: { [HOST_ARCHITECTURE]: tools.packages } };
+  const part = { ...base, tools: { [HOST_ARCHITECTURE]: tools } };
   return { ...part, created: await firstSeen(part, request.cacheDir) };
+}
+
+async function resolveTools(request: LockRequest, archives: AptArchive[]): Promise<LockedPackage[]> {
+  const host = { architecture: HOST_ARCHITECTURE, archives, status: '' };
+  return (await inWorld(host, request, (apt) => resolvePackages(apt, TOOL_PACKAGES, archives))).packages;
+}
+
+/** A lock made on a machine of another architecture gets this one's build tools beside those it has. */
+async function withHostTools(lock: Lock, request: LockRequest, archives: AptArchive[]): Promise<BasePart> {
+  if (lock.tools[HOST_ARCHITECTURE]) return lock;
+  return { ...lock, tools: { ...lock.tools, [HOST_ARCHITECTURE]: await resolveTools(request, archives) } };
 }
 
 /**
@@ -147,12 +187,7 @@ async function resolveBase(request: LockRequest, archives: AptArchive[], step: S
  */
 async function firstSeen(part: Omit<BasePart, 'created'>, cacheDir: string): Promise<string> {
   const file = path.join(cacheDir, 'bases', digestOf(part));
-  const known = await readFile(file, 'utf8').catch(() => undefined);
-  if (known !== undefined) return known;
-  const now = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
-  await mkdir(path.dirname(file), { recursive: true });
-  await writeFile(file, now);
-  return now;
+  return writeOnce(file, new Date().toISOString().replace(/\.\d+Z$/, 'Z'));
 }
 
 async function resolveRolePackages(
@@ -168,16 +203,21 @@ async function resolveRolePackages(
   ];
   if (words.length === 0) return { packages: [], removed: [] };
   const world = { architecture: request.base.architecture, archives, status: '' };
-  const status = await inWorld(world, request, (apt) => asInstalled(apt, base));
-  return inWorld({ ...world, status }, request, (apt) => resolvePackages(apt, words, archives), false);
+  const store = { dir: path.join(request.cacheDir, 'store'), tmp: '' };
+  const stored = (sha256: string): string => storedPath(store, sha256);
+  const status = await inWorld(world, request, (apt) => asInstalled(apt, base, stored));
+  return inWorld({ ...world, status }, request, (apt) => resolvePackages(apt, words, archives), Infinity);
 }
 
-/** Runs `work` with apt on fresh lists; offline, on the lists there are. */
-async function inWorld<T>(
+/** One resolution asks several times; the archive changes a few times a day. Milliseconds. */
+const FRESH = 5 * 60_000;
+
+/** Runs `work` with apt on lists no older than `maxAge` milliseconds; offline, on the lists there are. */
+export async function inWorld<T>(
   world: AptWorld,
   request: LockRequest,
   work: (apt: Apt) => Promise<T>,
-  refresh = true,
+  maxAge = FRESH,
 ): Promise<T> {
   const { cacheDir, offline, signal } = request;
   const addresses = world.archives.map(({ uri, suites, components }) => ({ uri, suites, components }));
@@ -188,12 +228,11 @@ async function inWorld<T>(
       hint: 'Build once without --offline; with its lock, later builds need no lists.',
     });
   }
-  if (!offline && refresh && !(await fetchedJustNow(lists))) await updateLists(world, folders, signal);
+  if (!offline && !(await isYounger(lists, maxAge))) await updateLists(world, folders, signal);
   return withApt(world, folders, work);
 }
 
-/** One resolution asks several times; the archive changes a few times a day. */
-async function fetchedJustNow(lists: string): Promise<boolean> {
+async function isYounger(lists: string, maxAge: number): Promise<boolean> {
   const info = await stat(lists).catch(() => undefined);
-  return info !== undefined && Date.now() - info.mtimeMs < 5 * 60_000;
+  return info !== undefined && Date.now() - info.mtimeMs < maxAge;
 }
