@@ -61,14 +61,14 @@ export async function prepareBuild(
 /** Makes the layers of a prepared build; the last one carries the build id. */
 export async function makeLayers(
   prepared: Prepared,
-  options: Pick<BuildOptions, 'offline' | 'shellOnError' | 'cache'>,
+  options: Pick<BuildOptions, 'offline' | 'shellOnError' | 'cache' | 'jobs'>,
   context: Context,
 ): Promise<{ layers: Layer[]; sandbox: Sandbox }> {
   const { lock, role, request, planned, store } = prepared;
   const { cacheDir, progress, signal } = context;
   const wanted = wantedBy(lock, role, await archivesFor(request));
   await fetchMaterials(store, wanted, { offline: options.offline, signal }, progress);
-  const sandbox = await prepareSandbox(lock, store, cacheDir, progress);
+  const sandbox = await prepareSandbox(lock, store, cacheDir, { jobs: options.jobs, progress });
   await removeAbandoned(sandbox, store.tmp);
   const { plan, inputs } = planned;
   const finish = { key: plan.buildId, title: 'identity', spec: { kind: 'files' as const, files: plan.finish } };
@@ -80,6 +80,7 @@ export async function makeLayers(
     progress,
     signal,
     shellOnError: options.shellOnError,
+    jobs: options.jobs,
     noCache: !options.cache,
   });
   return { layers, sandbox };
@@ -99,7 +100,7 @@ export async function buildRole(options: BuildOptions, context: Context): Promis
     const made = await makeLayers(prepared, options, context);
     const assembled = await makeImage(prepared, made, context);
     const manifest = manifestOf(prepared, made.layers, assembled);
-    const compressed = await compressedCopy(out, options.compress, made.sandbox, context);
+    const compressed = await compressedCopy(out, options, made.sandbox, context);
     if (compressed) manifest.image.compressed = { ...compressed, file: path.basename(compressed.file) };
     return manifest;
   });
@@ -132,12 +133,14 @@ function makeImage(
 
 async function compressedCopy(
   image: string,
-  format: BuildOptions['compress'],
+  { compress, jobs }: BuildOptions,
   sandbox: Sandbox,
   { progress }: Context,
 ): Promise<Awaited<ReturnType<typeof compressImage>> | undefined> {
-  if (format === 'none') return undefined;
-  return progress.step(`compress (${format})`, (step) => compressImage(image, format, toolRunner(sandbox), step));
+  if (compress === 'none') return undefined;
+  return progress.step(`compress (${compress})`, (step) =>
+    compressImage(image, compress, { jobs, runTool: toolRunner(sandbox), step }),
+  );
 }
 
 /** The sandbox's tools, as the image stage calls them. */

@@ -76,7 +76,12 @@ export function toolsFolder(lock: Lock, cacheDir: string): string {
 }
 
 /** The sandbox with the lock's native tools, made from the store when they are not there yet. */
-export async function prepareSandbox(lock: Lock, store: Store, cacheDir: string, progress: Progress): Promise<Sandbox> {
+export async function prepareSandbox(
+  lock: Lock,
+  store: Store,
+  cacheDir: string,
+  { jobs, progress }: { jobs: number; progress: Progress },
+): Promise<Sandbox> {
   const dir = toolsFolder(lock, cacheDir);
   await progress.step('native tools', async (step) => {
     if (await haveNativeTools(dir)) {
@@ -88,7 +93,7 @@ export async function prepareSandbox(lock: Lock, store: Store, cacheDir: string,
       if (!(await verifyStored(store, sha256))) throw damagedInStore(name, sha256);
     }
     const debs = new Map(packages.map(({ name, sha256 }) => [name, storedPath(store, sha256)]));
-    await makeNativeTools(dir, debs, (name) => sameUpstream(lock, name), step);
+    await makeNativeTools(dir, debs, (name) => sameUpstream(lock, name), { jobs, step });
   });
   return openSandbox(nativeToolsAt(dir), await nativeDigests(dir));
 }

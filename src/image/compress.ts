@@ -11,18 +11,17 @@ export type Compression = 'xz' | 'zst' | 'gz';
  * How each format is made reproducible: xz splits into blocks of a stated size, so that the number of threads does not
  * show (24 MiB is what -6 takes by itself); zstd's jobs do not depend on it either; gzip -n keeps name and time out.
  */
-const TOOLS: Record<Compression, string[]> = {
-  xz: ['xz', '-6', '-T2', '--block-size=24MiB', '-c'],
-  zst: ['zstd', '-q', '-10', '-T2', '-c'],
-  gz: ['gzip', '-n', '-6', '-c'],
+const TOOLS: Record<Compression, (jobs: number) => string[]> = {
+  xz: (jobs) => ['xz', '-6', `-T${jobs}`, '--block-size=24MiB', '-c'],
+  zst: (jobs) => ['zstd', '-q', '-10', `-T${jobs}`, '-c'],
+  gz: () => ['gzip', '-n', '-6', '-c'],
 };
 
 /** Writes `image`.xz, .zst or .gz beside the image, in place only when complete. Throws what the tool throws. */
 export async function compressImage(
   image: string,
   format: Compression,
-  runTool: RunTool,
-  step: Pick<Step, 'update'>,
+  { jobs, runTool, step }: { jobs: number; runTool: RunTool; step: Pick<Step, 'update'> },
 ): Promise<{ file: string; format: Compression; size: number; sha256: string }> {
   const file = `${image}.${format}`;
   const part = `${file}.part`;
@@ -30,7 +29,7 @@ export async function compressImage(
     await (await open(part, 'w')).close();
     const { size: total } = await stat(image);
     const input = counted(createReadStream(image, { highWaterMark: 1 << 20 }), total, step);
-    await runTool([part, ...TOOLS[format]], { input, script: 'exec "$@" > "$0"', writable: [part] });
+    await runTool([part, ...TOOLS[format](jobs)], { input, script: 'exec "$@" > "$0"', writable: [part] });
     const digest = createHash('sha256');
     const finished = await open(part, 'r+');
     try {

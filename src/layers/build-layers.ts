@@ -28,6 +28,8 @@ export interface LayerWork {
   progress: Progress;
   signal: AbortSignal | undefined;
   shellOnError: boolean;
+  /** With one, a layer's archive is written before the next layer is begun. */
+  jobs: number;
   /** Makes every layer anew. */
   noCache: boolean;
 }
@@ -46,7 +48,7 @@ export async function buildLayers(recipes: LayerRecipe[], work: LayerWork): Prom
     const next = startLayer(recipe.title, work.progress, (step, phases) =>
       buildLayer(recipe, below, work, step, phases),
     );
-    const [tree] = await Promise.allSettled([next.tree]);
+    const [tree] = await Promise.allSettled([next.tree, ...(work.jobs === 1 ? [next.entries] : [])]);
     try {
       if (last) layers.push(await last.place());
     } catch (error) {

@@ -40,7 +40,7 @@ export async function makeNativeTools(
   dir: string,
   debs: Map<string, string>,
   same: (packageName: string) => boolean,
-  step: Step,
+  { jobs, step }: { jobs: number; step: Step },
 ): Promise<NativeTools> {
   const part = `${dir}.${process.pid}.part`;
   await removeAbandonedParts(dirname(dir));
@@ -48,7 +48,7 @@ export async function makeNativeTools(
   const tools = nativeToolsAt(part);
   for (const folder of [tools.root, tools.shadow, tools.stubs, tools.first, tools.mount])
     await mkdir(folder, { recursive: true });
-  await unpackAll(debs, tools.root, step);
+  await unpackAll(debs, tools.root, jobs, step);
   await makeShadow(tools, same);
   await writeScripts(tools.shadow, CHROOT);
   await writeScripts(tools.stubs, { ...CHROOT, ...STUBS });
@@ -75,10 +75,10 @@ async function putInPlace(part: string, dir: string): Promise<void> {
   });
 }
 
-async function unpackAll(debs: Map<string, string>, root: string, step: Step): Promise<void> {
+async function unpackAll(debs: Map<string, string>, root: string, jobs: number, step: Step): Promise<void> {
   const waiting = [...debs];
   let done = 0;
-  // Two at a time: dpkg-deb decompresses on one core.
+  // Several at a time: dpkg-deb decompresses on one core.
   const worker = async (): Promise<void> => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       const [name, file] = next;
@@ -98,7 +98,7 @@ async function unpackAll(debs: Map<string, string>, root: string, step: Step): P
       step.update({ message: name, done: ++done, total: debs.size, unit: 'packages' });
     }
   };
-  await Promise.all([worker(), worker()]);
+  await Promise.all(Array.from({ length: jobs }, worker));
 }
 
 async function makeShadow(tools: NativeTools, same: (packageName: string) => boolean): Promise<void> {

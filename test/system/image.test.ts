@@ -227,8 +227,8 @@ test('compression gives the same bytes twice, and the image back', async () => {
     ['zst', 'zstd -dcq'],
     ['gz', 'gzip -dc'],
   ] as const) {
-    const packed = await compressImage(IMAGE, format, runTool, { update: () => {} });
-    const again = await compressImage(IMAGE, format, runTool, { update: () => {} });
+    const packed = await compressImage(IMAGE, format, { jobs: 2, runTool, step: { update: () => {} } });
+    const again = await compressImage(IMAGE, format, { jobs: 1, runTool, step: { update: () => {} } });
     assert.equal(again, packed);
     const name = packed.file.split('/').at(-1) ?? '';
     const sum = await runTool(['/tmp'], {
