@@ -9,7 +9,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { countUvu } from './helpers/uvu-summary.mjs';
 
 /** Files of test/system in the order they run, the cheap ones first. A file that is not named here is an error. */
-const SYSTEM = ['image'];
+const SYSTEM = ['qemu', 'image', 'web', 'reproducible', 'card', 'raspi3b'];
 
 /** No process of a test lasts longer, in minutes; tests have shorter limits of their own. */
 const LIMIT = 40;
