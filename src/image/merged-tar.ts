@@ -2,6 +2,7 @@
 import { createHash, hash } from 'node:crypto';
 import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { canonicalJson } from '../lib/digest.ts';
 import { PiimgError } from '../lib/errors.ts';
 import {
   BLOCK,
@@ -106,6 +107,7 @@ export function* tarOf(files: { path: string; content: Buffer }[], mtime: number
 function headerIn(bytes: Buffer): TarHeader | undefined {
   try {
     const size = paxSize(bytes);
+    if (size === undefined && bytes.length !== BLOCK) return undefined;
     const pax = size === undefined ? undefined : parsePax(bytes.subarray(BLOCK, BLOCK + size));
     return parseHeader(bytes.subarray(-BLOCK), pax);
   } catch {
@@ -115,7 +117,9 @@ function headerIn(bytes: Buffer): TarHeader | undefined {
 
 function agrees(header: TarHeader, entry: LayerEntry): boolean {
   const keys = ['path', 'type', 'mode', 'uid', 'gid', 'size', 'target'] as const;
-  return keys.every((key) => header[key] === entry[key]);
+  return (
+    keys.every((key) => header[key] === entry[key]) && canonicalJson(header.xattrs) === canonicalJson(entry.xattrs)
+  );
 }
 
 function renamed(header: TarHeader, to: LayerEntry): TarHeader {

@@ -27,7 +27,8 @@ export async function readTar(
 
 async function nextHeader(input: ByteReader): Promise<TarHeader | undefined> {
   const block = await input.read(BLOCK);
-  if (block.length < BLOCK || block.every((byte) => byte === 0)) return undefined;
+  if (block.length < BLOCK) throw new Error('the archive ends too early');
+  if (block.every((byte) => byte === 0)) return undefined;
   const size = paxSize(block);
   if (size === undefined) return parseHeader(block);
   const pax = Buffer.from(await input.read(size + padding(size))).subarray(0, size);

@@ -65,7 +65,8 @@ function tarWriter(write: (bytes: Buffer[]) => Promise<void>, guard: Guard): Lay
   const close = async (): Promise<void> => {
     if (!current) return;
     const { entry, hash, head, left } = current;
-    if (left !== 0) throw new Error(`/${entry.path} is ${left} bytes shorter than its header says`);
+    if (left > 0) throw new Error(`/${entry.path} is ${left} bytes shorter than its header says`);
+    if (left < 0) throw new Error(`/${entry.path} is longer than its header says`);
     entry.sha256 = hash.digest('hex');
     guard.look(entry.path, head, entry.sha256);
     await put(Buffer.alloc(padding(entry.size)));

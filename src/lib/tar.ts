@@ -39,7 +39,7 @@ export function encodeHeader(header: TarHeader): Buffer {
       .toString();
   };
   const number = (key: string, value: number, digits: number): number => {
-    if (value < 8 ** digits) return value;
+    if (value >= 0 && value < 8 ** digits) return value;
     records.push(paxRecord(key, Buffer.from(String(value))));
     return 0;
   };
@@ -49,7 +49,7 @@ export function encodeHeader(header: TarHeader): Buffer {
   octal(block, 108, 8, number('uid', header.uid, 7));
   octal(block, 116, 8, number('gid', header.gid, 7));
   octal(block, 124, 12, header.type === 'file' ? number('size', header.size, 11) : 0);
-  octal(block, 136, 12, header.mtime);
+  octal(block, 136, 12, number('mtime', header.mtime, 11));
   block.write(TYPE_FLAGS[header.type], 156);
   if (header.target !== undefined) block.write(field('linkpath', header.target, 100), 157);
   block.write('ustar\x0000', 257, 'latin1');
@@ -79,20 +79,28 @@ export function parsePax(data: Buffer): Map<string, Buffer> {
   const records = new Map<string, Buffer>();
   for (let at = 0; at < data.length && data[at] !== 0;) {
     const space = data.indexOf(0x20, at);
-    const length = Number(data.toString('latin1', at, space));
-    if (space < 0 || !(length > 0) || at + length > data.length) throw new Error('malformed pax header');
     const equals = data.indexOf(0x3d, space);
-    records.set(data.toString('utf8', space + 1, equals), data.subarray(equals + 1, at + length - 1));
-    at += length;
+    const digits = data.toString('latin1', at, Math.max(at, space));
+    const length = Number(digits);
+    const end = at + length;
+    if (!/^\d+$/.test(digits) || end > data.length || equals < space || equals >= end || data[end - 1] !== 0x0a) {
+      throw new Error('malformed pax header');
+    }
+    records.set(data.toString('utf8', space + 1, equals), data.subarray(equals + 1, end - 1));
+    at = end;
   }
   return records;
 }
 
-/** Reads a ustar block, with the attributes of the pax header before it. Throws Error when the checksum is wrong. */
+/**
+ * Reads a ustar block, with the attributes of the pax header before it. Throws Error: a wrong checksum, GNU tar's own format
+ * (long names would be cut), a name that is not UTF-8 (it would come out as another).
+ */
 export function parseHeader(block: Buffer, pax: Map<string, Buffer> = new Map()): TarHeader {
-  if (checksum(block) !== readOctal(block, 148, 8)) throw new Error('wrong header checksum');
-  const prefix = text(block, 345, 155);
-  const path = pax.get('path')?.toString() ?? (prefix === '' ? '' : `${prefix}/`) + text(block, 0, 100);
+  verify(block);
+  const prefix = field(block, 345, 155);
+  const name = field(block, 0, 100);
+  const path = utf8(pax.get('path') ?? (prefix.length === 0 ? name : Buffer.concat([prefix, SLASH, name])));
   const flag = String.fromCharCode(block[156] ?? 0);
   const number = (key: string, offset: number, length: number): number =>
     pax.has(key) ? Math.floor(Number(pax.get(key)?.toString())) : readOctal(block, offset, length);
@@ -106,7 +114,7 @@ export function parseHeader(block: Buffer, pax: Map<string, Buffer> = new Map())
     size: type === 'file' || type === 'other' ? number('size', 124, 12) : 0,
     mtime: number('mtime', 136, 12),
   };
-  const target = pax.get('linkpath')?.toString() ?? text(block, 157, 100);
+  const target = utf8(pax.get('linkpath') ?? field(block, 157, 100));
   if (type === 'symlink') header.target = target;
   if (type === 'hardlink') header.target = target.replace(/^\.\//, '');
   if (type === 'character') header.device = [readOctal(block, 329, 8), readOctal(block, 337, 8)];
@@ -119,9 +127,16 @@ export function parseHeader(block: Buffer, pax: Map<string, Buffer> = new Map())
   return header;
 }
 
-/** Whether a block is a pax header for the next entry (`x`); its size in bytes, else undefined. */
+/** Whether a block is a pax header for the next entry (`x`); its size in bytes, else undefined. Throws as `parseHeader` does. */
 export function paxSize(block: Buffer): number | undefined {
-  return block[156] === 0x78 ? readOctal(block, 124, 12) : undefined;
+  if (block[156] !== 0x78) return undefined;
+  verify(block);
+  return readOctal(block, 124, 12);
+}
+
+function verify(block: Buffer): void {
+  if (checksum(block) !== readOctal(block, 148, 8)) throw new Error('wrong header checksum');
+  if (block.toString('latin1', 257, 263) !== 'ustar\0') throw new Error('not a POSIX tar archive');
 }
 
 function flagType(flag: string): TarHeader['type'] | undefined {
@@ -162,12 +177,24 @@ function octal(block: Buffer, offset: number, length: number, value: number): vo
 /** Octal digits, or GNU's base-256 for numbers that do not fit (first bit set). */
 function readOctal(block: Buffer, offset: number, length: number): number {
   if ((block[offset] ?? 0) & 0x80) return Number(BigInt(`0x${block.toString('hex', offset + 1, offset + length)}`));
-  return parseInt(text(block, offset, length).trim() || '0', 8);
+  return parseInt(field(block, offset, length).toString('latin1').trim() || '0', 8);
 }
 
-function text(block: Buffer, offset: number, length: number): string {
+/** The bytes of a field, up to its first NUL. */
+function field(block: Buffer, offset: number, length: number): Buffer {
   const end = block.indexOf(0, offset);
-  return block.toString('utf8', offset, end < 0 || end > offset + length ? offset + length : end);
+  return block.subarray(offset, end < 0 || end > offset + length ? offset + length : end);
+}
+
+const SLASH = Buffer.from('/');
+const strictly = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function utf8(bytes: Buffer): string {
+  try {
+    return strictly.decode(bytes);
+  } catch {
+    throw new Error(`the name ${bytes.toString('latin1')} is not UTF-8`);
+  }
 }
 
 /** The sum of all bytes, those of the checksum itself read as spaces. */

@@ -55,6 +55,7 @@ async function list(stream: AsyncIterable<Buffer>): Promise<string[]> {
   return found;
 }
 
+const PING: Member = { path: 'ping', xattrs: { 'security.capability': 'AQAAAgD/gMAAAAAAAAAAAAAAAAA=' } };
 const TREE: Member[] = [
   { path: '', type: 'directory' },
   { path: 'a', content: 'one' },
@@ -108,9 +109,11 @@ for (const [what, path, offsetOf] of [
   ['a name', 'a', 0],
   ['a header', 'empty', 130],
   ['a pax header', LONG, 512 + 30],
+  ['the kind of a pax header', 'ping', 156],
+  ['a capability', 'ping', 512 + 40],
 ] as const) {
   test(`one flipped byte in ${what} is found, and named`, () =>
-    withLayers([TREE], async (layers) => {
+    withLayers([[...TREE, PING]], async (layers) => {
       const layer = layers[0];
       assert.ok(layer);
       const tar = join(layer.dir, 'layer.tar');
