@@ -24,7 +24,12 @@ export type LayerSpec =
       emulate: string[];
     }
   | { kind: 'accounts'; users: ResolvedRole['users']; groups: ResolvedRole['groups'] }
-  | { kind: 'npm'; app: Omit<NpmApp, 'source' | 'files'> & { files: { path: string; mode: number; file: ByDigest }[] } }
+  | {
+      kind: 'npm';
+      app: Omit<NpmApp, 'source' | 'files'> & { files: { path: string; mode: number; file: ByDigest }[] };
+      /** What its add-ons are compiled with. */
+      build?: LockedPackage[];
+    }
   | { kind: 'artifacts'; artifacts: ResolvedRole['artifacts'] }
   | { kind: 'files'; files: PlannedFile[] }
   | { kind: 'run'; name: string; script: string; network: boolean; env: Record<string, string> }
@@ -116,7 +121,8 @@ export function planBuild(
   const systemKeys = layers.map(({ key }) => key);
   for (const { source: _, files, ...app } of role.npm) {
     const named = files.map(({ path, mode, file }) => ({ path, mode, file: byDigest(file) }));
-    add(`npm: ${app.destination}`, { kind: 'npm', app: { ...app, files: named } }, systemKeys);
+    const build = app.rebuild.length > 0 ? { build: lock.buildPackages ?? [] } : {};
+    add(`npm: ${app.destination}`, { kind: 'npm', app: { ...app, files: named }, ...build }, systemKeys);
   }
   if (role.artifacts.length > 0) add('artifacts', { kind: 'artifacts', artifacts: role.artifacts }, systemKeys);
   if (role.files.length > 0) add('files', { kind: 'files', files: role.files.map(planned) }, systemKeys);
@@ -165,6 +171,10 @@ function finishFiles(role: ResolvedRole, base: string, buildId: string, disk: Di
   return [
     // machine-id(5): the word makes the first boot a first boot; systemd then writes its own.
     file('etc/machine-id', 'uninitialized\n'),
+    // And it enables every unit that Debian's presets do not forbid: what the role disabled, what packages leave off. Not here.
+    file('etc/systemd/system-preset/00-first-boot.preset', 'disable *\n'),
+    // Packages that are installed later enable their services by the presets: once it has booted, the line above is gone.
+    file('usr/lib/tmpfiles.d/piimg-first-boot.conf', 'r! /etc/systemd/system-preset/00-first-boot.preset\n'),
     file(
       'etc/fstab',
       `PARTUUID=${disk.diskId}-02 / ext4 defaults,noatime 0 1\n` +

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { extract } from 'tar-stream';
 import { dieWithParent, run } from '../../src/host/exec.ts';
 import { parseMbr, SECTOR } from '../../src/image/mbr.ts';
@@ -95,6 +96,12 @@ export async function readRoot(
   })();
   await Promise.all([tar, reading]);
   return files;
+}
+
+/** Paths whose file is not the same in both, or only in one; folders' times and the like are no part of a file here. */
+export function differentFiles<T>(one: Map<string, T>, other: Map<string, T>): string[] {
+  const paths = new Set([...one.keys(), ...other.keys()]);
+  return [...paths].filter((file) => !isDeepStrictEqual(one.get(file), other.get(file))).sort();
 }
 
 /** Digest by path (`config.txt`, `overlays/…`) of every file of the boot partition, read by mtools into `folder`. */

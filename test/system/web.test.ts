@@ -11,7 +11,7 @@ import { elfMachine } from '../../src/layers/guard.ts';
 import { bytesAt, digestOfFile, flipBit } from '../helpers/bytes.ts';
 import { builtWeb } from '../helpers/built.ts';
 import { checkFileSystems } from '../helpers/fsck.ts';
-import { partitionOf, readBoot, readRoot } from '../helpers/image-files.ts';
+import { differentFiles, partitionOf, readBoot, readRoot } from '../helpers/image-files.ts';
 import { makeInitramfs, readInitramfs } from '../helpers/initramfs.ts';
 import { findLeftovers, JUDGED, wordsOfThisMachine } from '../helpers/leftovers.ts';
 
@@ -138,7 +138,10 @@ test('what is planted in a copy is found, and each flipped byte', async () => {
   const script = path.join(work, 'debugfs');
   await writeFile(script, `${commands.join('\n')}\n`);
   await run(['debugfs', '-w', '-f', script, `${copy}?offset=${offset}`], minutes(2));
-  const found = findLeftovers(await readRoot(copy, { keep: JUDGED, words: [work] }));
+  const damaged = await readRoot(copy, { keep: JUDGED, words: [work] });
+  const touched = [...Object.keys(planted), 'usr/bin/planted'].map((name) => `/${name}`);
+  assert.equal(differentFiles(root, damaged), touched.sort());
+  const found = findLeftovers(damaged);
   assert.equal(found.sort(), [
     '/etc/machine-id is 0123456789abcdef0123456789abcdef\n',
     '/etc/shadow: pi has a password',
