@@ -17,7 +17,53 @@ export interface Known {
 }
 
 /** At most twenty; each must explain at least one difference. */
-export const KNOWN: Known[] = [];
+export const KNOWN: Known[] = [
+  {
+    path: /^dev\/|^run\/lock$/,
+    kinds: ['missing'],
+    reason: 'the kernel and systemd make them at every boot',
+  },
+  {
+    path: /^etc\/(hostname|resolv\.conf|fstab)$/,
+    kinds: ['missing', 'content', 'mode', 'type'],
+    reason: "mmdebstrap takes the build machine's; piimg writes its own",
+  },
+  {
+    path: /^etc\/apt\/(sources\.list|apt\.conf\.d\/99mmdebstrap)$/,
+    kinds: ['missing'],
+    reason: "mmdebstrap's own configuration of apt",
+  },
+  {
+    path: /^etc\/((passwd|group|shadow|gshadow|subuid|subgid)-|\.pwd\.lock)$/,
+    kinds: ['missing'],
+    reason: 'copies that the programs of passwd keep: leftovers',
+  },
+  {
+    path: /^var\/lib\/dpkg\/((diversions|status|statoverride)-old|lock|lock-frontend|triggers\/Lock|arch)$/,
+    kinds: ['missing'],
+    reason: 'locks and former states of dpkg: leftovers',
+  },
+  {
+    path: /^var\/(cache|lib)\/apt\/(archives|lists)\/(partial|lock)$/,
+    kinds: ['missing', 'mode', 'owner'],
+    reason: 'apt makes them when it first downloads; piimg downloads outside the image',
+  },
+  {
+    path: /^var\/lib\/apt\/extended_states$/,
+    kinds: ['missing'],
+    reason: 'apt was never asked inside the image, so that no package counts as installed automatically',
+  },
+  {
+    path: /^var\/cache\/debconf\/(config|templates)\.dat(-old)?$/,
+    kinds: ['missing', 'content'],
+    reason: "debconf's cache lists owners of questions in the order packages were configured",
+  },
+  {
+    path: /^var\/log\//,
+    kinds: ['missing', 'content'],
+    reason: 'logs tell of the build',
+  },
+];
 
 /** Everything in which `ours` and `theirs` differ, sorted by path. */
 export function compareTrees(ours: Tree, theirs: Tree): Difference[] {

@@ -32,10 +32,9 @@ export function requireMmdebstrap(): void {
   try {
     requireTools(['mmdebstrap']);
   } catch (cause) {
-    const hint = 'sudo apt-get install mmdebstrap';
     throw new PiimgError('mmdebstrap was not found, which is what piimg is compared with', {
       exitCode: EXIT.missingTool,
-      hint,
+      hint: 'sudo apt-get install mmdebstrap',
       cause,
     });
   }
@@ -50,15 +49,19 @@ export async function mmdebstrap(bootstrap: Bootstrap): Promise<{ tar: string; s
   const temporary = join(dir, 'tmp');
   await mkdir(temporary, { recursive: true });
   const argv = [
-    ...['mmdebstrap', `--architectures=${architecture}`, '--variant=essential', '--format=tar'],
+    'mmdebstrap',
+    `--architectures=${architecture}`,
+    '--variant=essential',
+    '--format=tar',
     `--include=${packages.map(({ name }) => name.replace(/:.*/, '')).join(',')}`,
     // The links of merged /usr, which no package makes in an empty root.
     `--setup-hook=${MERGED_USR}`,
     '--aptopt=APT::Install-Recommends "false"',
     '--aptopt=APT::Sandbox::User "root"',
     ...options,
-    // The archive is ours and not signed; what it holds is checked by digest.
-    ...['trixie', tar, source],
+    'trixie',
+    tar,
+    source,
   ];
   const env = { SOURCE_DATE_EPOCH: String(epoch), TMPDIR: temporary, LC_ALL: 'C.UTF-8' };
   const words = emulated ? inNamespace(emulatedScript(argv, emulated), { network: false }) : argv;

@@ -2,6 +2,7 @@
 //   npm run verify:base -- [--packages NAME,NAME…] [--work DIR] [--json FILE]
 // --packages compares a smaller base; --work keeps the folder: a later run compares again what was bootstrapped there.
 import { readFile, stat, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { parse, stringify } from 'yaml';
@@ -10,7 +11,6 @@ import { abortOnSignals } from '../../src/cli/signals.ts';
 import { mergeLayers } from '../../src/image/merge.ts';
 import type { Layer } from '../../src/layers/layer.ts';
 import { digestOf } from '../../src/lib/digest.ts';
-import type { BaseDefinition } from '../../src/base/definition.ts';
 import { nativeToolsAt } from '../../src/sandbox/native-tools.ts';
 import { compareTrees, judge, KNOWN, type Difference } from './differences.ts';
 import { requireMmdebstrap, mmdebstrap } from './mmdebstrap.ts';
@@ -29,11 +29,11 @@ async function main(): Promise<void> {
   if (KNOWN.length > MOST_PATTERNS)
     throw new Error(`${KNOWN.length} known differences; at most ${MOST_PATTERNS} are allowed`);
   const project = await openProject(abortOnSignals(), values.work);
-  const definition = await writeBase(project, values.packages?.split(','));
+  await writeBase(project, values.packages?.split(','));
   const prepared = await prepareBuild(OPTIONS, project.context);
   const { layers, sandbox } = await makeLayers(onlyBase(prepared), OPTIONS, project.context);
   try {
-    const theirs = await treeOfTar(await emulatedTar(project, prepared, definition));
+    const theirs = await treeOfTar(await emulatedTar(project, prepared));
     const ours = await oursOf(layers);
     checkControls(ours, theirs);
     const { unexplained, used } = judge(compareTrees(ours, theirs), KNOWN);
@@ -53,22 +53,24 @@ async function main(): Promise<void> {
 }
 
 const OPTIONS = {
-  ...{ role: 'plain', base: 'compared', compress: 'none' as const, jobs: 2 },
-  ...{ offline: false, locked: false, cache: true, shellOnError: false },
+  role: 'plain',
+  base: 'compared',
+  compress: 'none' as const,
+  jobs: availableParallelism(),
+  offline: false,
+  locked: false,
+  cache: true,
+  shellOnError: false,
 };
 
 /** The base under another name, with fewer packages where asked, and a role that adds nothing. */
-async function writeBase(
-  { dir }: BenchProject,
-  packages: string[] | undefined,
-): Promise<Pick<BaseDefinition, 'files' | 'run'>> {
+async function writeBase({ dir }: BenchProject, packages: string[] | undefined): Promise<void> {
   const file = (name: string): string => path.join(dir, 'images/bases', `${name}.yaml`);
-  const definition = parse(await readFile(file('debian-trixie'), 'utf8')) as BaseDefinition;
+  const definition = parse(await readFile(file('debian-trixie'), 'utf8')) as object;
   // Files and scripts of the base are for its packages.
   const compared = packages ? { ...definition, packages, files: [], run: [] } : definition;
   await writeFile(file('compared'), stringify(compared));
   await writeFile(path.join(dir, 'images/roles/plain.yaml'), 'version: 1\nsummary: Nothing but the base\n');
-  return compared;
 }
 
 /** The plan without what a role adds, the disk and the boot partition. */
@@ -84,15 +86,12 @@ function onlyBase(prepared: Prepared): Prepared {
 }
 
 /** Bootstraps by emulation, unless the work folder has that already. The base's files and scripts are applied at the same points. */
-async function emulatedTar(
-  { dir, context }: BenchProject,
-  { lock, store, planned }: Prepared,
-  { files, run: scripts }: Pick<BaseDefinition, 'files' | 'run'>,
-): Promise<string> {
+async function emulatedTar({ dir, context }: BenchProject, { base, lock, store, planned }: Prepared): Promise<string> {
+  const { files, run: scripts } = base;
   const done = path.join(dir, 'arm64.tar.lock');
   const wanted = digestOf([lock, files, scripts]);
   if ((await readFile(done, 'utf8').catch(() => '')) === wanted) return path.join(dir, 'arm64.tar');
-  const put = files.map(({ path: to, content, mode = '0644' }) => {
+  const put = files.map(({ path: to, content, mode }) => {
     const name = JSON.stringify(`/${to}`);
     return `mkdir -p "$(dirname "$1"${name})"; printf %s ${quoted(content)} >"$1"${name}; chmod ${mode} "$1"${name}`;
   });
@@ -106,7 +105,13 @@ async function emulatedTar(
   let lines = 0;
   const { tar, seconds } = await context.progress.step('mmdebstrap, emulated', (step) =>
     mmdebstrap({
-      ...{ architecture: 'arm64', packages, store, dir, epoch: planned.plan.epoch, options, emulated },
+      architecture: 'arm64',
+      packages,
+      store,
+      dir,
+      epoch: planned.plan.epoch,
+      options,
+      emulated,
       onLine: (message) => step.update({ message, done: ++lines }),
     }),
   );

@@ -53,8 +53,9 @@ async function layGround(packages: LockedPackage[], context: StepContext): Promi
   const deb = context.file(baseFiles.sha256);
   const script = [
     'dpkg-deb --fsys-tarfile "$1" | tar -x -p -C "$2"; cd "$2"',
-    'for link in bin sbin lib; do ln -s "usr/$link" "$link"; done',
-    'mkdir -p var/lib/dpkg/info var/lib/dpkg/updates var/lib/dpkg/triggers; : >var/lib/dpkg/status; : >var/lib/dpkg/available',
+    // base-files of some versions brings them itself; through such a link, ln would make another one in the folder it leads to.
+    'for link in bin sbin lib; do [ -L "$link" ] || ln -s "usr/$link" "$link"; done',
+    'mkdir -p var/lib/dpkg/info var/lib/dpkg/updates var/lib/dpkg/triggers; : >var/lib/dpkg/status',
   ].join('\n');
   const { tree, signal } = context;
   await context.sandbox.tool(['sh', '-euc', script, 'sh', deb, tree], { readable: [deb], writable: [tree], signal });
