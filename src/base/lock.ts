@@ -26,6 +26,8 @@ const lockSchema = z.strictObject({
   essential: z.array(z.string()),
   basePackages: z.array(lockedPackage),
   rolePackages: z.array(lockedPackage),
+  /** What npm add-ons are compiled with, on top of all others: never part of the image. */
+  buildPackages: z.array(lockedPackage).optional(),
   removed: z.array(z.string()),
   artifacts: z.array(z.strictObject({ url: z.string(), sha256: z.string() })),
   npm: z.array(z.strictObject({ destination: z.string(), lockfile: z.string() })),

@@ -44,6 +44,11 @@ export function lockFileOf(role: ResolvedRole, out: string): string {
     : file.replace(/\.ya?ml$/, '.lock.json');
 }
 
+/** What `rebuild:` of an npm application needs (node-gyp(1)): compilers, make, python and the headers of the image's own Node.js. */
+const BUILD_PACKAGES = ['g++', 'gcc', 'make', 'python3', 'libnode-dev', 'pkgconf'];
+
+const needsCompilers = ({ npm }: ResolvedRole): boolean => npm.some(({ rebuild }) => rebuild.length > 0);
+
 /** What a lock answers: it fits as long as these are equal. */
 export function requestDigests(role: ResolvedRole, base: BaseDefinition): Lock['request'] {
   const { packages, removePackages, debs, aptSources } = role;
@@ -53,6 +58,7 @@ export function requestDigests(role: ResolvedRole, base: BaseDefinition): Lock['
       packages,
       removePackages,
       debs: debs.map(({ sha256 }) => sha256),
+      ...(needsCompilers(role) && { build: BUILD_PACKAGES }),
       aptSources: aptSources.map(({ keyring, ...source }) => ({ ...source, keyring: keyring.sha256 })),
     }),
   };
@@ -137,7 +143,7 @@ export async function resolveLock(request: LockRequest, step: Step, keep?: Lock)
   const digests = requestDigests(role, base);
   const rolePart =
     keep?.request.role === digests.role
-      ? { packages: keep.rolePackages, removed: keep.removed }
+      ? { packages: keep.rolePackages, removed: keep.removed, build: keep.buildPackages ?? [] }
       : await resolveRolePackages(request, archives, basePart.basePackages);
   return {
     version: 1,
@@ -148,6 +154,7 @@ export async function resolveLock(request: LockRequest, step: Step, keep?: Lock)
     essential: basePart.essential,
     basePackages: basePart.basePackages,
     rolePackages: rolePart.packages,
+    ...(rolePart.build.length > 0 && { buildPackages: rolePart.build }),
     removed: rolePart.removed,
     artifacts: lockedArtifacts(role),
     npm: lockedNpm(role),
@@ -194,19 +201,26 @@ async function resolveRolePackages(
   request: LockRequest,
   archives: AptArchive[],
   base: LockedPackage[],
-): Promise<Resolution> {
+): Promise<Resolution & { build: LockedPackage[] }> {
   const { role } = request;
   const words = [
     ...role.packages.map(({ name, version }) => (version === undefined ? name : `${name}=${version}`)),
     ...role.debs.map(({ path: file }) => file),
     ...role.removePackages.map((name) => `${name}-`),
   ];
-  if (words.length === 0) return { packages: [], removed: [] };
+  if (words.length === 0 && !needsCompilers(role)) return { packages: [], removed: [], build: [] };
   const world = { architecture: request.base.architecture, archives, status: '' };
   const store = { dir: path.join(request.cacheDir, 'store'), tmp: '' };
   const stored = (sha256: string): string => storedPath(store, sha256);
-  const status = await inWorld(world, request, (apt) => asInstalled(apt, base, stored));
-  return inWorld({ ...world, status }, request, (apt) => resolvePackages(apt, words, archives), Infinity);
+  /** Resolves on top of packages that are there, on lists no older than `maxAge`. */
+  const resolve = async (there: LockedPackage[], wanted: string[], maxAge = FRESH): Promise<Resolution> => {
+    const status = await inWorld(world, request, (apt) => asInstalled(apt, there, stored), maxAge);
+    return inWorld({ ...world, status }, request, (apt) => resolvePackages(apt, wanted, archives), Infinity);
+  };
+  const own = await resolve(base, words);
+  if (!needsCompilers(role)) return { ...own, build: [] };
+  const there = [...base, ...own.packages].filter(({ name }) => !own.removed.includes(name));
+  return { ...own, build: (await resolve(there, BUILD_PACKAGES, Infinity)).packages };
 }
 
 /** One resolution asks several times; the archive changes a few times a day. Milliseconds. */

@@ -22,7 +22,12 @@ import { HOST_ARCHITECTURE } from './locking.ts';
 
 /** Every file a lock names, as downloads. */
 export function wantedBy(lock: Lock, role: ResolvedRole, archives: AptArchive[]): Wanted[] {
-  const packages = [...(lock.tools[HOST_ARCHITECTURE] ?? []), ...lock.basePackages, ...lock.rolePackages];
+  const packages = [
+    ...(lock.tools[HOST_ARCHITECTURE] ?? []),
+    ...lock.basePackages,
+    ...lock.rolePackages,
+    ...(lock.buildPackages ?? []),
+  ];
   return [
     ...packages.map((locked) => ({
       url: addressOf(locked, archives),

@@ -2,6 +2,7 @@
 import { nearest } from '../lib/suggest.ts';
 import { compileFirewall } from './compile/firewall.ts';
 import { compileModules } from './compile/modules.ts';
+import { compileSources } from './compile/sources.ts';
 import { compileSshKeys } from './compile/ssh-keys.ts';
 import { compileSysctl } from './compile/sysctl.ts';
 import type { WrittenFile } from './compile/written.ts';
@@ -11,7 +12,7 @@ import { readOverlay } from './overlay.ts';
 import { defaultMode } from './permissions.ts';
 import type { Place } from '../lib/yaml/place.ts';
 import { issueAt, type Issue } from '../lib/yaml/report.ts';
-import type { OverlayEntry } from './resolved.ts';
+import type { AptSource, OverlayEntry } from './resolved.ts';
 
 /** An entry and where the role asks for it; `section` when piimg wrote it from a section of the role. */
 export interface PlacedEntry {
@@ -28,6 +29,7 @@ export async function collectEntries(
   merged: Draft,
   files: string[],
   role: { name: string; summary: string },
+  sources: AptSource[],
   search: RoleSearch,
 ): Promise<{ entries: PlacedEntry[]; issues: Issue[] }> {
   const entries: PlacedEntry[] = [];
@@ -52,9 +54,10 @@ export async function collectEntries(
       if (place.text.file === file) entries.push({ entry: inlineEntry(value, roleName(file)), place });
     }
   }
-  const written = [compileSysctl, compileModules, compileFirewall, compileSshKeys].flatMap((compile) =>
-    compile(merged),
-  );
+  const written = [
+    ...[compileSysctl, compileModules, compileFirewall, compileSshKeys].flatMap((compile) => compile(merged)),
+    ...compileSources(merged, sources),
+  ];
   entries.push(
     ...written.map((file) => ({
       entry: writtenEntry(file, role.name),
@@ -88,10 +91,10 @@ function inlineEntry(
 }
 
 function writtenEntry(
-  { path, content, mode, owner = 'root', group = 'root' }: WrittenFile,
+  { path, content, source, mode, owner = 'root', group = 'root' }: WrittenFile,
   role: string,
 ): OverlayEntry {
-  const type = content === undefined ? 'directory' : 'file';
+  const type = content === undefined && source === undefined ? 'directory' : 'file';
   return {
     path,
     type,
@@ -99,6 +102,7 @@ function writtenEntry(
     owner,
     group,
     ...(content !== undefined && { content }),
+    ...(source && { source }),
     from: `role ${role}`,
   };
 }

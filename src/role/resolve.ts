@@ -34,17 +34,19 @@ export async function resolveRole(
   const merged = others.reduce(mergeDrafts, first);
   const summary = valueOf(merged.summary, '');
 
+  const { sources, debs, apps, issues: sourceIssues } = await readSources(merged);
   const { entries, issues: fileIssues } = await collectEntries(
     merged,
     files.map(({ text }) => text.file),
     { name, summary },
+    sources,
     search,
   );
-  const { sources, debs, apps, issues: sourceIssues } = await readSources(merged);
   const all = [...fileIssues, ...sourceIssues, ...checkRules({ files, merged, entries })];
   if (all.some(({ severity }) => severity === 'error')) throw reportError(`Role ${name}`, all);
 
   const locale = valueOf(merged.locale, DEFAULTS.locale);
+  const keymap = valueOf(merged.keymap, DEFAULTS.keymap);
   const role: ResolvedRole = {
     version: 1,
     name,
@@ -52,7 +54,7 @@ export async function resolveRole(
     base: valueOf(merged.base, DEFAULTS.base),
     sources: await Promise.all(files.map(({ text }) => sourceFile(text.file))),
     variables: Object.fromEntries([...merged.variables].map(([key, { value }]) => [key, value])),
-    packages: packages(merged, locale),
+    packages: packages(merged, locale, keymap),
     removePackages: [...merged.remove.keys()],
     emulate: [...merged.emulate.keys()],
     debs,
@@ -77,7 +79,7 @@ export async function resolveRole(
     cmdline: [...merged.cmdline.keys()],
     timezone: valueOf(merged.timezone, DEFAULTS.timezone),
     locale,
-    keymap: valueOf(merged.keymap, DEFAULTS.keymap),
+    keymap,
     provision: values(merged.provision),
     health: values(merged.health),
   };
@@ -93,8 +95,8 @@ function valueOf(entries: Entries<string>, otherwise: string): string {
   return values(entries)[0] ?? otherwise;
 }
 
-function packages(merged: Draft, locale: string): ResolvedRole['packages'] {
-  const implied = impliedPackages(merged, locale).filter((name) => !merged.packages.has(name));
+function packages(merged: Draft, locale: string, keymap: string): ResolvedRole['packages'] {
+  const implied = impliedPackages(merged, locale, keymap).filter((name) => !merged.packages.has(name));
   return [...values(merged.packages), ...implied.map((name) => ({ name }))].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 

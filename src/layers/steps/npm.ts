@@ -4,11 +4,13 @@ import { createReadStream } from 'node:fs';
 import { chmod, copyFile, lstat, mkdir, readdir, readlink, rm } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { dieWithParent, run } from '../../host/exec.ts';
+import type { LockedPackage } from '../../image/manifest.ts';
 import type { PlannedFile } from '../../plan/plan.ts';
-import { clock, rootOf, type StepContext } from './context.ts';
+import type { StepContext } from './context.ts';
 import { placeFiles } from './files.ts';
+import { rebuildAddons } from './npm-rebuild.ts';
 
-interface App {
+export interface App {
   destination: string;
   owner: string;
   group: string;
@@ -17,10 +19,13 @@ interface App {
 }
 
 /**
- * Copies the application, runs the host's npm (its registries, proxies and credentials count), then, in the arm64 sandbox,
- * `npm rebuild` of the packages named. Throws PiimgError with npm's last lines.
+ * Copies the application, runs the host's npm (its registries, proxies and credentials count), then, in the arm64 sandbox with
+ * the packages of `build`, `npm rebuild` of those named. Throws PiimgError with npm's last lines.
  */
-export async function installNpmApp({ app }: { app: App }, context: StepContext): Promise<string[]> {
+export async function installNpmApp(
+  { app, build = [] }: { app: App; build?: LockedPackage[] },
+  context: StepContext,
+): Promise<string[]> {
   const source = join(context.scratch, 'app');
   for (const { path, file } of app.files) {
     await mkdir(dirname(join(source, path)), { recursive: true });
@@ -36,9 +41,11 @@ export async function installNpmApp({ app }: { app: App }, context: StepContext)
   });
   // npm's own record of the tree names the registry it came from; only npm itself reads it.
   await rm(join(source, 'node_modules/.package-lock.json'), { force: true });
+  // The application's settings for npm have done their work; addresses and tokens are nothing for an image.
+  await rm(join(source, '.npmrc'), { force: true });
   const modes = new Map(app.files.map(({ path, mode }) => [path, mode]));
   await placeFiles(await listFiles(source, app, modes, context), context);
-  if (app.rebuild.length > 0) await rebuild(app, context);
+  if (app.rebuild.length > 0) await rebuildAddons(app, build, context);
   return [];
 }
 
@@ -70,28 +77,6 @@ async function listFiles(
   const before = context.file;
   context.file = (sha256) => found.get(sha256) ?? before(sha256);
   return files;
-}
-
-/** The image's node runs the host's npm, which is JavaScript: the add-ons come out for the image's node and libc. */
-async function rebuild(app: App, context: StepContext): Promise<void> {
-  context.step.update({ message: `npm rebuild ${app.rebuild.join(' ')} (emulated)` });
-  const { stdout } = await run(['npm', 'root', '--global']);
-  const npm = join(stdout.trim(), 'npm');
-  await context.sandbox.inRoot(
-    { ...rootOf(context, 'native'), binds: [{ from: npm, to: '/run/npm' }] },
-    {
-      argv: [
-        'sh',
-        '-euc',
-        'cd "$1"; shift; exec node /run/npm/bin/npm-cli.js rebuild --offline --nodedir=/usr "$@"',
-        'sh',
-        app.destination,
-        ...app.rebuild,
-      ],
-      env: { ...clock(context), npm_config_cache: '/tmp/npm', npm_config_update_notifier: 'false' },
-      signal: context.signal,
-    },
-  );
 }
 
 async function digestFile(path: string): Promise<string> {

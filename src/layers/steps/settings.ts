@@ -21,13 +21,25 @@ export async function applySettings(
     'ln -sf "/usr/share/zoneinfo/$zone" /etc/localtime; echo "$zone" >/etc/timezone',
     `printf 'LANG=%s\\n' '${spec.locale}' >/etc/locale.conf; mkdir -p /etc/default; ln -sf ../locale.conf /etc/default/locale`,
     // C.UTF-8 is part of libc; others are compiled by the package locales.
-    `case '${spec.locale}' in C*) ;; *) localedef -i "\${LOCALE%%.*}" -f UTF-8 '${spec.locale}' ;; esac`,
+    // locale.gen is what they are compiled from again when that package is updated.
+    ...(spec.locale.startsWith('C.')
+      ? []
+      : [
+          `localedef -i '${definition(spec.locale)}' -f UTF-8 '${spec.locale}'; printf '%s UTF-8\\n' '${spec.locale}' >>/etc/locale.gen`,
+        ]),
     `printf 'XKBMODEL="pc105"\\nXKBLAYOUT="%s"\\n' '${spec.keymap}' >/etc/default/keyboard; printf 'KEYMAP=%s\\n' '${spec.keymap}' >/etc/vconsole.conf`,
+    // What the console is set up with at boot is compiled ahead of it.
+    'if command -v setupcon >/dev/null; then setupcon --save-only; fi',
   ].join('\n');
   await context.sandbox.inRoot(rootOf(context, 'native'), {
     argv: ['sh', '-euc', script],
-    env: { ...clock(context), SYSTEMD_OFFLINE: '1', LOCALE: spec.locale },
+    env: { ...clock(context), SYSTEMD_OFFLINE: '1' },
     signal: context.signal,
   });
   return [];
+}
+
+/** Name of a locale's source in /usr/share/i18n/locales: `de_DE@euro` of `de_DE.UTF-8@euro`. */
+function definition(locale: string): string {
+  return locale.replace(/\.UTF-8/, '');
 }

@@ -1,11 +1,13 @@
-// The files that sections of a role become: sysctl, modules, firewall, keys.
+// The files that sections of a role become: sysctl, modules, firewall, keys, apt sources.
 import type { Draft, Entries } from '../draft.ts';
 import type { Place } from '../../lib/yaml/place.ts';
+import type { SourceFile } from '../resolved.ts';
 
-/** A text file that piimg writes, or a folder when it has no content; `section` is the key of the role it comes from, `place` where that is. */
+/** A text file that piimg writes, a file of the user's, or a folder when it is neither; `section` is the key of the role it comes from, `place` where that is. */
 export interface WrittenFile {
   path: string;
   content?: string;
+  source?: SourceFile;
   section: keyof Draft | 'modules';
   place: Place;
   mode?: number;
