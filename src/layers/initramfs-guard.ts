@@ -14,7 +14,7 @@ export async function guardInitramfs(
     'mkdir /tmp/initramfs',
     // The image's own program knows how its initramfs is put together.
     'for file in /boot/initrd.img-*; do unmkinitramfs "$file" "/tmp/initramfs/${file##*/}"; done',
-    'exec tar -c -C /tmp/initramfs .',
+    'exec tar -c --format=posix -C /tmp/initramfs .',
   ].join('\n');
   const argv = ['sh', '-euc', script];
   const unpacked = sandbox.inRoot({ lowers: trees, overlay: 'native' }, { argv, stdout: 'stream', signal });
