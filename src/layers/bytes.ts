@@ -5,6 +5,8 @@ export interface ByteReader {
   read(length: number): Promise<Buffer>;
   /** Hands on exactly `length` bytes in the chunks they came in. Throws Error when the stream ends before. */
   pass(length: number, to: (chunk: Buffer) => void | Promise<void>): Promise<void>;
+  /** Ends the stream, read to its end or not: a program that still writes to it must not wait for ever. */
+  close(): Promise<void>;
 }
 
 /** A reader over a stream of buffers. */
@@ -34,6 +36,9 @@ export function byteReader(stream: AsyncIterable<Buffer>): ByteReader {
         left -= piece.length;
         await to(piece);
       }
+    },
+    async close() {
+      await chunks.return?.();
     },
   };
 }

@@ -11,18 +11,22 @@ export async function readTar(
   entry: (header: TarHeader, data: PassData) => Promise<void>,
 ): Promise<void> {
   const input = byteReader(stream);
-  for (let header = await nextHeader(input); header; header = await nextHeader(input)) {
-    const { size } = header;
-    let left = size;
-    await entry(header, async (to) => {
-      left = 0;
-      await input.pass(size, to);
-    });
-    await input.pass(left, () => {});
-    if (size > 0) await input.read(padding(size));
+  try {
+    for (let header = await nextHeader(input); header; header = await nextHeader(input)) {
+      const { size } = header;
+      let left = size;
+      await entry(header, async (to) => {
+        left = 0;
+        await input.pass(size, to);
+      });
+      await input.pass(left, () => {});
+      if (size > 0) await input.read(padding(size));
+    }
+    // tar fills its last record with zeros: read them, or it meets a closed pipe.
+    while ((await input.read(1 << 16)).length > 0) continue;
+  } finally {
+    await input.close();
   }
-  // tar fills its last record with zeros: read them, or it meets a closed pipe.
-  while ((await input.read(1 << 16)).length > 0) continue;
 }
 
 async function nextHeader(input: ByteReader): Promise<TarHeader | undefined> {

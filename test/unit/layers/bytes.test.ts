@@ -118,4 +118,17 @@ test('a failure of whoever takes the data ends the reading', async () => {
   await assertRejects(() => failing, 'full');
 });
 
+test('a failure closes the source: a program that still writes must not wait for ever', async () => {
+  let closed = false;
+  async function* source(): AsyncGenerator<Buffer> {
+    try {
+      yield* inChunks(ARCHIVE, [BLOCK]);
+    } finally {
+      closed = true;
+    }
+  }
+  await assertRejects(() => readTar(source(), () => Promise.reject(new Error('full'))), 'full');
+  assert.ok(closed);
+});
+
 test.run();
