@@ -1,0 +1,76 @@
+// Base definitions: the shipped one is valid, faulty ones get the same reports as roles.
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { loadBase } from '../../../src/base/definition.ts';
+import { baseJsonSchema } from '../../../src/base/schema.ts';
+import { EXIT, PiimgError } from '../../../src/lib/errors.ts';
+import { printReport, type Issue } from '../../../src/lib/yaml/report.ts';
+import { withFolder } from '../cli/piimg.ts';
+import { golden, portable, root } from '../role/golden.ts';
+
+const invalid = `${root}/test/fixtures/bases/invalid`;
+
+async function failure(name: string, dirs: string[]): Promise<PiimgError> {
+  const error: unknown = await loadBase(name, dirs).catch((caught: unknown) => caught);
+  assert.instance(error, PiimgError);
+  return error as PiimgError;
+}
+
+test('the shipped bases are valid, and name the schema for editors', async () => {
+  const names = readdirSync(`${root}/images/bases`).map((file) => file.replace(/\.yaml$/, ''));
+  assert.ok(names.includes('debian-trixie'));
+  for (const name of names) {
+    const base = await loadBase(name, [`${root}/images/bases`]);
+    assert.is(base.name, name);
+    const [first] = readFileSync(`${root}/images/bases/${name}.yaml`, 'utf8').split('\n');
+    assert.is(first, '# yaml-language-server: $schema=../schemas/base.schema.json');
+  }
+});
+
+for (const file of readdirSync(invalid).filter((name) => name.endsWith('.yaml'))) {
+  const name = file.replace(/\.yaml$/, '');
+  test(`reports what is wrong with ${name}`, async () => {
+    const error = await failure(name, [invalid]);
+    assert.is(error.exitCode, EXIT.usage);
+    const report = printReport(error.cause as Issue[], root);
+    golden(`${invalid}/${name}.expected.txt`, portable(`${error.message}\n\n${report}\n`));
+  });
+}
+
+test('an unknown name is told with the nearest, and cannot lead out of the folders', async () => {
+  const dirs = [`${root}/nowhere`, `${root}/images/bases`];
+  const unknown = await failure('debian-trixi', dirs);
+  assert.is(unknown.exitCode, EXIT.usage);
+  assert.is(unknown.hint, 'Did you mean `debian-trixie`? Bases: debian-trixie.');
+  assert.match((await failure('../roles/web', dirs)).message, 'There is no base `../roles/web`');
+  assert.is((await failure('x', [])).hint, 'Bases: none.');
+});
+
+test('the first folder that has a base of the name wins', () =>
+  withFolder(async (own) => {
+    const shipped = `${root}/images/bases`;
+    writeFileSync(`${own}/debian-trixie.yaml`, 'version: 2\n');
+    assert.is((await loadBase('debian-trixie', [shipped, own])).name, 'debian-trixie');
+    assert.match((await failure('debian-trixie', [own, shipped])).message, 'Base debian-trixie is not valid');
+  }));
+
+test('the committed JSON schema is the one of the code: `npm run schema` writes it', () => {
+  const committed = readFileSync(`${root}/images/schemas/base.schema.json`, 'utf8');
+  assert.is(committed, `${JSON.stringify(baseJsonSchema(), null, 2)}\n`);
+});
+
+test('editors have a description for every key', () => {
+  const missing: string[] = [];
+  const visit = (schema: Record<string, unknown>, path: string): void => {
+    for (const [key, value] of Object.entries((schema.properties ?? {}) as Record<string, Record<string, unknown>>)) {
+      if (typeof value.description !== 'string') missing.push(`${path}.${key}`);
+      visit(value, `${path}.${key}`);
+    }
+    if (typeof schema.items === 'object') visit(schema.items as Record<string, unknown>, `${path}[]`);
+  };
+  visit(baseJsonSchema(), '');
+  assert.equal(missing, []);
+});
+
+test.run();
