@@ -42,7 +42,7 @@ function fakeApt(answers: Record<string, string>): Apt & { asked: string[] } {
     if (/^E:/m.test(stdout)) throw new PiimgError('Command failed with status 100: apt-get', { detail: stdout });
     return { stdout, stderr: '', exitCode: 0 };
   };
-  return Object.assign(answer as Apt, { asked });
+  return Object.assign(answer, { asked });
 }
 
 const rejection = (work: Promise<unknown>): Promise<PiimgError> =>
