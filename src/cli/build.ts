@@ -111,7 +111,7 @@ export async function buildRole(options: BuildOptions, context: Context): Promis
 function makeImage(
   { planned: { plan }, out }: Prepared,
   { layers, sandbox }: { layers: Layer[]; sandbox: Sandbox },
-  { progress }: Context,
+  { progress, signal }: Context,
 ): Promise<AssembledImage> {
   return progress.step('image', (step) =>
     assembleImage({
@@ -125,8 +125,9 @@ function makeImage(
       out,
       ...(plan.size !== undefined && { size: plan.size }),
       sourceDateEpoch: plan.epoch,
-      runTool: toolRunner(sandbox),
+      runTool: toolRunner(sandbox, signal),
       step,
+      signal,
     }),
   );
 }
@@ -135,20 +136,20 @@ async function compressedCopy(
   image: string,
   { compress, jobs }: BuildOptions,
   sandbox: Sandbox,
-  { progress }: Context,
+  { progress, signal }: Context,
 ): Promise<Awaited<ReturnType<typeof compressImage>> | undefined> {
   if (compress === 'none') return undefined;
   return progress.step(`compress (${compress})`, (step) =>
-    compressImage(image, compress, { jobs, runTool: toolRunner(sandbox), step }),
+    compressImage(image, compress, { jobs, runTool: toolRunner(sandbox, signal), step }),
   );
 }
 
 /** The sandbox's tools, as the image stage calls them. */
-export function toolRunner(sandbox: Sandbox): RunTool {
+export function toolRunner(sandbox: Sandbox, signal?: AbortSignal): RunTool {
   return async (tool, { input, script, writable }) => {
     const argv = script === undefined ? tool : ['sh', '-euc', script, ...tool];
     const stream = input === undefined ? {} : { input: input instanceof Readable ? input : Readable.from(input) };
-    return (await sandbox.tool(argv, { writable, ...stream })).stdout;
+    return (await sandbox.tool(argv, { writable, ...stream, signal })).stdout;
   };
 }
 

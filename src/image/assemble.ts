@@ -41,6 +41,8 @@ export interface AssembleInput {
   sourceDateEpoch: number;
   runTool: RunTool;
   step: Pick<Step, 'update'>;
+  /** Ends the work between two steps; programs under way are `runTool`'s to end. */
+  signal?: AbortSignal;
 }
 
 export interface AssembledImage {
@@ -109,6 +111,7 @@ export async function assembleImage(input: AssembleInput): Promise<AssembledImag
       makeExt4(runTool, { ...target, partition: layout.root }, rootTar),
     ]);
 
+    input.signal?.throwIfAborted();
     // 6. The block map: the gap before p1 and all that the file systems use. Syncing takes the disk's time meanwhile.
     step.update({ message: 'checksums' });
     const used = wholeBlocks(await ext4UsedRanges(read, rootStart), BMAP_BLOCK);
@@ -116,6 +119,7 @@ export async function assembleImage(input: AssembleInput): Promise<AssembledImag
     await writeFile(bmapPart, bmapXml(layout.size, [...checkedBoot, ...checkedRoot]), { flush: true });
 
     // 7. Both are whole: put them in their places.
+    input.signal?.throwIfAborted();
     const { blocks } = await file.stat();
     await rename(bmapPart, bmapFile);
     await rename(part, out);
