@@ -4,6 +4,7 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import { loadBase, type BaseDefinition } from '../base/definition.ts';
 import { storedPath, type Store } from '../host/store.ts';
+import { requireBuildTools } from '../host/tools.ts';
 import { assembleImage, type AssembledImage } from '../image/assemble.ts';
 import { compressImage } from '../image/compress.ts';
 import type { ImageManifest } from '../image/manifest.ts';
@@ -42,6 +43,7 @@ export async function prepareBuild(
   context: Context,
   { keepLock }: { keepLock: boolean } = { keepLock: true },
 ): Promise<Prepared> {
+  requireBuildTools();
   const { search, cacheDir, signal, progress } = context;
   const { role: found } = await resolveRole(options.role, search);
   const role = options.base === undefined ? found : { ...found, base: options.base };

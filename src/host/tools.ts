@@ -1,7 +1,7 @@
 // Turns "this program is not here" into the Debian package to install.
 import path from 'node:path';
 import { EXIT, PiimgError } from '../lib/errors.ts';
-import { findProgram, tools } from './requirements.mjs';
+import { findProgram, tools, toolsFor } from './requirements.mjs';
 
 /** The error for a program that is not installed: names it, what it is for and its package when the table knows it. */
 export function missingTool(program: string): PiimgError {
@@ -18,4 +18,9 @@ export function missingTool(program: string): PiimgError {
 export function requireTools(programs: string[]): void {
   const absent = programs.find((program) => findProgram(program) === undefined);
   if (absent !== undefined) throw missingTool(absent);
+}
+
+/** Checks that everything outside that building needs is there. */
+export function requireBuildTools(): void {
+  requireTools(toolsFor(['build']).map(({ name }) => name));
 }
