@@ -1,14 +1,15 @@
 // `npm run bench:build`: how long a build takes beside the fastest way to the same thing, all in one run.
-//   npm run bench:build -- [--with-emulated] [--work DIR] [--json FILE]
+//   npm run bench:build -- [--with-emulated] [--json FILE]
 import { appendFile, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { makeLayers, prepareBuild, type Prepared } from '../../src/cli/build.ts';
+import { prepareBuild } from '../../src/cli/build.ts';
+import { archivesFor, HOST_ARCHITECTURE } from '../../src/cli/locking.ts';
 import { abortOnSignals } from '../../src/cli/signals.ts';
-import type { Sandbox } from '../../src/sandbox/root.ts';
+import { openSandbox, type Sandbox } from '../../src/sandbox/root.ts';
 import { nativeToolsAt } from '../../src/sandbox/native-tools.ts';
-import { toolsKey } from '../../src/cli/materials.ts';
+import { fetchMaterials, toolsFolder, wantedBy } from '../../src/cli/materials.ts';
 import { formatTable } from '../../src/ui/table.ts';
 import { runMain } from './main.ts';
 import { mmdebstrap, requireMmdebstrap } from './mmdebstrap.ts';
@@ -42,30 +43,40 @@ const OPTIONS = {
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { 'with-emulated': { type: 'boolean' }, work: { type: 'string' }, json: { type: 'string' } },
+    options: { 'with-emulated': { type: 'boolean' }, json: { type: 'string' } },
   });
   requireMmdebstrap();
-  const project = await openProject(abortOnSignals(), values.work);
+  const project = await openProject(abortOnSignals());
   let sandbox: Sandbox | undefined;
   try {
     // Everything is downloaded, and the lock written, before anything is timed.
-    const prepared = await prepareBuild(OPTIONS, project.context);
-    ({ sandbox } = await makeLayers(prepared, OPTIONS, project.context));
-    const { packages: native, substituted } = await hostPackages(prepared, project.context);
-    const { epoch } = prepared.planned.plan;
-    const { store } = prepared;
-    const { dir } = project;
+    const { context, dir } = project;
+    const prepared = await prepareBuild(OPTIONS, context);
+    const { lock, role, request, store, planned } = prepared;
+    const wanted = wantedBy(lock, role, await archivesFor(request));
+    await fetchMaterials(store, wanted, { offline: false, signal: context.signal }, context.progress);
+    const { packages: native, substituted } = await hostPackages(prepared, context);
+    const { epoch } = planned.plan;
 
-    const cold = await coldBuild(project);
+    const cache = await project.freshCache('cold');
+    const piimg = (...more: string[]): Promise<PiimgRun> => timePiimg(project, cache, ['--role', 'web', ...more]);
+    const cold = await piimg('--locked');
+    const tools = nativeToolsAt(toolsFolder(lock, cache));
+    sandbox = openSandbox(tools, new Set());
     const floor = await peer(project, 'native mmdebstrap', () =>
-      mmdebstrap({ architecture: 'amd64', packages: native, store, dir, epoch }),
+      mmdebstrap({ architecture: HOST_ARCHITECTURE, packages: native, store, dir, epoch }),
     );
-    const nothing = await timePiimg(project, 'cold', ['--role', 'web']);
+    const nothing = await piimg();
     await changeOverlay(project);
-    const overlay = await timePiimg(project, 'cold', ['--role', 'web']);
-    const plain = await timeMke2fs(project, path.join(dir, 'cold'), prepared, sandbox);
-    const large = await timePiimg(project, 'cold', ['--role', 'web', '--size', LARGE, '--out', 'out/large.img']);
-    const emulated = values['with-emulated'] ? await emulatedPeer(project, prepared) : undefined;
+    const overlay = await piimg();
+    const plain = await timeMke2fs(project, cache, sandbox);
+    const large = await piimg('--size', LARGE, '--out', 'out/large.img');
+    const packages = [...lock.basePackages, ...lock.rolePackages];
+    const emulated = values['with-emulated']
+      ? await peer(project, 'emulated mmdebstrap', () =>
+          mmdebstrap({ architecture: 'arm64', packages, store, dir, epoch, emulated: tools }),
+        )
+      : undefined;
 
     const memory = Math.max(...[cold, nothing, overlay, large].map(({ peak }) => peak)) / 1e6;
     const figures = [
@@ -90,13 +101,8 @@ async function main(): Promise<void> {
     }
     if (figures.some(({ ok }) => !ok)) process.exitCode = 1;
   } finally {
-    if (values.work === undefined) await removeProject(project, sandbox);
+    await removeProject(project, sandbox);
   }
-}
-
-async function coldBuild(project: BenchProject): Promise<PiimgRun> {
-  await project.freshCache('cold');
-  return timePiimg(project, 'cold', ['--role', 'web', '--locked']);
 }
 
 async function peer(
@@ -105,15 +111,6 @@ async function peer(
   work: () => Promise<{ seconds: number }>,
 ): Promise<number> {
   return (await context.progress.step(title, work)).seconds;
-}
-
-async function emulatedPeer(project: BenchProject, { lock, store, planned }: Prepared): Promise<number> {
-  const { dir, context } = project;
-  const emulated = nativeToolsAt(path.join(context.cacheDir, 'tools', toolsKey(lock)));
-  const packages = [...lock.basePackages, ...lock.rolePackages];
-  return peer(project, 'emulated mmdebstrap', () =>
-    mmdebstrap({ architecture: 'arm64', packages, store, dir, epoch: planned.plan.epoch, emulated }),
-  );
 }
 
 /** A file of the role's overlay becomes another one. */

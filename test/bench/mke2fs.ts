@@ -2,7 +2,6 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
-import type { Prepared } from '../../src/cli/build.ts';
 import { divideAtBoot } from '../../src/image/boot-partition.ts';
 import type { ImageManifest } from '../../src/image/manifest.ts';
 import { mergeLayers } from '../../src/image/merge.ts';
@@ -13,16 +12,15 @@ import type { Sandbox } from '../../src/sandbox/root.ts';
 import type { BenchProject } from './project.ts';
 
 /** Unpacks the root file system of the image last built, then times making an ext4 of its partition's size from it. */
-export async function timeMke2fs(
-  { dir }: BenchProject,
-  cacheDir: string,
-  { out, store }: Prepared,
-  sandbox: Sandbox,
-): Promise<number> {
-  const manifest = JSON.parse(await readFile(out.replace(/\.img$/, '.manifest.json'), 'utf8')) as ImageManifest;
+export async function timeMke2fs({ dir }: BenchProject, cacheDir: string, sandbox: Sandbox): Promise<number> {
+  const manifest = JSON.parse(await readFile(path.join(dir, 'out/web.manifest.json'), 'utf8')) as ImageManifest;
   const layers: Layer[] = [];
   for (const { key, title } of manifest.layers) {
-    const layer = await findLayer({ dir: path.join(cacheDir, 'layers'), tmp: store.tmp }, key, () => {});
+    const layer = await findLayer(
+      { dir: path.join(cacheDir, 'layers'), tmp: path.join(cacheDir, 'tmp') },
+      key,
+      () => {},
+    );
     if (!layer) throw new Error(`the layer “${title}” of the image is not in the cache`);
     layers.push(layer);
   }

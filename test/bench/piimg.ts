@@ -20,8 +20,8 @@ export interface PiimgRun {
 const RECORD_PEAK = `import fs from 'node:fs';
 process.on('exit', () => fs.copyFileSync('/proc/self/status', process.env.PIIMG_BENCH_STATUS));`;
 
-/** `piimg build` with `args` in the project, on its cache of that name. */
-export async function timePiimg(project: BenchProject, cache: string, args: string[]): Promise<PiimgRun> {
+/** `piimg build` with `args` in the project, on the cache in that folder. */
+export async function timePiimg(project: BenchProject, cacheDir: string, args: string[]): Promise<PiimgRun> {
   const { dir, context } = project;
   const scratch = await mkdtemp(path.join(tmpdir(), 'piimg-bench-'));
   const status = path.join(scratch, 'status');
@@ -32,7 +32,7 @@ export async function timePiimg(project: BenchProject, cache: string, args: stri
       const started = performance.now();
       const { stdout } = await run([...program, 'build', '--json', '--progress', 'log', ...args], {
         cwd: dir,
-        env: { PIIMG_CACHE: path.join(dir, cache), PIIMG_BENCH_STATUS: status },
+        env: { PIIMG_CACHE: cacheDir, PIIMG_BENCH_STATUS: status },
         onLine: (message, stream) => {
           if (stream === 'stderr') step.update({ message });
         },

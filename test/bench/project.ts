@@ -10,8 +10,9 @@ import { createProgress } from '../../src/ui/progress.ts';
 
 export interface BenchProject {
   dir: string;
+  /** Its cache is the user's: what is missing is downloaded once. */
   context: Context;
-  /** A further cache with the same downloads and nothing built. */
+  /** A cache of that name in `dir` with the same downloads and nothing built. */
   freshCache(name: string): Promise<string>;
 }
 
@@ -40,11 +41,10 @@ export async function openProject(signal: AbortSignal, keep?: string): Promise<B
     }
     return to;
   };
-  const cacheDir = await seed(users, path.join(dir, 'cache'));
   return {
     dir,
-    context: { search: searchPaths(dir), cacheDir, ...createProgress('log'), signal },
-    freshCache: (name) => seed(cacheDir, path.join(dir, name)),
+    context: { search: searchPaths(dir), cacheDir: users, ...createProgress('log'), signal },
+    freshCache: (name) => seed(users, path.join(dir, name)),
   };
 }
 

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { parse, stringify } from 'yaml';
 import { makeLayers, prepareBuild, type Prepared } from '../../src/cli/build.ts';
+import type { Context } from '../../src/cli/context.ts';
 import { abortOnSignals } from '../../src/cli/signals.ts';
 import { mergeLayers } from '../../src/image/merge.ts';
 import type { Layer } from '../../src/layers/layer.ts';
@@ -16,7 +17,7 @@ import { compareTrees, judge, KNOWN, type Difference } from './differences.ts';
 import { requireMmdebstrap, mmdebstrap } from './mmdebstrap.ts';
 import { openProject, removeProject, type BenchProject } from './project.ts';
 import { treeOfLayers, treeOfTar, type Tree } from './tree.ts';
-import { toolsKey } from '../../src/cli/materials.ts';
+import { toolsFolder } from '../../src/cli/materials.ts';
 import { runMain } from './main.ts';
 
 const MOST_PATTERNS = 20;
@@ -30,10 +31,11 @@ async function main(): Promise<void> {
     throw new Error(`${KNOWN.length} known differences; at most ${MOST_PATTERNS} are allowed`);
   const project = await openProject(abortOnSignals(), values.work);
   await writeBase(project, values.packages?.split(','));
-  const prepared = await prepareBuild(OPTIONS, project.context);
-  const { layers, sandbox } = await makeLayers(onlyBase(prepared), OPTIONS, project.context);
+  const context = { ...project.context, cacheDir: await project.freshCache('cache') };
+  const prepared = await prepareBuild(OPTIONS, context);
+  const { layers, sandbox } = await makeLayers(onlyBase(prepared), OPTIONS, context);
   try {
-    const theirs = await treeOfTar(await emulatedTar(project, prepared));
+    const theirs = await treeOfTar(await emulatedTar(project.dir, prepared, context));
     const ours = await oursOf(layers);
     checkControls(ours, theirs);
     const { unexplained, used } = judge(compareTrees(ours, theirs), KNOWN);
@@ -86,7 +88,11 @@ function onlyBase(prepared: Prepared): Prepared {
 }
 
 /** Bootstraps by emulation, unless the work folder has that already. The base's files and scripts are applied at the same points. */
-async function emulatedTar({ dir, context }: BenchProject, { base, lock, store, planned }: Prepared): Promise<string> {
+async function emulatedTar(
+  dir: string,
+  { base, lock, store, planned }: Prepared,
+  { cacheDir, progress }: Context,
+): Promise<string> {
   const { files, run: scripts } = base;
   const done = path.join(dir, 'arm64.tar.lock');
   const wanted = digestOf([lock, files, scripts]);
@@ -100,10 +106,10 @@ async function emulatedTar({ dir, context }: BenchProject, { base, lock, store, 
     ...put.map((script) => `--essential-hook=${script}`),
     ...scripts.map(({ script }) => `--customize-hook=chroot "$1" env ${env} sh -euc ${quoted(script)}`),
   ];
-  const emulated = nativeToolsAt(path.join(context.cacheDir, 'tools', toolsKey(lock)));
+  const emulated = nativeToolsAt(toolsFolder(lock, cacheDir));
   const packages = lock.basePackages;
   let lines = 0;
-  const { tar, seconds } = await context.progress.step('mmdebstrap, emulated', (step) =>
+  const { tar, seconds } = await progress.step('mmdebstrap, emulated', (step) =>
     mmdebstrap({
       architecture: 'arm64',
       packages,
