@@ -13,6 +13,8 @@ export async function applySettings(
 ): Promise<string[]> {
   const words = (items: string[]): string => items.map((item) => `'${item}'`).join(' ');
   const { enable, disable, mask } = spec.units;
+  // `de-nodeadkeys`: layout and variant of xkeyboard-config(7).
+  const [layout = '', variant] = spec.keymap.split(/-(.*)/s);
   const script = [
     ...(disable.length > 0 ? [`systemctl --quiet disable ${words(disable)}`] : []),
     ...(enable.length > 0 ? [`systemctl --quiet enable ${words(enable)}`] : []),
@@ -27,9 +29,15 @@ export async function applySettings(
       : [
           `localedef -i '${definition(spec.locale)}' -f UTF-8 '${spec.locale}'; printf '%s UTF-8\\n' '${spec.locale}' >>/etc/locale.gen`,
         ]),
-    `printf 'XKBMODEL="pc105"\\nXKBLAYOUT="%s"\\n' '${spec.keymap}' >/etc/default/keyboard; printf 'KEYMAP=%s\\n' '${spec.keymap}' >/etc/vconsole.conf`,
+    `printf 'XKBMODEL="pc105"\\nXKBLAYOUT="%s"\\n' '${layout}' >/etc/default/keyboard`,
+    ...(variant === undefined ? [] : [`printf 'XKBVARIANT="%s"\\n' '${variant}' >>/etc/default/keyboard`]),
+    // The package keyboard-configuration makes a link to the file above of it.
+    `[ -L /etc/vconsole.conf ] || printf 'KEYMAP=%s\\n' '${spec.keymap}' >/etc/vconsole.conf`,
     // What the console is set up with at boot is compiled ahead of it.
-    'if command -v setupcon >/dev/null; then setupcon --save-only; fi',
+    `if command -v setupcon >/dev/null; then
+      grep -qs 'xkb_symbols "${variant === undefined ? '' : `${variant}"`}' "/usr/share/X11/xkb/symbols/${layout}" || { echo "unknown keyboard layout: ${spec.keymap}" >&2; exit 1; }
+      setupcon --save-only
+    fi`,
   ].join('\n');
   await context.sandbox.inRoot(rootOf(context, 'native'), {
     argv: ['sh', '-euc', script],
