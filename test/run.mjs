@@ -9,7 +9,19 @@ import { stripVTControlCharacters } from 'node:util';
 import { countUvu } from './helpers/uvu-summary.mjs';
 
 /** Files of test/system in the order they run, the cheap ones first. A file that is not named here is an error. */
-const SYSTEM = ['qemu', 'image', 'web', 'reproducible', 'card', 'raspi3b'];
+const SYSTEM = [
+  'qemu',
+  'image',
+  'web',
+  'readme',
+  'reproducible',
+  'card',
+  'raspi3b',
+  'bad-luck-input',
+  'bad-luck-download',
+  'bad-luck-cache',
+  'bad-luck-kill',
+];
 
 /** No process of a test lasts longer, in minutes; tests have shorter limits of their own. */
 const LIMIT = 40;

@@ -1,0 +1,200 @@
+// Damaged entries of the cache and full disks: said, mended, and never half an image.
+import { mkdir, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { run } from '../../src/host/exec.ts';
+import type { ImageManifest } from '../../src/image/manifest.ts';
+import {
+  builtDigest,
+  freshCache,
+  imageOf,
+  leftParts,
+  mustBuild,
+  piimg,
+  removeTree,
+  withProject,
+  writeRole,
+  type Project,
+} from '../helpers/bad-luck-project.ts';
+
+/** Turns one byte of a file around. */
+async function flipByte(file: string, at: number): Promise<void> {
+  const handle = await open(file, 'r+');
+  const byte = Buffer.alloc(1);
+  await handle.read(byte, 0, 1, at);
+  byte[0] = (byte[0] ?? 0) ^ 0xff;
+  await handle.write(byte, 0, 1, at);
+  await handle.close();
+}
+
+interface Index {
+  entries: { path: string; type: string; size: number; offset: number; length: number }[];
+}
+
+/** Folder and index of the layer with that title in the image of role `tiny`. */
+async function layerOf({ dir: project, cache }: Project, title: string): Promise<{ dir: string; index: Index }> {
+  const manifest = JSON.parse(await readFile(path.join(project, 'out/tiny.manifest.json'), 'utf8')) as ImageManifest;
+  const dir = path.join(cache, 'layers', manifest.layers.find((layer) => layer.title === title)?.key ?? 'none');
+  return { dir, index: JSON.parse(await readFile(path.join(dir, 'layer.json'), 'utf8')) as Index };
+}
+
+/** What is done to the layer of the essential packages, and what the build must say about it. */
+const damages: { name: string; said: RegExp; damage: (dir: string, index: Index) => Promise<void> }[] = [
+  {
+    name: 'its archive is cut short',
+    said: /the cached layer is damaged \(its archive has another size\): made anew/,
+    damage: async (dir) => truncate(path.join(dir, 'layer.tar'), 100_000),
+  },
+  {
+    name: 'a byte of a file in its archive is another',
+    said: /Layer "essential packages configured" is damaged: \S+ is not what was stored\.; made anew/,
+    damage: async (dir, { entries }) => {
+      const file = entries.find(({ type, size }) => type === 'file' && size > 0);
+      if (!file) throw new Error('no file');
+      await flipByte(path.join(dir, 'layer.tar'), file.offset + file.length - 512);
+    },
+  },
+  {
+    name: 'its files are gone',
+    said: /the cached layer is damaged \(its files are gone\): made anew/,
+    damage: async (dir) => removeTree(path.join(dir, 'tree')),
+  },
+  {
+    name: 'its index is half an index',
+    said: /the cached layer is damaged \(its index cannot be read\): made anew/,
+    damage: async (dir) => truncate(path.join(dir, 'layer.json'), 100),
+  },
+];
+
+test('a damaged layer is made anew, which is said, and the image is the same', async () => {
+  await withProject(async (project) => {
+    await writeRole(project, 'tiny');
+    const whole = await mustBuild(project, 'tiny');
+    for (const { name, said, damage } of damages) {
+      const { dir, index } = await layerOf(project, 'essential packages configured');
+      await damage(dir, index);
+      await rm(path.join(project.dir, 'out'), { recursive: true });
+      const { code, stderr } = await piimg(project, ['build', '--role', 'tiny']);
+      assert.is(code, 0, `${name}: ${stderr}`);
+      assert.match(stderr, said, `${name}: ${stderr}`);
+      assert.is(await builtDigest(project, 'tiny'), whole, name);
+    }
+    const { code, stderr } = await piimg(project, ['build', '--role', 'tiny', '--out', 'out/again.img']);
+    assert.is(code, 0);
+    assert.not.match(stderr, /damaged/);
+  });
+});
+
+test('a damaged package in the store is noticed before it is unpacked, and fetched again', async () => {
+  await withProject(async (shared) => {
+    await writeRole(shared, 'tiny');
+    const whole = await mustBuild(shared, 'tiny');
+    const project = await freshCache(shared, 'cache');
+    const lock = JSON.parse(await readFile(path.join(project.dir, 'images/roles/tiny.lock.json'), 'utf8')) as {
+      basePackages: { name: string; sha256: string; size: number }[];
+    };
+    const dash = lock.basePackages.find(({ name }) => name === 'dash');
+    if (!dash) throw new Error('no dash');
+    const stored = path.join(project.cache, 'store', dash.sha256.slice(0, 2), dash.sha256);
+    // The store's files are links to those of the shared one: this one must become a file of its own.
+    const bytes = await readFile(stored);
+    await rm(stored);
+    await writeFile(stored, bytes);
+    await flipByte(stored, dash.size - 200);
+    const { code, stderr } = await piimg(project, ['build', '--role', 'tiny']);
+    assert.is(code, 0, stderr);
+    assert.match(stderr, /The stored package dash is damaged: \S+; made anew/);
+    assert.is(await builtDigest(project, 'tiny'), whole);
+
+    await flipByte(stored, dash.size - 200);
+    await removeTree(path.join(project.cache, 'layers'));
+    const offline = await piimg(project, ['build', '--role', 'tiny', '--offline', '--no-cache']);
+    assert.is(offline.code, 1);
+    assert.match(offline.stderr, /Offline, and 1 of \d+ files are not in the store/);
+    assert.match(offline.stderr, /dash /);
+  });
+});
+
+/** Runs `work` with a tmpfs of so many MiB at `dir`, which it sees from inside a mount namespace of its own. */
+async function onSmallDisk(dir: string, mebibytes: number, command: string[], env: Record<string, string>) {
+  const script = `mount -t tmpfs -o size=${mebibytes}m tmpfs "$1"; shift; "$@"; code=$?; find . -path "*/store" -prune -o -name "*.part" -print; exit $code`;
+  const asRoot = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user', '--map-auto'];
+  return run(['unshare', ...asRoot, '--mount', 'sh', '-c', script, 'sh', dir, ...command], {
+    env,
+    cwd: path.dirname(dir),
+    okCodes: Array.from({ length: 256 }, (_, code) => code),
+    signal: AbortSignal.timeout(5 * 60_000),
+  });
+}
+
+const piimgIn = (...args: string[]): string[] => [
+  process.execPath,
+  '--import',
+  import.meta.resolve('tsx'),
+  path.resolve('src/cli/main.ts'),
+  ...args,
+];
+
+test('too little room is said before anything starts: what is needed, what is free, where', async () => {
+  await withProject(async (project) => {
+    await writeRole(project, 'tiny');
+    await mustBuild(project, 'tiny');
+    await rm(path.join(project.dir, 'out'), { recursive: true });
+    await mkdir(path.join(project.dir, 'out'));
+    const env = { PIIMG_CACHE: project.cache, PIIMG_MIRROR: project.server.url, FORCE_COLOR: '0' };
+    const out = path.join(project.dir, 'out');
+    const small = await onSmallDisk(out, 20, piimgIn('build', '--role', 'tiny'), env);
+    assert.is(small.exitCode, 1, small.stderr);
+    assert.match(small.stderr, /^error: Too little free space in \S+\/out: \d+ MiB are needed, 20 MiB are free$/m);
+    assert.match(small.stderr, /the image: \d+ MiB in \S+\/out$/m);
+    assert.match(small.stderr, /is on tmpfs, mounted on \S+\/out, \d+% full$/m);
+    assert.not.match(small.stderr, /^> image$/m);
+
+    // A cache of its own on the small disk: nothing is downloaded into it.
+    const cache = path.join(project.dir, 'small');
+    await mkdir(cache);
+    const requests = project.server.requests.length;
+    const none = await onSmallDisk(cache, 100, piimgIn('build', '--role', 'tiny'), { ...env, PIIMG_CACHE: cache });
+    assert.is(none.exitCode, 1);
+    assert.match(none.stderr, /^error: Too little free space in \S+\/small: /m);
+    assert.match(none.stderr, /layers: \d+ MiB in \S+\/small$/m);
+    assert.not.ok(project.server.requests.slice(requests).some((request) => request.path.endsWith('.deb')));
+    await mustBuild(project, 'tiny');
+  });
+});
+
+test('a disk that becomes full on the way: said where and how much is needed, nothing half-made, the next build works', async () => {
+  await withProject(async (project) => {
+    // More than the estimate knows of: what a step writes cannot be foreseen.
+    const glutton = 'run: [{ name: eat, script: head -c 600000000 /dev/urandom >/var/lib/eaten }]\n';
+    await writeRole(project, 'tiny');
+    await mustBuild(project, 'tiny');
+    await writeRole(project, 'glutton', glutton);
+    const out = path.join(project.dir, 'out');
+    const env = { PIIMG_CACHE: project.cache, PIIMG_MIRROR: project.server.url, FORCE_COLOR: '0' };
+    // The cache has room for the layer, the folder of the image has not.
+    const full = await onSmallDisk(out, 350, piimgIn('build', '--role', 'glutton'), env);
+    assert.is(full.exitCode, 1, full.stderr);
+    assert.match(
+      full.stderr,
+      /^error: The disk is full: \S+\/out has \d+ MiB left; this build needs about \d+ MiB there$/m,
+    );
+    assert.is(full.stdout, '', 'no .part file is left');
+    assert.equal(await leftParts(out), []);
+    const digest = await mustBuild(project, 'glutton', ['--no-cache']);
+    assert.match(digest, /^[0-9a-f]{64}$/);
+
+    // The cache itself: store and tools lie elsewhere, so that it holds layers only.
+    const cache = path.join(project.dir, 'small');
+    await mkdir(cache);
+    const link = `for part in store tools apt bases; do ln -s "$0/$part" "$1/$part"; done; shift; exec "$@"`;
+    const linked = ['sh', '-c', link, project.cache, cache, ...piimgIn('build', '--role', 'glutton', '--no-cache')];
+    const inCache = await onSmallDisk(cache, 1000, linked, { ...env, PIIMG_CACHE: cache });
+    assert.is(inCache.exitCode, 1, inCache.stderr);
+    assert.match(inCache.stderr, /^error: The disk is full: \S+\/small has \d+ MiB left; this build needs about /m);
+    assert.is((await stat(imageOf(project, 'glutton'))).isFile(), true);
+  });
+});
+
+test.run();
