@@ -6,7 +6,7 @@ import { abandoned } from '../lib/alive.ts';
 import { sha256 } from '../lib/digest.ts';
 import type { Step } from '../lib/progress.ts';
 import { runTool, type NativeTools } from './root.ts';
-import { SHADOW, SHADOW_AS, SHADOW_DATA } from './shadow.ts';
+import { INTERPRETERS, SHADOW, SHADOW_AS, SHADOW_DATA } from './shadow.ts';
 
 /** Where the tools root lies inside a sandbox, and its programs look for their libraries. */
 const INSIDE = '/run/piimg-tools';
@@ -17,7 +17,7 @@ const INTERPRETER = `${INSIDE}/usr/lib64/ld-linux-x86-64.so.2`;
 const NATIVE_PATH = 'usr/lib/piimg-native';
 
 /** Raised when what is made from the same packages changes. */
-export const TOOLS_FORMAT = 5;
+export const TOOLS_FORMAT = 6;
 
 /** The tools in a folder that `makeNativeTools` has filled. */
 export function nativeToolsAt(dir: string): NativeTools {
@@ -25,6 +25,7 @@ export function nativeToolsAt(dir: string): NativeTools {
   return {
     root,
     shadow: join(dir, 'shadow'),
+    interpreters: join(dir, 'interpreters'),
     stubs: join(dir, 'stubs'),
     first: join(dir, 'first'),
     emulator: join(root, 'usr/bin/qemu-aarch64'),
@@ -46,15 +47,15 @@ export async function makeNativeTools(
   await removeAbandonedParts(dirname(dir));
   await rm(part, { recursive: true, force: true });
   const tools = nativeToolsAt(part);
-  for (const folder of [tools.root, tools.shadow, tools.stubs, tools.first, tools.mount])
-    await mkdir(folder, { recursive: true });
+  const { root, shadow, interpreters, stubs, first, mount } = tools;
+  for (const folder of [root, shadow, interpreters, stubs, first, mount]) await mkdir(folder, { recursive: true });
   await unpackAll(debs, tools.root, jobs, step);
   await makeShadow(tools, same);
   await writeScripts(tools.shadow, CHROOT);
   await writeScripts(tools.stubs, { ...CHROOT, ...STUBS });
   await writeScripts(tools.first, FIRST);
   // Folders that lie over the image's pass their modes on to a layer that writes there: not the caller's umask.
-  await run(['chmod', '-R', 'u=rwX,go=rX', tools.shadow, tools.stubs, tools.first]);
+  await run(['chmod', '-R', 'u=rwX,go=rX', shadow, interpreters, stubs, first]);
   await writeDigests(tools, join(part, 'digests.json'));
   await putInPlace(part, dir);
   return nativeToolsAt(dir);
@@ -104,10 +105,12 @@ async function unpackAll(debs: Map<string, string>, root: string, jobs: number, 
 async function makeShadow(tools: NativeTools, same: (packageName: string) => boolean): Promise<void> {
   const pairs = Object.entries(SHADOW).flatMap(([name, files]) => files.map((file) => [name, file, file] as const));
   const wanted = [...pairs, ...Object.values(SHADOW_AS).flat()].filter(([name]) => same(name));
-  for (const [, from, to] of wanted) await copy(join(tools.root, from), join(tools.shadow, to));
+  const shadowOf = (name: string): string => (INTERPRETERS.includes(name) ? tools.interpreters : tools.shadow);
+  const shadows = wanted.map(([name, , to]) => join(shadowOf(name), to));
+  for (const [name, from, to] of wanted) await copy(join(tools.root, from), join(shadowOf(name), to));
   for (const [name, folders] of Object.entries(SHADOW_DATA)) {
     if (!same(name)) continue;
-    for (const folder of folders) await cp(join(tools.root, folder), join(tools.shadow, folder), { recursive: true });
+    for (const folder of folders) await cp(join(tools.root, folder), join(shadowOf(name), folder), { recursive: true });
   }
   // A first shell, before the base has one; python's modules link to the interpreter's libraries.
   await symlink('dash', join(tools.shadow, 'usr/bin/sh'));
@@ -115,15 +118,13 @@ async function makeShadow(tools: NativeTools, same: (packageName: string) => boo
   const alone = join(tools.shadow, NATIVE_PATH);
   await copy(join(tools.root, 'usr/bin/dpkg'), join(alone, 'dpkg'));
   await copy(join(tools.root, 'usr/bin/dpkg-divert'), join(tools.first, 'usr/bin/dpkg-divert'));
-  const shadows = [...wanted.map(([, , to]) => to), `${NATIVE_PATH}/dpkg`].map((path) => join(tools.shadow, path));
-  const programs = [...shadows, join(tools.first, 'usr/bin/dpkg-divert')];
+  const programs = [...shadows, join(alone, 'dpkg'), join(tools.first, 'usr/bin/dpkg-divert')];
   // In this order: python3.13 with its interpreter changed first and its path second crashes (patchelf 0.18).
-  const writable = [tools.shadow, tools.first];
+  const writable = [tools.shadow, tools.interpreters, tools.first];
   await runTool(tools, ['patchelf', '--force-rpath', '--set-rpath', LIBRARIES, ...programs], { writable });
   await runTool(tools, ['patchelf', '--set-interpreter', INTERPRETER, ...programs], { writable });
   // All of them once more where no package's files can come to lie over them: for dpkg while it unpacks those very packages.
-  for (const program of shadows.filter((path) => !path.startsWith(alone)))
-    await link(program, join(alone, basename(program)));
+  for (const program of shadows) await link(program, join(alone, basename(program)));
 }
 
 /** Copies a program, following no link: a link would be one into the image. */
@@ -169,6 +170,7 @@ async function writeDigests(tools: NativeTools, file: string): Promise<void> {
   const digests = new Set<string>();
   for (const root of [
     tools.shadow,
+    tools.interpreters,
     tools.stubs,
     join(tools.root, 'usr/bin'),
     join(tools.root, 'usr/sbin'),

@@ -8,6 +8,8 @@ export interface NativeTools {
   root: string;
   /** Programs that stand over the image's own of the same path. */
   shadow: string;
+  /** The same for perl and python, which load modules of the image. */
+  interpreters: string;
   /** Stands in for programs that must not work while packages are configured: starting services, making initramfs. */
   stubs: string;
   /** What the scripts of the very first packages call before the package that brings it is unpacked. */
@@ -24,8 +26,11 @@ export interface SandboxRoot {
   /** Where what is written goes; absent: to a tmpfs, and away. Both on one file system. */
   upper?: { tree: string; work: string };
   tools: NativeTools;
-  /** Which of the tools lie over the layers: `first` (all and more), `all` (with the stubs), `native`, or `stubs` alone: emulation. */
-  overlay: 'first' | 'all' | 'native' | 'stubs';
+  /**
+   * Which of the tools lie over the layers: `first` (all and more), `all` (with the stubs), `native`, `interpreted` (all but the
+   * interpreters: those are the image's own), or `stubs` alone: emulation.
+   */
+  overlay: 'first' | 'all' | 'native' | 'interpreted' | 'stubs';
   /** Host files or folders to be seen inside, read-only unless said. `to` must be below /run or /tmp. */
   binds?: { from: string; to: string; writable?: boolean }[];
   /** Gives the host's network and its resolv.conf; without, there is none. */
@@ -110,7 +115,7 @@ export function runTool(tools: NativeTools, argv: string[], options: ToolOptions
     // A tmpfs root with the tools' /usr in it: mount points can be made in it without writing to the tools.
     ...scratch(tools),
     'mkdir "$root/usr" "$root/etc" "$root/proc" "$root/dev" "$root/tmp" "$root/run"',
-    `mount --bind ${sh(`${tools.root}/usr`)} "$root/usr"`,
+    `mount --bind -o ro ${sh(`${tools.root}/usr`)} "$root/usr"`,
     'for link in bin sbin lib lib64; do ln -s "usr/$link" "$root/$link"; done',
     'echo \'root:x:0:0:root:/root:/bin/sh\' >"$root/etc/passwd"; echo \'root:x:0:\' >"$root/etc/group"',
     ...devices,
@@ -157,26 +162,32 @@ function mountScript(root: SandboxRoot): string[] {
   const { tools } = root;
   const over = {
     stubs: [tools.stubs],
-    native: [tools.shadow],
-    all: [tools.shadow, tools.stubs],
-    first: [tools.shadow, tools.stubs, tools.first],
+    interpreted: [tools.shadow, tools.stubs],
+    native: [tools.shadow, tools.interpreters],
+    all: [tools.shadow, tools.interpreters, tools.stubs],
+    first: [tools.shadow, tools.interpreters, tools.stubs, tools.first],
   }[root.overlay];
   const lowers = [...root.lowers, ...over].toReversed();
-  const upper = root.upper
-    ? // What a volatile mount leaves there keeps it from being mounted again.
-      `upper=${sh(root.upper.tree)} work=${sh(root.upper.work)}; rm -rf "$work"/*`
-    : 'upper=$scratch/upper work=$scratch/work; mkdir "$upper" "$work"';
+  const { tree, work } = root.upper ?? {};
   return [
     ...scratch(tools),
-    upper,
+    // The layers by short links, named from within their folder: all of mount's options must fit one page, and a path may
+    // hold the characters that separate them.
+    'mkdir "$scratch/links"; cd "$scratch/links"',
+    ...lowers.map((path, i) => `ln -s ${sh(path)} ${i}`),
+    tree === undefined || work === undefined
+      ? 'mkdir "$scratch/upper" "$scratch/work"; ln -s ../upper ../work .'
+      : // What a volatile mount leaves there keeps it from being mounted again.
+        `ln -s ${sh(tree)} upper; ln -s ${sh(work)} work; rm -rf work/*`,
     // userxattr: overlayfs keeps its notes in user.*, for root too, so that both ways give the same layers. volatile: no
     // fsync reaches the disk, a layer counts only once it is captured. Renamed folders are copied, never redirected.
-    `mount -t overlay -o "userxattr,volatile,index=off,metacopy=off,lowerdir=${lowers.map(escapeLower).join(':')},upperdir=$upper,workdir=$work" overlay "$root"`,
+    `mount -t overlay -o userxattr,volatile,index=off,metacopy=off,lowerdir=${lowers.map((_path, i) => i).join(':')},upperdir=upper,workdir=work overlay "$root"`,
+    'cd /',
     ...devices,
     // Programs find the terminal and their temporary files; /run and /tmp are never part of an image.
     'mkdir "$root/dev/pts"; mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts "$root/dev/pts"; ln -s pts/ptmx "$root/dev/ptmx"',
     'mount -t tmpfs -o mode=755 tmpfs "$root/run"; mkdir -m 1777 "$root/run/lock"; mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"',
-    `mkdir "$root/run/piimg-tools"; mount --bind ${sh(tools.root)} "$root/run/piimg-tools"`,
+    `mkdir "$root/run/piimg-tools"; mount --bind -o ro ${sh(tools.root)} "$root/run/piimg-tools"`,
     ...emulation(tools),
     ...(root.binds ?? []).flatMap(({ from, to, writable }) => [
       `if [ -d ${sh(from)} ]; then mkdir -p "$root"${sh(to)}; else mkdir -p "$(dirname "$root"${sh(to)})"; : >"$root"${sh(to)}; fi`,
@@ -195,20 +206,16 @@ const networkFiles = [
 /** Registers qemu-user for arm64 programs, in this namespace only; `$scratch` is a tmpfs. Nothing to do on an arm64 host. */
 export function emulation(tools: NativeTools): string[] {
   if (process.arch === 'arm64') return [];
-  const handler = `:piimg-arm64:M::${ARM64_MAGIC}:${ARM64_MASK}:${tools.emulator}:F`;
+  const handler = `:piimg-arm64:M::${ARM64_MAGIC}:${ARM64_MASK}:emulator:F`;
   return [
     'binfmt=$scratch/binfmt; mkdir "$binfmt"',
     'if mount -t binfmt_misc binfmt_misc "$binfmt" 2>/dev/null; then',
-    `  printf %s ${sh(handler)} >"$binfmt/register"`,
+    // The kernel opens it now (F), from this folder: its whole path may hold the colons that separate the fields.
+    `  ln -s ${sh(tools.emulator)} "$scratch/emulator"; (cd "$scratch"; printf %s ${sh(handler)} >"$binfmt/register")`,
     'else',
     // Before Linux 6.7 there is one table for the whole machine, which only its root can fill.
     '  grep -qs enabled /proc/sys/fs/binfmt_misc/qemu-aarch64 || {',
     '    echo "piimg: this kernel has no binfmt_misc in user namespaces (Linux 6.7) and no arm64 handler: run sudo piimg doctor --fix" >&2; exit 4; }',
     'fi',
   ];
-}
-
-/** Colons and backslashes separate and escape layers in the option; commas end it. */
-function escapeLower(path: string): string {
-  return path.replace(/[\\:,]/g, (character) => `\\${character}`).replace(/["$`]/g, (character) => `\\${character}`);
 }

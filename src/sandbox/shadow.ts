@@ -48,6 +48,12 @@ export const SHADOW: Record<string, string[]> = {
   'dracut-install': ['usr/lib/dracut/dracut-install'],
 };
 
+/**
+ * Those of them that load compiled modules of the image, which native ones cannot: a script then takes another branch, or fails.
+ * They are left out for packages that a base or role lists under `emulate`.
+ */
+export const INTERPRETERS = ['perl-base', 'python3.13-minimal'];
+
 /** Native program → the name it gets alone: kmod answers as depmod; kmod itself stays the image's own. */
 export const SHADOW_AS: Record<string, [package_: string, from: string, to: string][]> = {
   depmod: [['kmod', 'usr/bin/kmod', 'usr/sbin/depmod']],

@@ -6,8 +6,9 @@ import { clock, rootOf, type StepContext } from './context.ts';
 const FAILED = /^dpkg: error processing package (\S+?)(?::\w+)? \(--configure\)/;
 
 /**
- * Configures everything that is unpacked, and purges `remove`. A package whose script fails with native tools is tried once
- * more by emulation alone; that is said in the notes. Throws PiimgError naming the package that fails then, with its last lines.
+ * Configures everything that is unpacked, and purges `remove`. Packages to `emulate` get the image's own perl and python; one whose
+ * script fails with native tools is tried once more by emulation alone. The notes tell of both. Throws PiimgError naming the
+ * package that fails then, with its last lines.
  */
 export async function configurePackages(
   spec: {
@@ -26,15 +27,20 @@ export async function configurePackages(
     });
   }
   const notes: string[] = [];
+  const tell = (how: string, names: string[]): void => {
+    notes.push(`configured ${how}: ${names.join(', ')}`);
+    context.step.note(notes.at(-1) ?? '');
+  };
   // Those to be emulated come last, on top of all they depend on.
-  const failed = await dpkg(context, 'all', CONFIGURE_OTHERS, spec.emulate);
-  const emulated = await unconfigured(context);
-  if (emulated.length > 0) {
-    notes.push(
-      `configured without native tools: ${emulated.map((name) => (failed.includes(name) ? `${name} (failed with them)` : name)).join(', ')}`,
-    );
-    notes.forEach((note) => context.step.note(note));
-    await dpkg(context, 'stubs', `dpkg ${OPTIONS} --configure --pending`);
+  let failed = await dpkg(context, 'all', CONFIGURE_OTHERS, spec.emulate);
+  const left = await unconfigured(context);
+  if (left.length > 0 && failed.length === 0) {
+    tell("with the image's own perl and python", left);
+    failed = await dpkg(context, 'interpreted', CONFIGURE_PENDING);
+  }
+  if (failed.length > 0) {
+    tell('without native tools, with which they failed', failed);
+    await dpkg(context, 'stubs', CONFIGURE_PENDING);
   }
   if (spec.remove.length > 0) {
     await context.sandbox.inRoot(rootOf(context, 'all'), {
@@ -49,6 +55,8 @@ const OPTIONS = '--log=/dev/null --force-depends --force-confold --force-unsafe-
 
 /** Packages that are unpacked and not configured. */
 const PENDING = `dpkg-query -W -f '\${db:Status-Status} \${binary:Package}\\n' | sed -n 's/^\\(unpacked\\|half-configured\\|triggers-[a-z]*\\) //p'`;
+
+const CONFIGURE_PENDING = `dpkg ${OPTIONS} --configure --pending`;
 
 /** Configures all that are pending but the arguments. */
 const CONFIGURE_OTHERS = `
@@ -71,7 +79,7 @@ async function unconfigured(context: StepContext): Promise<string[]> {
 /** Runs dpkg and gives the packages whose scripts failed. With `stubs` as overlay a failure is final and thrown. */
 async function dpkg(
   context: StepContext,
-  overlay: 'all' | 'stubs',
+  overlay: 'all' | 'interpreted' | 'stubs',
   script: string,
   args: string[] = [],
 ): Promise<string[]> {
@@ -95,7 +103,7 @@ async function dpkg(
     return [];
   } catch (error) {
     if (!(error instanceof PiimgError) || failed.length === 0) throw error;
-    if (overlay === 'all') return failed;
+    if (overlay !== 'stubs') return failed;
     await offerShell(context);
     throw new PiimgError(`The package ${failed[0]} cannot be configured: a script of it failed`, {
       detail: lines.join('\n'),
