@@ -1,0 +1,59 @@
+// The README's examples, carried out: `npm start` with arguments, and the role from nothing built and looked into.
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { run } from '../../src/host/exec.ts';
+import type { ImageManifest } from '../../src/image/manifest.ts';
+import { piimgCommand } from '../helpers/built.ts';
+import { partitionOf } from '../helpers/image-files.ts';
+import { codeBlocks } from '../helpers/readme.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
+const readme = await readFile(`${root}/README.md`, 'utf8');
+const minutes = (count: number) => ({ signal: AbortSignal.timeout(count * 60_000) });
+
+test('npm start hands arguments on', async () => {
+  assert.match(readme, '`npm start -- roles`');
+  const { stdout } = await run(['npm', '--silent', 'start', '--', 'roles'], { cwd: root, ...minutes(5) });
+  assert.match(stdout, /^base +A plain machine/m);
+  assert.match(stdout, /^web +A Node\.js web application/m);
+});
+
+test('the role from nothing becomes an image with its package and its page, and its command runs there', async () => {
+  const [role = ''] = codeBlocks(readme, 'yaml');
+  const commands = codeBlocks(readme, 'sh').flatMap((block) => block.split('\n'));
+  const example = (words: string) =>
+    commands
+      .find((line) => line.startsWith(words))
+      ?.replace(/ +#.*/, '')
+      .split(' ')
+      .slice(1) ?? [];
+  const project = await mkdtemp('/var/tmp/piimg-readme-');
+  try {
+    await mkdir(path.join(project, 'images/roles'), { recursive: true });
+    await writeFile(path.join(project, 'images/roles/shop.yaml'), role);
+    const build = example('piimg build');
+    assert.equal(build, ['build', '--role', 'shop']);
+    await run([...piimgCommand(), ...build, '--progress', 'log'], { cwd: project, ...minutes(15) });
+
+    const manifest = JSON.parse(await readFile(path.join(project, 'out/shop.manifest.json'), 'utf8')) as ImageManifest;
+    assert.ok(manifest.packages.some(({ name }) => name === 'nginx-light'));
+    assert.ok(existsSync(path.join(project, 'images/roles/shop.lock.json')));
+    const image = path.join(project, 'out/shop.img');
+    const { offset } = await partitionOf(image, 2);
+    const page = ['debugfs', '-R', 'cat /var/www/html/index.html', `${image}?offset=${offset}`];
+    assert.is((await run(page, minutes(1))).stdout.trim(), '<h1>Hello from a Raspberry Pi</h1>');
+
+    const shell = example('piimg shell');
+    assert.equal(shell.slice(-3), ['--', 'nginx', '-t']);
+    const tested = await run([...piimgCommand(), ...shell], { cwd: project, ...minutes(5) });
+    assert.is(tested.exitCode, 0);
+  } finally {
+    await rm(project, { recursive: true, force: true });
+  }
+});
+
+test.run();
