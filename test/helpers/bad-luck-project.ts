@@ -93,7 +93,8 @@ export async function freshCache(project: Project, name: string): Promise<Projec
   await rm(path.join(project.dir, 'out'), { recursive: true, force: true });
   await mkdir(cache);
   for (const part of ['store', 'tools', 'apt', 'bases']) {
-    await run(['cp', '-al', path.join(project.cache, part), path.join(cache, part)]);
+    const from = path.join(project.cache, part);
+    if (existsSync(from)) await run(['cp', '-al', from, path.join(cache, part)]);
   }
   return { ...project, cache };
 }
