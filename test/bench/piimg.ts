@@ -18,7 +18,7 @@ export interface PiimgRun {
 
 /** VmHWM of Node itself: its children (mke2fs, dpkg) are other programs. */
 const RECORD_PEAK = `import fs from 'node:fs';
-process.on('exit', () => fs.copyFileSync('/proc/self/status', process.env.PIIMG_BENCH_STATUS));`;
+process.on('exit', () => fs.writeFileSync(process.env.PIIMG_BENCH_STATUS, fs.readFileSync('/proc/self/status')));`;
 
 /** `piimg build` with `args` in the project, on the cache in that folder. */
 export async function timePiimg(project: BenchProject, cacheDir: string, args: string[]): Promise<PiimgRun> {

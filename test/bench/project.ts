@@ -2,7 +2,6 @@
 import { chmod, cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { cacheFolder, searchPaths, type Context } from '../../src/cli/context.ts';
-import { removeTrees } from '../../src/layers/cache.ts';
 import type { Sandbox } from '../../src/sandbox/root.ts';
 import { run } from '../../src/host/exec.ts';
 import { packageRoot } from '../../src/host/package-root.ts';
@@ -50,8 +49,8 @@ export async function openProject(signal: AbortSignal, keep?: string): Promise<B
 
 /** Removes the project; with a sandbox, as its files may belong to ids that exist only there. */
 export async function removeProject({ dir }: BenchProject, sandbox: Sandbox | undefined): Promise<void> {
-  // What is removed must not lie below the tools that remove it.
-  if (sandbox)
-    await removeTrees(sandbox, [path.join(dir, 'cache/layers'), path.join(dir, 'cold'), path.join(dir, 'tree')]);
+  // The tools that remove it may lie in it: all of it but those, then those.
+  const script = 'find "$1" -mindepth 2 -maxdepth 2 ! -name tools -exec rm -rf {} +; rm -rf "$1/tree"';
+  await sandbox?.tool(['sh', '-euc', script, 'sh', dir], { writable: [dir] });
   await rm(dir, { recursive: true, force: true });
 }
