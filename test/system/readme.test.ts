@@ -17,7 +17,11 @@ const minutes = (count: number) => ({ signal: AbortSignal.timeout(count * 60_000
 
 test('npm start hands arguments on', async () => {
   assert.match(readme, '`npm start -- roles`');
-  const { stdout } = await run(['npm', '--silent', 'start', '--', 'roles'], { cwd: root, ...minutes(5) });
+  const { stdout } = await run(['npm', '--silent', 'start', '--', 'roles'], {
+    cwd: root,
+    env: { FORCE_COLOR: '0' },
+    ...minutes(5),
+  });
   assert.match(stdout, /^base +A plain machine/m);
   assert.match(stdout, /^web +A Node\.js web application/m);
 });
