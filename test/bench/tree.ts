@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import type { MergedEntry } from '../../src/image/merge.ts';
 import { readTar } from '../../src/layers/tar-reader.ts';
+import { BLOCK } from '../../src/lib/tar.ts';
 
 export interface TreeEntry {
   /** Hard links count as files with the content of what they link to. */
@@ -57,7 +58,7 @@ export async function treeOfTar(file: string): Promise<Tree> {
   const tree: Tree = new Map();
   const texts = new Map<string, string>();
   const stream = createReadStream(file, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>;
-  await readTar(stream, async ({ path, type, mode, uid, gid, target, xattrs }, data) => {
+  await readTar(withPosixDevices(stream), async ({ path, type, mode, uid, gid, target, xattrs }, data) => {
     if (type === 'character' || type === 'other') return;
     const linked = type === 'hardlink' ? tree.get(target ?? '') : undefined;
     if (linked) {
@@ -80,4 +81,22 @@ export async function treeOfTar(file: string): Promise<Tree> {
     tree.set(path, entry);
   });
   return nameOwners(tree, texts.get('etc/passwd') ?? '', texts.get('etc/group') ?? '');
+}
+
+/** mmdebstrap puts /dev in front, in GNU's dialect: entries of one block each, which say so at byte 257. */
+async function* withPosixDevices(stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let inFront = true;
+  for await (const chunk of stream) {
+    for (let at = 0; inFront && at + BLOCK <= chunk.length; at += BLOCK) {
+      const block = chunk.subarray(at, at + BLOCK);
+      inFront = block.toString('latin1', 257, 265) === 'ustar  \0';
+      if (!inFront) break;
+      block.write('ustar\u000000', 257, 'latin1');
+      // The sum of all bytes, those of the sum itself read as spaces (ustar, POSIX.1).
+      block.fill(' ', 148, 156);
+      const sum = block.reduce((total, byte) => total + byte, 0);
+      block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+    }
+    yield chunk;
+  }
 }
