@@ -126,8 +126,8 @@ const changes: [what: string, role: Partial<ResolvedRole>, titles: string[]][] =
   ['a line of config.txt', { config: [] }, ['boot files']],
   ['a word of cmdline.txt', { cmdline: [] }, ['boot files']],
   ['a user', { users: [] }, ['npm: /opt/web', 'artifacts', 'files', 'settings']],
-  ['an npm application', { npm: [] }, ['settings']],
-  ['an artifact', { artifacts: [] }, ['settings']],
+  ['an npm application', { npm: [] }, ['artifacts', 'files', 'settings']],
+  ['an artifact', { artifacts: [] }, ['files', 'settings']],
 ];
 for (const [what, role, titles] of changes) {
   test(`${what} alters ${titles.join(', ') || 'identity only'}`, () => {
