@@ -3,7 +3,7 @@ import type { BaseDefinition } from './definition.ts';
 import type { AptArchive } from '../host/apt.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 
-/** Suites only Debian's archive has: whoever reads one reads a Debian mirror. */
+/** Suites of Debian's archive. Others use the same names, so the address counts too: mirrors keep the archive's folder names. */
 const DEBIAN_SUITE = /^(bullseye|bookworm|trixie|forky|duke|sid|oldstable|stable|testing|unstable)(-security)?$/;
 
 /**
@@ -30,7 +30,10 @@ export function locateArchives(
 }
 
 function fromHost(host: { uri: string; release: string }[], security: boolean): string | undefined {
-  return host.find(({ release }) => DEBIAN_SUITE.test(release) && release.endsWith('-security') === security)?.uri;
+  const folder = security ? /\/debian-security\/?$/ : /\/debian\/?$/;
+  return host.find(({ uri, release }) => {
+    return DEBIAN_SUITE.test(release) && release.endsWith('-security') === security && folder.test(uri);
+  })?.uri;
 }
 
 function fromMirror(mirror: string, security: boolean): string {

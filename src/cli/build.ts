@@ -1,14 +1,20 @@
 // The build: role → lock → plan → layers → image → manifest. The only place that puts these stages together.
-import { readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { open, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { loadBase, type BaseDefinition } from '../base/definition.ts';
+import type { Lock } from '../base/lock.ts';
 import { storedPath, type Store } from '../host/store.ts';
 import { requireBuildTools } from '../host/tools.ts';
 import { assembleImage, type AssembledImage } from '../image/assemble.ts';
 import { compressImage } from '../image/compress.ts';
+import { HEADER_MAX, parseHeader } from '../image/header.ts';
+import { HEADER_LBA } from '../image/layout.ts';
 import type { ImageManifest } from '../image/manifest.ts';
+import { SECTOR } from '../image/mbr.ts';
 import type { RunTool } from '../image/run-tool.ts';
+import { EXIT, PiimgError } from '../lib/errors.ts';
+import { printReport } from '../lib/yaml/report.ts';
 import { buildLayers } from '../layers/build-layers.ts';
 import { removeAbandoned } from '../layers/cache.ts';
 import type { Layer } from '../layers/layer.ts';
@@ -23,7 +29,6 @@ import { archivesFor, HOST_ARCHITECTURE, lockFileOf, obtainLock, type LockReques
 import { fetchMaterials, prepareSandbox, toolsKey, wantedBy } from './materials.ts';
 import { adviseOnLock } from './lock-advice.ts';
 import { withCare } from './repair.ts';
-import type { Lock } from '../base/lock.ts';
 
 /** Everything that is known before work starts. */
 export interface Prepared {
@@ -45,10 +50,14 @@ export async function prepareBuild(
 ): Promise<Prepared> {
   requireBuildTools();
   const { search, cacheDir, signal, progress } = context;
-  const { role: found } = await resolveRole(options.role, search);
+  const { role: found, warnings } = await resolveRole(options.role, search);
+  if (warnings.length > 0) {
+    await progress.step('role', async (step) => warnings.forEach((warning) => step.note(printReport([warning]))));
+  }
   const role = options.base === undefined ? found : { ...found, base: options.base };
   const base = await loadBase(role.base, search.baseDirs);
   const out = path.resolve(options.out ?? path.join('out', `${role.name}.img`));
+  await requireFilePlace(out);
   const mirror = options.mirror ?? process.env['PIIMG_MIRROR'];
   const request: LockRequest = { role, base, cacheDir, mirror, offline: options.offline, signal };
   const lockFile = lockFileOf(role, out);
@@ -58,6 +67,16 @@ export async function prepareBuild(
   const planned = planBuild(role, base, lock, { tools: toolsKey(lock), ...sized });
   const store = { dir: path.join(cacheDir, 'store'), tmp: path.join(cacheDir, 'tmp') };
   return { role, base, lock, lockFile, request, planned, out, store };
+}
+
+/** Refuses a place for the image that is no file: a folder, or a card, which is for flashing with all its care. */
+async function requireFilePlace(out: string): Promise<void> {
+  const found = await stat(out).catch(() => undefined);
+  if (!found || found.isFile()) return;
+  throw new PiimgError(`${out} is a ${found.isDirectory() ? 'folder' : 'device'}: the image cannot be written there`, {
+    exitCode: EXIT.refused,
+    hint: 'Name a file with --out. Writing a card is a step of its own, after the build.',
+  });
 }
 
 /** Makes the layers of a prepared build; the last one carries the build id. */
@@ -181,6 +200,30 @@ function manifestOf({ planned, lock, out }: Prepared, layers: Layer[], image: As
   };
 }
 
+/** Whether the block map, and the compressed copy that was asked for, lie beside the image. */
+async function havePartners(
+  dir: string,
+  { image }: ImageManifest,
+  compress: BuildOptions['compress'],
+): Promise<boolean> {
+  const { compressed, bmap } = image;
+  const sizeOf = async (file: string) => (await stat(path.join(dir, file)).catch(() => undefined))?.size;
+  if ((await sizeOf(bmap)) === undefined) return false;
+  if (compress === 'none') return true;
+  return compressed?.format === compress && (await sizeOf(compressed.file)) === compressed.size;
+}
+
+/** The build id an image carries in its own header: the manifest beside it may be another one's. */
+async function readBuildId(image: string): Promise<string | undefined> {
+  const file = await open(image);
+  try {
+    const { buffer } = await file.read(Buffer.alloc(HEADER_MAX), 0, HEADER_MAX, HEADER_LBA * SECTOR);
+    return parseHeader(buffer)?.buildId;
+  } finally {
+    await file.close();
+  }
+}
+
 async function writeManifest(file: string, manifest: ImageManifest): Promise<void> {
   const part = `${file}.${process.pid}.part`;
   await writeFile(part, `${JSON.stringify(manifest, null, 1)}\n`);
@@ -202,8 +245,9 @@ async function unchanged(
   if (!manifest) return undefined;
   // Size and times, not a digest: reading gigabytes would cost more than all the rest.
   const untouched = file.size === manifest.image.size && file.mtimeMs <= record.mtimeMs;
-  const compressed = options.compress === 'none' || manifest.image.compressed?.format === options.compress;
-  return manifest.buildId === plan.buildId && untouched && compressed ? manifest : undefined;
+  const beside = await havePartners(path.dirname(image), manifest, options.compress);
+  const itself = await readBuildId(image);
+  return [manifest.buildId, itself].every((id) => id === plan.buildId) && untouched && beside ? manifest : undefined;
 }
 
 function parseManifest(text: string): ImageManifest | undefined {

@@ -118,7 +118,7 @@ async function readIndex(dir: string): Promise<LayerIndex | undefined> {
     .catch(() => undefined);
 }
 
-/** When a build last used it is its time of access or change, which builds set themselves. */
+/** When a build last used it: builds set these files' times (findLayer, markUsed). */
 async function info(file: string): Promise<{ size: number; used: string }> {
   const found = await stat(file).catch(() => undefined);
   return { size: found?.size ?? 0, used: (found?.mtime ?? new Date(0)).toISOString() };

@@ -3,7 +3,6 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { loadBase } from '../base/definition.ts';
 import { readLock, writeLock } from '../base/lock.ts';
-import { EXIT, PiimgError } from '../lib/errors.ts';
 import { resolveRole } from '../role/resolve.ts';
 import { findLayer } from '../layers/cache.ts';
 import { makeLayers, prepareBuild } from './build.ts';
@@ -62,15 +61,15 @@ export async function openShell(options: ShellOptions, context: Context): Promis
   const { layers, sandbox } = await makeLayers(await prepareBuild(build, context), build, context);
   const argv = command.length > 0 ? command : ['bash', '-l'];
   const term = process.env['TERM'];
-  try {
-    await sandbox.inRoot(
-      { lowers: layers.map(({ dir }) => `${dir}/tree`), overlay: 'native' },
-      { argv, stdout: 'inherit', signal: context.signal, ...(term !== undefined && { env: { TERM: term } }) },
-    );
-    return EXIT.done;
-  } catch (error) {
-    const status = error instanceof PiimgError ? /with status (\d+)/.exec(error.message)?.[1] : undefined;
-    if (status === undefined) throw error;
-    return Number(status);
-  }
+  const { exitCode } = await sandbox.inRoot(
+    { lowers: layers.map(({ dir }) => `${dir}/tree`), overlay: 'native' },
+    {
+      argv,
+      stdout: 'inherit',
+      okCodes: Array.from({ length: 256 }, (_, code) => code),
+      signal: context.signal,
+      ...(term !== undefined && { env: { TERM: term } }),
+    },
+  );
+  return exitCode;
 }

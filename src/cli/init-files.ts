@@ -25,6 +25,9 @@ on: [push]
 jobs:
   build:
     runs-on: ubuntu-24.04
+    env:
+      # Ubuntu's apt reads no Debian mirror: set the address of one as a variable of this repository (Settings, Variables).
+      PIIMG_MIRROR: \${{ vars.PIIMG_MIRROR }}
     steps:
       - uses: actions/checkout@v4
       - uses: actions/setup-node@v4
@@ -32,7 +35,8 @@ jobs:
           node-version: 22
       - uses: actions/cache@v4
         with:
-          path: ~/.cache/piimg
+          # Downloads only: the files of built layers belong to ids that only a build has.
+          path: ~/.cache/piimg/store
           key: piimg-\${{ hashFiles('images/**', 'overlays/**') }}
           restore-keys: piimg-
       # Ubuntu 24.04 forbids unprivileged programs the namespaces a build runs in.

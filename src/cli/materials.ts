@@ -1,10 +1,9 @@
 // Brings together what a plan is made of: downloads into the store, native tools out of it.
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Lock } from '../base/lock.ts';
 import type { AptArchive } from '../host/apt.ts';
 import { download } from '../host/download.ts';
-import { missingFrom, storedPath, verifyStored, type Store, type Wanted } from '../host/store.ts';
+import { markUsed, missingFrom, storedPath, verifyStored, type Store, type Wanted } from '../host/store.ts';
 import type { LockedPackage } from '../image/manifest.ts';
 import { digestOf } from '../lib/digest.ts';
 import { PiimgError } from '../lib/errors.ts';
@@ -54,6 +53,10 @@ export async function fetchMaterials(
 ): Promise<void> {
   await progress.step('download', async (step) => {
     const missing = await missingFrom(store, wanted);
+    await markUsed(
+      store,
+      wanted.map(({ sha256 }) => sha256),
+    );
     if (missing.length === 0) {
       step.cached(`${wanted.length} files in the store`);
       return;
@@ -113,10 +116,4 @@ function sameUpstream(lock: Lock, name: string): boolean {
     packages.find((locked) => locked.name === name)?.version.replace(/\+b\d+$/, '');
   const wanted = version(lock.basePackages);
   return wanted !== undefined && wanted === version(lock.tools[HOST_ARCHITECTURE] ?? []);
-}
-
-/** The package's version, for the manifest. */
-export async function ownVersion(root: string): Promise<string> {
-  const { version } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8')) as { version: string };
-  return version;
 }

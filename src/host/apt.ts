@@ -40,13 +40,14 @@ export async function withApt<T>(
     await mkdir(join(dir, 'archives/partial'), { recursive: true });
     await mkdir(join(dir, 'lists/partial'), { recursive: true });
     await linkLists(folders.lists, join(dir, 'lists'));
+    await writeFile(join(dir, 'first.conf'), `Dir::Etc::main "${dir}/apt.conf";\n`);
     await writeFile(join(dir, 'apt.conf'), configuration(dir, world.architecture));
     await writeFile(join(dir, 'sources.list'), world.archives.flatMap(sourceLines).join('\n') + '\n');
     await writeFile(join(dir, 'status'), world.status);
     return await work((command, options) =>
       run(dieWithParent(command), {
         ...options,
-        env: { ...options?.env, APT_CONFIG: join(dir, 'apt.conf'), LC_ALL: 'C.UTF-8' },
+        env: { ...options?.env, APT_CONFIG: join(dir, 'first.conf'), LC_ALL: 'C.UTF-8' },
       }),
     );
   } finally {
@@ -107,7 +108,10 @@ function sourceLines({ uri, suites, components, keyring }: AptArchive): string[]
   return suites.map((suite) => `deb [signed-by=${keyring}] ${uri} ${suite} ${components.join(' ')}`);
 }
 
-/** apt.conf(5). The host's own files in apt.conf.d (proxies, credentials, certificates) are read as well. */
+/**
+ * apt.conf(5). The host's own files in apt.conf.d (proxies, credentials, certificates) are read as well, and before this one: APT_CONFIG
+ * would be read first of all and lose against them, so it only names this file as the main one, which is read last.
+ */
 function configuration(dir: string, architecture: string): string {
   return `Dir::State "${dir}";
 Dir::State::lists "${dir}/lists";
@@ -123,6 +127,7 @@ Dir::Etc::trusted "/dev/null";
 Dir::Etc::trustedparts "/dev/null";
 Dir::Log "${dir}";
 APT::Architecture "${architecture}";
+#clear APT::Default-Release;
 #clear APT::Architectures;
 APT::Architectures { "${architecture}"; };
 APT::Install-Recommends "false";

@@ -1,7 +1,7 @@
 // The content-addressed store of everything downloaded: each file lies under its sha256 and is never changed.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { copyFile, link, mkdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 /** Something to download: `label` is how messages call it (package and version, artifact). */
@@ -42,11 +42,10 @@ export async function keepIfWhole(store: Store, file: string, sha256: string): P
   return true;
 }
 
-/** Puts a file of the user's into the store (hard link where that works). */
-export async function addToStore(store: Store, file: string, sha256: string): Promise<void> {
-  const target = storedPath(store, sha256);
-  await mkdir(dirname(target), { recursive: true });
-  await link(file, target).catch(() => copyFile(file, target));
+/** Notes that a build uses these files now: what `cache prune` goes by. */
+export async function markUsed(store: Store, digests: string[]): Promise<void> {
+  const now = new Date();
+  await Promise.all(digests.map((sha256) => utimes(storedPath(store, sha256), now, now).catch(() => {})));
 }
 
 /** Reads the stored file and says whether it is what its name says; a damaged one is removed. */

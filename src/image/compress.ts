@@ -24,7 +24,7 @@ export async function compressImage(
   { jobs, runTool, step }: { jobs: number; runTool: RunTool; step: Pick<Step, 'update'> },
 ): Promise<{ file: string; format: Compression; size: number; sha256: string }> {
   const file = `${image}.${format}`;
-  const part = `${file}.part`;
+  const part = `${file}.${process.pid}.part`;
   try {
     await (await open(part, 'w')).close();
     const { size: total } = await stat(image);

@@ -84,7 +84,7 @@ async function buildLayer(
   try {
     // Only Debian packages are sure to hold no code of another architecture: what else brings some is told, not refused.
     const strict = recipe.spec.kind === 'unpack' || recipe.spec.kind === 'configure' || recipe.spec.kind === 'settings';
-    return await makeLayer(cache, sandbox, { ...recipe, strict }, async (place, guard) => {
+    return await makeLayer(cache, sandbox, { ...recipe, strict, replace: work.noCache }, async (place, guard) => {
       await mkdir(join(scratch, 'files'));
       const notes = await fill(recipe, {
         sandbox,

@@ -1,5 +1,5 @@
 // The cache of layers: complete entries under their keys, work in progress elsewhere.
-import { chmod, mkdir, mkdtemp, readFile, readdir, rename, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, readdir, rename, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { abandoned } from '../lib/alive.ts';
 import { PiimgError } from '../lib/errors.ts';
@@ -7,9 +7,6 @@ import type { Sandbox } from '../sandbox/root.ts';
 import { openGuard, type Guard } from './guard.ts';
 import type { Layer, LayerIndex } from './layer.ts';
 import type { LayerTar } from './tar-writer.ts';
-
-/** Raised when the same recipe would come out as other bytes. */
-export const LAYER_FORMAT = 1;
 
 export interface LayerCache {
   dir: string;
@@ -36,19 +33,23 @@ export async function findLayer(
     .catch(() => undefined);
   const tar = await stat(join(dir, 'layer.tar')).catch(() => undefined);
   const tree = await stat(join(dir, 'tree')).catch(() => undefined);
-  if (index?.key === key && Array.isArray(index.entries) && tar?.size === index.size && tree) return { dir, index };
+  if (index?.key === key && Array.isArray(index.entries) && tar?.size === index.size && tree) {
+    // When it was last used: what `cache prune` goes by.
+    await utimes(join(dir, 'layer.json'), new Date(), new Date()).catch(() => {});
+    return { dir, index };
+  }
   damaged(!index ? 'its index cannot be read' : !tree ? 'its files are gone' : 'its archive has another size');
   return undefined;
 }
 
 /**
  * Makes a layer: `build` fills the tree and captures it. It appears in the cache complete or not at all; when somebody else was
- * faster, theirs is taken. Throws what `build` throws, and PiimgError with the guard's findings.
+ * faster, theirs is taken, unless this one is to `replace` it. Throws what `build` throws, and PiimgError with the guard's findings.
  */
 export async function makeLayer(
   cache: LayerCache,
   sandbox: Sandbox,
-  recipe: { key: string; title: string; strict: boolean },
+  recipe: { key: string; title: string; strict: boolean; replace: boolean },
   build: (place: Workplace, guard: Guard) => Promise<{ tar: LayerTar; notes: string[] }>,
 ): Promise<Layer> {
   await mkdir(cache.dir, { recursive: true });
@@ -70,7 +71,7 @@ export async function makeLayer(
     const index: LayerIndex = { key: recipe.key, title: recipe.title, ...tar, notes: [...notes, ...verdict.notes] };
     await writeFile(join(dir, 'layer.json'), JSON.stringify(index));
     await removeTrees(sandbox, [place.work]);
-    return await putInPlace(cache, sandbox, dir, index);
+    return await putInPlace(cache, sandbox, dir, index, recipe.replace);
   } catch (error) {
     await removeTrees(sandbox, [dir]);
     throw error;
@@ -99,7 +100,13 @@ export async function removeTrees(sandbox: Sandbox, dirs: string[]): Promise<voi
   await sandbox.tool(['rm', '-rf', '--', ...dirs], { writable: parents });
 }
 
-async function putInPlace(cache: LayerCache, sandbox: Sandbox, dir: string, index: LayerIndex): Promise<Layer> {
+async function putInPlace(
+  cache: LayerCache,
+  sandbox: Sandbox,
+  dir: string,
+  index: LayerIndex,
+  replace: boolean,
+): Promise<Layer> {
   const target = join(cache.dir, index.key);
   try {
     await rename(dir, target);
@@ -107,7 +114,7 @@ async function putInPlace(cache: LayerCache, sandbox: Sandbox, dir: string, inde
     const code = (error as NodeJS.ErrnoException).code;
     if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
     // Another build finished the same layer, and may have it mounted: it stays. A damaged one gives way.
-    const theirs = await findLayer(cache, index.key, () => {});
+    const theirs = replace ? undefined : await findLayer(cache, index.key, () => {});
     if (!theirs) {
       await rename(target, `${dir}-old`);
       await rename(dir, target);

@@ -22,7 +22,8 @@ const INITRAMFS_INPUTS = [
   /^(etc|usr\/lib)\/modprobe\.d\//,
   /^(etc|usr\/lib)\/modules-load\.d\//,
   /^etc\/modules$/,
-  /^(etc|usr\/lib)\/udev\/rules\.d\//,
+  /^(etc|usr\/lib)\/udev\//,
+  /^(etc|usr\/lib)\/systemd\/network\//,
   /^usr\/lib\/(modules|firmware)\//,
   /^etc\/(default\/(keyboard|console-setup)|console-setup\/|crypttab$|mdadm\/|lvm\/|resume)/,
 ];

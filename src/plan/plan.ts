@@ -20,7 +20,7 @@ export type LayerSpec =
       kind: 'configure';
       debconf: ResolvedRole['debconf'];
       remove: string[];
-      /** Packages whose scripts run without native tools. */
+      /** Packages whose scripts load compiled modules: perl and python are the image's own. */
       emulate: string[];
     }
   | { kind: 'accounts'; users: ResolvedRole['users']; groups: ResolvedRole['groups'] }
@@ -114,25 +114,28 @@ export function planBuild(
   }
   const packageKeys = layers.map(({ key }) => key);
 
-  // 3. Accounts, applications, files: each depends on packages and accounts, not on its neighbours.
+  // 3. Accounts, applications, files.
   if (role.users.length + role.groups.length > 0) {
     add('accounts', { kind: 'accounts', users: role.users, groups: role.groups });
   }
-  const systemKeys = layers.map(({ key }) => key);
   for (const { source: _, files, ...app } of role.npm) {
     const named = files.map(({ path, mode, file }) => ({ path, mode, file: byDigest(file) }));
     const build = app.rebuild.length > 0 ? { build: lock.buildPackages ?? [] } : {};
-    add(`npm: ${app.destination}`, { kind: 'npm', app: { ...app, files: named }, ...build }, systemKeys);
+    add(`npm: ${app.destination}`, { kind: 'npm', app: { ...app, files: named }, ...build });
   }
-  if (role.artifacts.length > 0) add('artifacts', { kind: 'artifacts', artifacts: role.artifacts }, systemKeys);
-  if (role.files.length > 0) add('files', { kind: 'files', files: role.files.map(planned) }, systemKeys);
+  if (role.artifacts.length > 0) add('artifacts', { kind: 'artifacts', artifacts: role.artifacts });
+  if (role.files.length > 0) add('files', { kind: 'files', files: role.files.map(planned) });
   const runKeys = role.run.map((step) => add(`run: ${step.name}`, { kind: 'run', ...step }));
   const { units, timezone, locale, keymap } = role;
   add('settings', { kind: 'settings', units, timezone, locale, keymap });
 
   // 4. Boot: the initramfs depends on what it reads, so that an application's file does not make it anew.
-  const relevant = role.files.filter(({ path }) => touchesInitramfs(path)).map(planned);
-  const initramfs = add('initramfs', { kind: 'initramfs' }, [...packageKeys, ...runKeys, digestOf(relevant)]);
+  const relevant = [
+    ...role.files.filter(({ path }) => touchesInitramfs(path)).map(planned),
+    ...role.artifacts.filter(({ destination }) => touchesInitramfs(destination.replace(/^\/+/, ''))),
+  ];
+  const read = digestOf({ relevant, keymap });
+  const initramfs = add('initramfs', { kind: 'initramfs' }, [...packageKeys, ...runKeys, read]);
   const disk = diskIds(base.name, role.name);
   add('boot files', { kind: 'boot', files: bootFileConfig(role, disk) }, [initramfs]);
 

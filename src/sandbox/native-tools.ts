@@ -6,12 +6,12 @@ import { abandoned } from '../lib/alive.ts';
 import { sha256 } from '../lib/digest.ts';
 import type { Step } from '../lib/progress.ts';
 import { runTool, type NativeTools } from './root.ts';
-import { INTERPRETERS, SHADOW, SHADOW_AS, SHADOW_DATA } from './shadow.ts';
+import { INTERPRETERS, SHADOW, SHADOW_AS, SHADOW_DATA, TRIPLET } from './shadow.ts';
 
 /** Where the tools root lies inside a sandbox, and its programs look for their libraries. */
 const INSIDE = '/run/piimg-tools';
-const LIBRARIES = `${INSIDE}/usr/lib/x86_64-linux-gnu:${INSIDE}/usr/lib/x86_64-linux-gnu/systemd`;
-const INTERPRETER = `${INSIDE}/usr/lib64/ld-linux-x86-64.so.2`;
+const LIBRARIES = `${INSIDE}/usr/lib/${TRIPLET}:${INSIDE}/usr/lib/${TRIPLET}/systemd`;
+const INTERPRETER = `${INSIDE}/usr/${process.arch === 'arm64' ? 'lib/ld-linux-aarch64.so.1' : 'lib64/ld-linux-x86-64.so.2'}`;
 
 /** A folder of the shadow that no package has. */
 const NATIVE_PATH = 'usr/lib/piimg-native';
@@ -168,13 +168,13 @@ export async function nativeDigests(dir: string): Promise<Set<string>> {
 
 async function writeDigests(tools: NativeTools, file: string): Promise<void> {
   const digests = new Set<string>();
+  // On an arm64 host they are the very programs of the image's packages.
+  const guarded = process.arch === 'arm64' ? [] : [tools.root];
   for (const root of [
     tools.shadow,
     tools.interpreters,
     tools.stubs,
-    join(tools.root, 'usr/bin'),
-    join(tools.root, 'usr/sbin'),
-    join(tools.root, 'usr/lib'),
+    ...guarded.flatMap((dir) => ['usr/bin', 'usr/sbin', 'usr/lib'].map((folder) => join(dir, folder))),
   ]) {
     for (const entry of await readdir(root, { recursive: true, withFileTypes: true }).catch(() => [])) {
       if (!entry.isFile()) continue;

@@ -43,6 +43,8 @@ export interface SandboxCommand {
   input?: RunOptions['input'];
   onLine?: RunOptions['onLine'];
   stdout?: RunOptions['stdout'];
+  /** Exit statuses that are no failure; [0] by default. */
+  okCodes?: number[];
   signal?: AbortSignal | undefined;
 }
 
@@ -127,11 +129,12 @@ export function runTool(tools: NativeTools, argv: string[], options: ToolOptions
 }
 
 function start(script: string, command: SandboxCommand, network: boolean): Running {
-  const { argv, input, onLine, stdout, signal } = command;
+  const { argv, input, onLine, stdout, okCodes, signal } = command;
   const running = run(inNamespace(script, { network }), {
     ...(input !== undefined && { input }),
     ...(onLine && { onLine }),
     ...(stdout && { stdout }),
+    ...(okCodes && { okCodes }),
     ...(signal && { signal }),
   });
   const explained = running.catch((error: unknown) => {

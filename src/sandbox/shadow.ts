@@ -1,6 +1,9 @@
 // Which programs run natively while an arm64 image is made. A table of data; DESIGN: only programs whose output does not
 // depend on the architecture, and none that an initramfs hook copies or that answers "which architecture is this?".
 
+/** Debian's name for the folder of the host's libraries. */
+export const TRIPLET = process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu';
+
 /**
  * Package of the tools root → programs put over the image's own. A program is shadowed only when the package's version in the
  * tools equals the one in the base: its answers are then those of the program it stands for.
@@ -61,7 +64,7 @@ export const SHADOW_AS: Record<string, [package_: string, from: string, to: stri
 
 /** Data that native programs look for at fixed places: perl's compiled-in @INC, python's extension modules. */
 export const SHADOW_DATA: Record<string, string[]> = {
-  'perl-base': ['usr/lib/x86_64-linux-gnu/perl-base'],
+  'perl-base': [`usr/lib/${TRIPLET}/perl-base`],
   'python3.13-minimal': ['usr/lib/python3.13/lib-dynload'],
 };
 

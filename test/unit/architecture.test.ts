@@ -19,7 +19,7 @@ interface Import {
 const STAGES = ['role', 'plan', 'base', 'sandbox', 'layers', 'image', 'seed', 'flash', 'handoff', 'boot', 'fleet'];
 
 /** Tables of data may be longer than 300 lines. */
-const DATA = /(^|\/)(package-lock\.json|LICENSE)$|\.(schema\.json|lock\.json)$|^test\/(golden|fixtures)\//;
+const DATA = /(^|\/)(package-lock\.json|tools\.json|LICENSE)$|\.(schema\.json|lock\.json)$|^test\/(golden|fixtures)\//;
 
 /** Every import of a TypeScript or JavaScript text: static, re-exported and dynamic. */
 function importsOf(text: string): Import[] {

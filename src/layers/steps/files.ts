@@ -1,4 +1,5 @@
 // Puts files into a layer with owners and modes of their own, whatever the host's are.
+import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
@@ -12,7 +13,7 @@ export async function placeFiles(files: PlannedFile[], context: StepContext): Pr
   const ids = await readIds(context);
   await context.sandbox.tool(['tar', '-x', '-p', '--numeric-owner', '--keep-directory-symlink', '-C', context.tree], {
     writable: [context.tree],
-    input: Readable.from(archive(withParents(files), ids, context)),
+    input: Readable.from(archive(sorted(files), ids, context)),
     signal: context.signal,
   });
   return [];
@@ -24,16 +25,16 @@ interface Ids {
   group(name: string): number;
 }
 
-/** Folders on the way that no entry describes belong to root, mode 0755; existing ones keep what lower layers say. */
-function withParents(files: PlannedFile[]): PlannedFile[] {
+function sorted(files: PlannedFile[]): PlannedFile[] {
   return [...files].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
 async function* archive(files: PlannedFile[], ids: Ids, context: StepContext): AsyncGenerator<Buffer> {
   const made = new Set(['']);
+  const described = new Set(files.map(({ path }) => path));
   for (const file of files) {
     for (const parent of parents(file.path)) {
-      if (made.has(parent) || files.some(({ path }) => path === parent)) continue;
+      if (made.has(parent) || described.has(parent)) continue;
       made.add(parent);
       const { mode, uid, gid } = await lowerFolder(parent, context);
       yield encodeHeader({ path: parent, type: 'directory', mode, uid, gid, size: 0, mtime: context.epoch });
@@ -51,11 +52,27 @@ async function* archive(files: PlannedFile[], ids: Ids, context: StepContext): A
       ...(file.target !== undefined && { target: file.target }),
     });
     if (file.type !== 'file') continue;
-    if (file.source) yield* createReadStream(context.file(file.source.sha256)) as AsyncIterable<Buffer>;
+    if (file.source) yield* unchangedFile(context.file(file.source.sha256), file.source);
     else if (content) yield content;
     yield Buffer.alloc(padding(size));
   }
   yield endOfArchive();
+}
+
+/** A file's bytes, as they were when the plan was made: an editor may have saved it since. */
+async function* unchangedFile(
+  path: string,
+  { sha256, size }: { sha256: string; size: number },
+): AsyncGenerator<Buffer> {
+  const hash = createHash('sha256');
+  let length = 0;
+  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+    hash.update(chunk);
+    length += chunk.length;
+    if (length <= size) yield chunk;
+  }
+  if (length === size && hash.digest('hex') === sha256) return;
+  throw new PiimgError(`${path} was changed while the image was being built`, { hint: 'Build again.' });
 }
 
 function parents(path: string): string[] {

@@ -18,7 +18,7 @@ done' sh {} +`;
 const SCRIPT = `
 app=$1 owner=$2; shift 2
 cd "$app"
-node /run/npm/bin/npm-cli.js rebuild --offline --nodedir=/usr --foreground-scripts "$@"
+node /run/npm/bin/npm-cli.js rebuild --offline --foreground-scripts "$@"
 ${CLEAN}
 chown -h -R "$owner" "$app"
 `;
@@ -45,6 +45,8 @@ export async function rebuildAddons(app: App, build: LockedPackage[], context: S
           CC: 'gcc',
           CXX: 'g++',
           PYTHONDONTWRITEBYTECODE: '1',
+          // Where libnode-dev puts the headers of this very node.
+          npm_config_nodedir: '/usr',
           npm_config_cache: '/tmp/npm',
           npm_config_update_notifier: 'false',
         },
