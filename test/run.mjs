@@ -14,6 +14,7 @@ const SYSTEM = [
   'image',
   'web',
   'readme',
+  'role-language',
   'reproducible',
   'card',
   'raspi3b',

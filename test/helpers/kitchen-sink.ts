@@ -1,5 +1,5 @@
 // The project that uses all of the role language, and on loopback all that its role takes from elsewhere.
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -7,6 +7,9 @@ import path from 'node:path';
 import { run } from '../../src/host/exec.ts';
 import { makeArchive } from './bad-luck-archive.ts';
 import { makeDeb } from './bad-luck-project.ts';
+
+// The times in packages made here: part of what a layer is made of.
+process.env['SOURCE_DATE_EPOCH'] = '1700000000';
 
 const fixture = path.resolve('test/fixtures/projects/kitchen-sink');
 
@@ -33,7 +36,9 @@ export async function openKitchen(dir: string): Promise<Kitchen> {
   await rm(path.join(project, 'registry'), { recursive: true });
   await makePackages(served, project);
   await mkdir(path.join(served, 'files'));
-  await writeFile(path.join(served, 'files/tool'), '#!/bin/sh\necho tool\n');
+  // New ones every time, so that nothing of an earlier run does for them.
+  await writeFile(path.join(served, 'files/tool'), `#!/bin/sh\necho ${randomUUID()}\n`);
+  await writeFile(path.join(project, 'app/stamp'), randomUUID());
   await writeFile(path.join(served, 'files/other'), 'not what the role says\n');
   await writeFile(path.join(served, 'counted'), 'fetched\n');
   await makeRegistry(path.join(served, 'npm'), project);
