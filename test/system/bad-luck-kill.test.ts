@@ -59,7 +59,10 @@ test('killed at random instants, a build leaves no process and no mount, and the
       await Promise.race([wait(instant), build.ended]);
       build.kill('SIGKILL');
       await build.ended;
-      const step = build.output().match(/(?<=^> ).*$/gm)?.at(-1);
+      const step = build
+        .output()
+        .match(/(?<=^> ).*$/gm)
+        ?.at(-1);
       console.log(`killed after ${instant} ms, last step begun: ${step}`);
       assert.equal(await remains(build.pid, project.dir), [], `after ${instant} ms`);
       assert.is(await mustBuild(project, 'tiny'), undisturbed, `after ${instant} ms`);
