@@ -60,7 +60,10 @@ export async function openKitchen(dir: string): Promise<Kitchen> {
   const tool = await readFile(path.join(served, 'files/tool'));
   await fillIn(path.join(project, 'images/roles'), { URL: url, SHA256: sha('sha256', tool).toString('hex') });
   await mkdir(home);
-  await writeFile(path.join(home, '.npmrc'), `registry=${url}/npm/\n//${host}/npm/:_authToken=${TOKEN}\n`);
+  await writeFile(
+    path.join(home, '.npmrc'),
+    `registry=${url}/npm/\n//${host}/npm/:_authToken=${TOKEN}\nprefix=${home}/global\n`,
+  );
   const close = (): void => {
     server.closeAllConnections();
     server.close();

@@ -28,8 +28,8 @@ dpkg --audit
 debconf-show kitchen-asks
 cat /etc/kitchen-dish
 node /opt/kitchen/index.js
-getent passwd cook ada | cut -d: -f1,3,5-
-id -nG ada
+getent passwd cook newcomer | cut -d: -f1,3,5-
+id -nG newcomer
 LC_ALL=de_DE.UTF-8 date -d 2026-03-01 +%A,%B
 env -u TZ date -d @0 +%Z
 visudo -c -f /etc/sudoers.d/kitchen
@@ -44,8 +44,8 @@ const ANSWERS = [
   '* kitchen-asks/dish: pea soup',
   'pea soup',
   'compiled for arm64 prebuilt for linux-arm64',
-  'ada:1815:',
-  'ada sudo kitchen',
+  'newcomer:1815:',
+  'newcomer sudo kitchen',
   'Sonntag,März',
   'CET',
   '/etc/sudoers.d/kitchen: parsed OK',
@@ -104,7 +104,7 @@ test('an npm application: its own variant of a package only, compilers and npm s
   // All that no image may carry: also the token, the registry and folders of this machine.
   assert.equal(root.get('/etc/kitchen-dish')?.words, ['pea soup'], 'words are found where they are');
   assert.equal(
-    findLeftovers(root).filter((line) => !/^.home.ada|“pea soup”/.test(line)),
+    findLeftovers(root).filter((line) => !/^.home.newcomer|“pea soup”/.test(line)),
     [],
   );
 });
@@ -123,9 +123,9 @@ test('artifacts, overlays and inline files have their content, owners and modes'
   assert.is(facts('/etc/kitchen.d/inline.conf'), `600 ${cook?.split(':')[0]}:0`);
   assert.is(text('/usr/lib/piimg/node/kitchen/motd.mustache'), 'I am {{node.hostname}}, known on first boot only\n');
   assert.is(await onBoot('kitchen.txt'), 'On the boot partition, for kitchen-sink\n');
-  assert.match(text('/home/ada/.ssh/authorized_keys'), /^ssh-ed25519 .* ada@laptop\n$/);
-  assert.is(facts('/home/ada/.ssh/'), `700 ${accounts.get('ada')}`);
-  assert.is(facts('/home/ada/.ssh/authorized_keys'), `600 ${accounts.get('ada')}`);
+  assert.match(text('/home/newcomer/.ssh/authorized_keys'), /^ssh-ed25519 .* newcomer@laptop\n$/);
+  assert.is(facts('/home/newcomer/.ssh/'), `700 ${accounts.get('newcomer')}`);
+  assert.is(facts('/home/newcomer/.ssh/authorized_keys'), `600 ${accounts.get('newcomer')}`);
 });
 
 test('run steps have what they ask for, and no more', () => {

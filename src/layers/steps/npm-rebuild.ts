@@ -1,6 +1,6 @@
 // Compiles add-ons of an npm application for the image, with compilers that do not stay in it.
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { run } from '../../host/exec.ts';
 import type { LockedPackage } from '../../image/manifest.ts';
 import { PiimgError } from '../../lib/errors.ts';
@@ -31,8 +31,7 @@ export async function rebuildAddons(app: App, build: LockedPackage[], context: S
   const { rebuild, destination, owner, group } = app;
   context.step.update({ message: `npm rebuild ${rebuild.join(' ')}` });
   const compilers = await unpackCompilers(build, context);
-  const { stdout } = await run(['npm', 'root', '--global']);
-  const npm = join(stdout.trim(), 'npm');
+  const npm = await folderOfNpm(context);
   const root = rootOf(context, 'native');
   try {
     await context.sandbox.inRoot(
@@ -62,6 +61,13 @@ export async function rebuildAddons(app: App, build: LockedPackage[], context: S
       cause: error,
     });
   }
+}
+
+/** The host's npm, as it tells scripts: where it installs for everybody need not be where it is itself. */
+async function folderOfNpm(context: StepContext): Promise<string> {
+  const asked = ['npm', 'exec', '--offline', '--call', 'echo "$npm_execpath"'];
+  const { stdout } = await run(asked, { cwd: context.scratch, ...(context.signal && { signal: context.signal }) });
+  return dirname(dirname(stdout.trim()));
 }
 
 /** The folder with their files. Links of merged /usr come first: a folder `lib` would hide the image's link. */
