@@ -9,10 +9,10 @@ export type Compression = 'xz' | 'zst' | 'gz';
 
 /**
  * How each format is made reproducible: xz splits into blocks of a stated size, so that the number of threads does not
- * show (24 MiB is what -6 takes by itself); zstd's jobs do not depend on it either; gzip -n keeps name and time out.
+ * show (24 MiB is what -6 takes by itself), and `+` keeps one thread to the same format; zstd's jobs do not depend on it either; gzip -n keeps name and time out.
  */
 const TOOLS: Record<Compression, (jobs: number) => string[]> = {
-  xz: (jobs) => ['xz', '-6', `-T${jobs}`, '--block-size=24MiB', '-c'],
+  xz: (jobs) => ['xz', '-6', `-T+${jobs}`, '--block-size=24MiB', '-c'],
   zst: (jobs) => ['zstd', '-q', '-10', `-T${jobs}`, '-c'],
   gz: () => ['gzip', '-n', '-6', '-c'],
 };

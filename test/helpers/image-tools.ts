@@ -1,61 +1,20 @@
-// Runs the image tools for tests: in a root of Debian trixie made once with mmdebstrap, in private mounts, as root.
-import { existsSync } from 'node:fs';
-import { rename } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import { execa } from 'execa';
-import { PiimgError } from '../../src/lib/errors.ts';
+// The tools that make file systems, as a build has them: fetched and prepared on first use, in the cache that builds share.
+import path from 'node:path';
+import { prepareBuild, toolRunner } from '../../src/cli/build.ts';
+import { createContext } from '../../src/cli/context.ts';
+import { archivesFor } from '../../src/cli/locking.ts';
+import { fetchMaterials, prepareSandbox, wantedBy } from '../../src/cli/materials.ts';
 import type { RunTool } from '../../src/image/run-tool.ts';
 
-const PACKAGES = 'e2fsprogs,libarchive13t64,dosfstools,mtools,fdisk,xz-utils,zstd';
-
-const IN_ROOT = `
-root=$1
-shift
-mount -t tmpfs tmpfs "$root/tmp"
-while [ "$1" != -- ]; do
-  mkdir -p "$root\${1%/*}"
-  : >> "$root$1"
-  mount --bind "$1" "$root$1"
-  shift
-done
-shift
-exec chroot "$root" "$@"
-`;
-
-/** The tools, made ready on first use. */
+/** The tools of role `web`'s lock, the one that other system tests build with. */
 export async function imageTools(): Promise<RunTool> {
-  const root = join(tmpdir(), 'piimg-test-image-tools');
-  if (!existsSync(root)) {
-    const made = `${root}.${process.pid}`;
-    await execa('mmdebstrap', ['--mode=root', '--variant=essential', `--include=${PACKAGES}`, 'trixie', made]);
-    await rename(made, root);
-  }
-  return async (tool, { input, script, writable }) => {
-    const command = script === undefined ? tool : ['sh', '-eu', '-c', script, ...tool];
-    const child = execa(
-      'unshare',
-      ['--mount', '--propagation', 'private', 'sh', '-euc', IN_ROOT, 'sh', root, ...writable, '--', ...command],
-      {
-        stdin: input === undefined ? 'ignore' : 'pipe',
-        reject: false,
-        timeout: 120_000,
-        env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
-      },
-    );
-    const [result, fed] = await Promise.all([
-      child,
-      input === undefined || child.stdin === null
-        ? undefined
-        : pipeline(input, child.stdin).then(
-            () => undefined,
-            (error: unknown) => error,
-          ),
-    ]);
-    if (result.failed)
-      throw new PiimgError(`${tool[0]} failed: ${result.stderr || result.shortMessage}`, { cause: fed });
-    if (fed instanceof PiimgError) throw fed;
-    return result.stdout;
-  };
+  const context = createContext(AbortSignal.timeout(10 * 60_000), 'log');
+  const out = path.join(context.cacheDir, 'test', 'project', 'out', 'web.img');
+  const options = { role: 'web', out, compress: 'none', jobs: 2, cache: true } as const;
+  const prepared = await prepareBuild({ ...options, offline: false, locked: false, shellOnError: false }, context);
+  const { lock, role, request, store } = prepared;
+  const tools = { ...lock, basePackages: [], rolePackages: [] };
+  const wanted = wantedBy(tools, { ...role, artifacts: [] }, await archivesFor(request));
+  await fetchMaterials(store, wanted, { offline: false, signal: context.signal }, context.progress);
+  return toolRunner(await prepareSandbox(lock, store, context.cacheDir, { jobs: 2, progress: context.progress }));
 }
