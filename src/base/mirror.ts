@@ -8,24 +8,27 @@ const DEBIAN_SUITE = /^(bullseye|bookworm|trixie|forky|duke|sid|oldstable|stable
 
 /**
  * The base's archives with their addresses. `mirror` is the user's (--mirror or PIIMG_MIRROR): the folder that holds `debian`
- * and `debian-security`, or the address of `debian` itself. `host` is what the host's apt reads. Throws PiimgError saying which setting is missing.
+ * and `debian-security`, or the address of `debian` itself. `host` is what the host's apt
+ * reads, `last` the address to take when all that names none. Throws PiimgError saying which setting is missing.
  */
 export function locateArchives(
   base: BaseDefinition,
-  settings: { mirror?: string | undefined },
+  settings: { mirror?: string | undefined; last?: string | undefined },
   host: { uri: string; release: string }[],
 ): AptArchive[] {
   const mirror = settings.mirror ?? base.mirror;
   return base.archives.map((archive) => {
     const security = archive.suites.every((suite) => suite.endsWith('-security'));
     const uri = mirror === undefined ? fromHost(host, security) : fromMirror(mirror, security);
-    if (uri === undefined) {
+    const last = settings.last === undefined ? undefined : fromMirror(settings.last, security);
+    const found = uri ?? last;
+    if (found === undefined) {
       throw new PiimgError(`Where is the archive “${archive.name}” with ${archive.suites.join(', ')}?`, {
         exitCode: EXIT.usage,
-        hint: 'The apt of this machine reads no Debian mirror: give one with --mirror URL or PIIMG_MIRROR.',
+        hint: 'The apt of this machine reads no Debian mirror: give one with --mirror URL or PIIMG_MIRROR, or install debootstrap, which knows one.',
       });
     }
-    return { ...archive, uri, keyring: base.keyring };
+    return { ...archive, uri: found, keyring: base.keyring };
   });
 }
 

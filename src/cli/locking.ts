@@ -7,6 +7,7 @@ import { locateArchives } from '../base/mirror.ts';
 import { asInstalled, resolvePackages, type Resolution } from '../base/resolve.ts';
 import {
   haveLists,
+  debootstrapMirror,
   hostArchives,
   updateLists,
   withApt,
@@ -66,7 +67,10 @@ export function requestDigests(role: ResolvedRole, base: BaseDefinition): Lock['
 
 /** The archives with their addresses, the base's and the role's. */
 export async function archivesFor(request: LockRequest): Promise<AptArchive[]> {
-  const located = locateArchives(request.base, { mirror: request.mirror }, await hostArchives());
+  const { base, mirror } = request;
+  // A setting spares the question: the host's apt may not even work.
+  const host = mirror === undefined && base.mirror === undefined ? await hostArchives() : [];
+  const located = locateArchives(base, { mirror, last: await debootstrapMirror() }, host);
   const own = request.role.aptSources.flatMap(({ name, uris, suites, components, keyring }) =>
     uris.map((uri) => ({ name, uri, suites, components, keyring: keyring.path })),
   );

@@ -1,6 +1,6 @@
 // apt with a configuration of our own: it resolves and downloads for another architecture and suite without touching the
 // host's packages, and brings the host's proxies, certificates and credentials along.
-import { link, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PiimgError } from '../lib/errors.ts';
 import { dieWithParent, run, type RunResult } from './exec.ts';
@@ -102,6 +102,12 @@ export async function hostArchives(): Promise<{ uri: string; release: string }[]
     uri,
     release,
   }));
+}
+
+/** The mirror that the host's debootstrap takes by default, when it is installed and that is Debian's. */
+export async function debootstrapMirror(): Promise<string | undefined> {
+  const script = await readFile('/usr/sbin/debootstrap', 'utf8').catch(() => '');
+  return /^DEF_MIRROR="(.*\/debian)\/?"$/m.exec(script)?.[1];
 }
 
 function sourceLines({ uri, suites, components, keyring }: AptArchive): string[] {

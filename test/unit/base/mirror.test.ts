@@ -49,6 +49,21 @@ function both(root: string): string[] {
   return [`${root}/debian`, `${root}/debian-security`];
 }
 
+test("debootstrap's mirror comes last", () => {
+  const last = 'http://d.example/debian';
+  const uris = (host: typeof DEBIAN_HOST) => locateArchives(base, { last }, host).map(({ uri }) => uri);
+  assert.equal(uris(UBUNTU_HOST), both('http://d.example'));
+  assert.equal(uris(DEBIAN_HOST), both('http://deb.example.org'));
+});
+
+test('an archive of somebody else is not taken for Debian because its suite has the same name', () => {
+  const host = [{ uri: 'https://apt.example.com/browser', release: 'stable' }, ...DEBIAN_HOST];
+  assert.equal(
+    locateArchives(base, {}, host).map(({ uri }) => uri),
+    both('http://deb.example.org'),
+  );
+});
+
 test('suites, components and keyring are those of the base', () => {
   const [first] = locateArchives(base, { mirror: 'http://u.example' }, []);
   assert.equal(first, { ...base.archives[0], uri: 'http://u.example/debian', keyring: base.keyring });
