@@ -4,6 +4,11 @@ import type { LockedPackage } from '../image/manifest.ts';
 export interface PlanOptions {
   role: string;
   base?: string;
+  /** Image whose lock file is meant, for a role that comes with piimg. */
+  out?: string;
+  size?: number;
+  offline?: boolean;
+  mirror?: string;
 }
 
 export interface PlanResult {
@@ -16,9 +21,7 @@ export interface PlanResult {
   plan: unknown;
 }
 
-export interface UpdateOptions extends PlanOptions {
-  mirror?: string;
-}
+export type UpdateOptions = Pick<PlanOptions, 'role' | 'base' | 'out' | 'mirror'>;
 
 /** Packages that differ between two sets. */
 export interface PackageChanges {
@@ -38,7 +41,7 @@ export interface DiffResult {
   files?: { added: string[]; removed: string[]; changed: string[] };
 }
 
-export interface ShellOptions extends PlanOptions {
+export interface ShellOptions extends Omit<PlanOptions, 'size'> {
   /** Command and arguments; empty for an interactive shell. */
   command: string[];
 }

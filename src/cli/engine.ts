@@ -44,7 +44,7 @@ export async function updateLock(options: UpdateOptions, context: Context): Prom
   const role = options.base === undefined ? found : { ...found, base: options.base };
   const base = await loadBase(role.base, search.baseDirs);
   const mirror = options.mirror ?? process.env['PIIMG_MIRROR'];
-  const lockPath = lockFileOf(role, path.resolve('out', `${role.name}.img`));
+  const lockPath = lockFileOf(role, path.resolve(options.out ?? path.join('out', `${role.name}.img`)));
   const before = await readLock(lockPath);
   const request = { role, base, cacheDir, mirror, offline: false, signal };
   const lock = await progress.step('lock', (step) => resolveLock(request, step));

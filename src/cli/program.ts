@@ -11,6 +11,9 @@ Definitions are looked for in ./images and ./overlays, then among those that com
 
 const role = () => new Option('--role <name|file>', 'role to build: a name, or the path of its file (required)');
 const base = () => new Option('--base <name>', "base system, instead of the role's own");
+const out = () =>
+  new Option('--out <file>', 'image the lock file of a built-in role lies beside (default: out/ROLE.img)');
+const offline = () => new Option('--offline', 'use downloaded packages only');
 const mirror = () => new Option('--mirror <url>', 'Debian archive to download from').argParser(parseUrl);
 const json = (what: string) => new Option('--json', `print ${what} as JSON on stdout`);
 const progress = () =>
@@ -79,7 +82,7 @@ function addBuildCommands(program: Command, signal: AbortSignal): void {
     .option('--out <file>', 'image to write (default: out/ROLE.img)')
     .addOption(new Option('--compress <format>', 'also write it compressed').choices(COMPRESSIONS).default('none'))
     .option('--size <size>', 'size of the image, like 4G (default: content plus a margin)', parseSize)
-    .option('--offline', 'use downloaded packages only')
+    .addOption(offline())
     .option('--locked', 'fail unless the lock file fits the role')
     .option('--no-cache', 'make every layer anew')
     .addOption(
@@ -97,6 +100,10 @@ function addBuildCommands(program: Command, signal: AbortSignal): void {
     .description('print what a build would do, without doing it')
     .addOption(role())
     .addOption(base())
+    .addOption(out())
+    .option('--size <size>', 'size of the image, like 4G (default: content plus a margin)', parseSize)
+    .addOption(offline())
+    .addOption(mirror())
     .addOption(json('the plan'))
     .addOption(progress())
     .action(async (options) => (await import('./commands/plan.ts')).plan(options, signal));
@@ -105,6 +112,7 @@ function addBuildCommands(program: Command, signal: AbortSignal): void {
     .description('resolve packages again, write the lock file, print what changed')
     .addOption(role())
     .addOption(base())
+    .addOption(out())
     .addOption(mirror())
     .addOption(json('the difference'))
     .addOption(progress())
@@ -124,6 +132,9 @@ function addImageCommands(program: Command, signal: AbortSignal): void {
     .description('open a shell in the built system of a role, or run a command there; the image is not changed')
     .addOption(role())
     .addOption(base())
+    .addOption(out())
+    .addOption(offline())
+    .addOption(mirror())
     .addArgument(new Argument('[command...]', 'command to run instead of a shell, after --'))
     .action(async (command: string[], options) =>
       (await import('./commands/shell.ts')).shell(command, options, signal),

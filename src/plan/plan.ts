@@ -22,6 +22,8 @@ export type LayerSpec =
       remove: string[];
       /** Packages whose scripts load compiled modules: perl and python are the image's own. */
       emulate: string[];
+      /** Packages of the base that the answers concern: they were configured before. */
+      reconfigure?: string[];
     }
   | { kind: 'accounts'; users: ResolvedRole['users']; groups: ResolvedRole['groups'] }
   | {
@@ -107,10 +109,16 @@ export function planBuild(
   for (const { name, script } of base.run) add(`base: ${name}`, { kind: 'run', name, script, network: false, env: {} });
 
   // 2. The role's packages.
-  if (lock.rolePackages.length + role.debs.length + lock.removed.length > 0) {
+  const answered = role.debconf.map((answer) => answer.package);
+  const reconfigure = lock.basePackages.filter(({ name }) => answered.includes(name)).map(({ name }) => name);
+  if (lock.rolePackages.length + role.debs.length > 0) {
     add('packages', { kind: 'unpack', packages: lock.rolePackages, debs: role.debs.map(byDigest), bootstrap: false });
+  }
+  if (lock.rolePackages.length + role.debs.length + lock.removed.length + role.debconf.length > 0) {
+    const { debconf } = role;
     const emulate = [...base.emulate, ...role.emulate];
-    add('packages configured', { kind: 'configure', debconf: role.debconf, remove: lock.removed, emulate });
+    const again = reconfigure.length > 0 ? { reconfigure } : {};
+    add('packages configured', { kind: 'configure', debconf, remove: lock.removed, emulate, ...again });
   }
   const packageKeys = layers.map(({ key }) => key);
 
@@ -146,7 +154,7 @@ export function planBuild(
     base: base.name,
     epoch,
     disk,
-    packages: [...lock.basePackages, ...lock.rolePackages],
+    packages: installedPackages(lock),
     removed: lock.removed,
     layers,
     boards: base.boards,
@@ -154,6 +162,12 @@ export function planBuild(
   };
   const buildId = digestOf({ ...unfinished, provision: role.provision, health: role.health });
   return { plan: { ...unfinished, buildId, finish: finishFiles(role, base.name, buildId, disk) }, inputs };
+}
+
+/** What is on the image in the end: a role may replace or remove what the base has. */
+function installedPackages({ basePackages, rolePackages, removed }: Lock): LockedPackage[] {
+  const gone = new Set([...rolePackages.map(({ name }) => name), ...removed]);
+  return [...basePackages.filter(({ name }) => !gone.has(name)), ...rolePackages];
 }
 
 function baseFile({ path, content, mode }: BaseDefinition['files'][number]): PlannedFile {

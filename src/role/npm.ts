@@ -15,7 +15,7 @@ export async function readNpmApp({ value, place }: Placed<NpmRequest>): Promise<
   const source = resolve(dirname(place.text.file), value.source);
   const at = within(place, 'source');
   const issues: Issue[] = [];
-  const tree = await readTree(source, new Set(['node_modules'])).catch(() => undefined);
+  const tree = await readTree(source, new Set(['node_modules', '.git'])).catch(() => undefined);
   if (tree === undefined) return { issues: [issueAt(at, `there is no folder ${source}`)] };
 
   for (const needed of ['package.json', 'package-lock.json']) {

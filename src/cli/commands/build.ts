@@ -24,7 +24,8 @@ export async function build(flags: BuildFlags, signal: AbortSignal): Promise<voi
 /** Commands that make sense now, for the very files of this build. */
 function nextCommands(options: BuildOptions, { imagePath }: BuildResult): string[] {
   const shown = path.relative(process.cwd(), imagePath);
-  const role = ['--role', options.role, ...(options.base === undefined ? [] : ['--base', options.base])];
+  const given = (name: string, value: string | undefined) => (value === undefined ? [] : [name, value]);
+  const role = ['--role', options.role, ...given('--base', options.base), ...given('--out', options.out)];
   return [
     `${quote(['piimg', 'shell', ...role])}   look around in the built system`,
     `${quote(['sudo', 'bmaptool', 'copy', shown])} /dev/sdX   write it to a card`,

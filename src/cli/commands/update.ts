@@ -6,10 +6,10 @@ import type { UpdateOptions } from '../engine-types.ts';
 import { formatPackageChanges } from './changes.ts';
 import { print, printJson } from './output.ts';
 
-export interface UpdateFlags extends UpdateOptions {
+export type UpdateFlags = UpdateOptions & {
   json?: boolean;
   progress: ProgressKind;
-}
+};
 
 export async function update(flags: UpdateFlags, signal: AbortSignal): Promise<void> {
   const { json, progress, ...options } = flags;

@@ -15,6 +15,7 @@ export async function configurePackages(
     debconf: { package: string; question: string; type: string; value: string }[];
     remove: string[];
     emulate: string[];
+    reconfigure?: string[];
   },
   context: StepContext,
 ): Promise<string[]> {
@@ -42,9 +43,17 @@ export async function configurePackages(
     tell('without native tools, with which they failed', failed);
     await dpkg(context, 'stubs', CONFIGURE_PENDING);
   }
+  if (spec.reconfigure && spec.reconfigure.length > 0) {
+    await context.sandbox.inRoot(rootOf(context, 'all'), {
+      argv: ['dpkg-reconfigure', '--frontend=noninteractive', ...spec.reconfigure],
+      env: clock(context),
+      signal: context.signal,
+    });
+  }
   if (spec.remove.length > 0) {
     await context.sandbox.inRoot(rootOf(context, 'all'), {
       argv: ['sh', '-euc', `dpkg ${OPTIONS} --purge "$@"`, 'sh', ...spec.remove],
+      env: clock(context),
       signal: context.signal,
     });
   }

@@ -41,8 +41,9 @@ export async function installNpmApp(
   });
   // npm's own record of the tree names the registry it came from; only npm itself reads it.
   await rm(join(source, 'node_modules/.package-lock.json'), { force: true });
-  // The application's settings for npm have done their work; addresses and tokens are nothing for an image.
+  // The application's lock and its settings for npm have done their work; addresses and tokens are nothing for an image.
   await rm(join(source, '.npmrc'), { force: true });
+  await rm(join(source, 'package-lock.json'), { force: true });
   const modes = new Map(app.files.map(({ path, mode }) => [path, mode]));
   await placeFiles(await listFiles(source, app, modes, context), context);
   if (app.rebuild.length > 0) await rebuildAddons(app, build, context);

@@ -82,7 +82,7 @@ const allowRule = z.strictObject({
     .describe('A port, a range like 8000-8010, or a list of both.'),
   protocol: z.enum(['tcp', 'udp']).default('tcp').describe('tcp or udp.'),
   from: z.array(cidr).default([]).describe('Networks that may connect; everybody when left out.'),
-  comment: word(/^[^\p{Cc}"\\]{1,100}$/u, 'one line of at most 100 characters without `"` and `\\`')
+  comment: word(/^[^\p{Cc}"\\]{1,60}$/u, 'one line of at most 60 characters without `"` and `\\`')
     .optional()
     .describe('What the rule is for.'),
 });
