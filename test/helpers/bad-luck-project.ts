@@ -102,7 +102,10 @@ export async function freshCache(project: Project, name: string): Promise<Projec
 /** Removes a folder with files of ids that an ordinary user has in a namespace only. */
 export async function removeTree(dir: string): Promise<void> {
   const asRoot = process.getuid?.() === 0 ? [] : ['unshare', '--user', '--map-root-user', '--map-auto'];
-  await run([...asRoot, 'rm', '-rf', '--', dir]);
+  // What a killed build had running may write its last for a moment.
+  const patiently =
+    'for try in 1 2 3 4 5 6 7 8 9; do rm -rf -- "$1" 2>/dev/null && exit; sleep 0.5; done; exec rm -rf -- "$1"';
+  await run([...asRoot, 'sh', '-c', patiently, 'sh', dir]);
 }
 
 /** Writes a role of the project's; `body` is YAML below version, summary and base. */

@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { sha256 } from '../../src/lib/digest.ts';
+import { asRoot } from './as-root.ts';
 import { BLOCK, padding, parseHeader, parsePax, paxSize } from '../../src/lib/tar.ts';
 import type { Layer, LayerEntry, LayerIndex } from '../../src/layers/layer.ts';
 
@@ -16,7 +17,9 @@ export async function makeLayer(
   const tar = join(dir, 'layer.tar');
   const options = '--format=posix --sort=name --numeric-owner --mtime=@1700000000 --xattrs --xattrs-include=*';
   const pax = '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime';
-  await execa('tar', options.split(' ').concat(pax, '-C', tree, '-cf', tar, '.'));
+  // As root, who can read every file; the archive is ours.
+  const [program = '', ...command] = asRoot(['tar', ...options.split(' '), pax, '-C', tree, '-cf', '-', '.']);
+  await execa(program, command, { stdout: { file: tar } });
   const index = indexTar(await readFile(tar), dir.split('/').at(-1) ?? '');
   for (const entry of index.entries) if (hides.opaque?.includes(entry.path)) entry.opaque = true;
   for (const path of hides.whiteouts ?? []) {

@@ -165,7 +165,9 @@ test('too little room is said before anything starts: what is needed, what is fr
 });
 
 test('a disk that becomes full on the way: said where and how much is needed, nothing half-made, the next build works', async () => {
-  await withProject(async (project) => {
+  await withProject(async (shared) => {
+    // A cache of its own: the estimate knows layers that were made before.
+    const project = await freshCache(shared, 'own');
     // More than the estimate knows of: what a step writes cannot be foreseen.
     const glutton = 'run: [{ name: eat, script: head -c 600000000 /dev/urandom >/var/lib/eaten }]\n';
     await writeRole(project, 'tiny');
@@ -179,6 +181,7 @@ test('a disk that becomes full on the way: said where and how much is needed, no
     assert.match(
       full.stderr,
       /^error: The disk is full: \S+\/out has \d+ MiB left; this build needs about \d+ MiB there$/m,
+      full.stderr,
     );
     assert.is(full.stdout, '', 'no .part file is left');
     assert.equal(await leftParts(out), []);

@@ -1,6 +1,6 @@
 // Images made of small layers, judged by the stock tools: fsck, sfdisk, bmaptool, and the kernel's own ext4.
+import { execFileSync } from 'node:child_process';
 import { randomFillSync } from 'node:crypto';
-import { rmSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, open, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,6 +18,7 @@ import { readerOf, wholeBlocks, type ByteRange } from '../../src/image/ranges.ts
 import type { Layer } from '../../src/layers/layer.ts';
 import { minimalSeed } from '../../src/seed/minimal.ts';
 import { makeLayer } from '../helpers/image-layers.ts';
+import { asRoot } from '../helpers/as-root.ts';
 import { imageTools } from '../helpers/image-tools.ts';
 
 const BUILD_ID = 'c0ffee'.repeat(10);
@@ -27,11 +28,15 @@ const ROOT = 1_064_960 * 512;
 /** cap_net_bind_service+ep, version 2 (linux/capability.h). */
 const CAPABILITY = '0sAQAAAgAEAAAAAAAAAAAAAAAAAAA=';
 const work = await mkdtemp(join(tmpdir(), 'piimg-image-'));
-process.on('exit', () => rmSync(work, { recursive: true }));
+process.on('exit', () => {
+  const [program = '', ...args] = asRoot(['rm', '-rf', '--', work]);
+  execFileSync(program, args);
+});
 
-/** Runs a shell script; fails with what it printed. */
+/** Runs a shell script as root (capabilities, foreign owners, loop devices); fails with what it printed. */
 async function sh(script: string, ...args: string[]): Promise<string> {
-  const { all } = await execa('sh', ['-euc', script, 'sh', ...args], { all: true, timeout: 120_000 });
+  const [program = '', ...command] = asRoot(['sh', '-euc', script, 'sh', ...args]);
+  const { all } = await execa(program, command, { all: true, timeout: 120_000 });
   return all;
 }
 
