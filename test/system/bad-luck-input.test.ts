@@ -180,6 +180,21 @@ test('a maintainer script that fails: the package, its last lines, and a shell o
   });
 });
 
+test('a preinst that fails names its package too', async () => {
+  await withProject(async (project) => {
+    const scripts = { preinst: '#!/bin/sh\necho never >&2\nexit 1\n' };
+    await makeDeb(path.join(project.dir, 'images/roles'), { name: 'bitter', version: '1.0' }, { scripts });
+    await writeRole(project, 'bitter', 'debs: [bitter_1.0.deb]\n');
+    await mustFail(
+      project,
+      ['--role', 'bitter'],
+      1,
+      /^error: The package bitter cannot be unpacked: its preinst script failed$/m,
+      /^ {2}\| never$/m,
+    );
+  });
+});
+
 test('a run step that fails names itself and shows its last lines', async () => {
   await withProject(async (project) => {
     await writeRole(project, 'tiny', 'run: [{ name: break, script: "echo so far so good; false" }]\n');

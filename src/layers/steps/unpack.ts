@@ -27,7 +27,8 @@ export async function unpackPackages(
     'rm -f /var/lib/dpkg/arch',
   ].join('\n');
   let done = 0;
-  await context.sandbox.inRoot(
+  let culprit: string | undefined;
+  const unpacked = context.sandbox.inRoot(
     { ...rootOf(context, spec.bootstrap ? 'first' : 'all'), binds },
     {
       argv: ['/usr/bin/dash', '-euc', script, 'sh', ...binds.map(({ to }) => to)],
@@ -37,9 +38,17 @@ export async function unpackPackages(
       onLine: (line) => {
         const name = /^Unpacking (\S+)/.exec(line)?.[1];
         if (name) context.step.update({ message: name, done: ++done, total: debs.length, unit: 'packages' });
+        culprit ??= PREINST_FAILED.exec(line)?.[1];
       },
     },
   );
+  await unpacked.catch((error: unknown) => {
+    if (!(error instanceof PiimgError) || culprit === undefined || context.signal?.aborted) throw error;
+    throw new PiimgError(`The package ${culprit} cannot be unpacked: its preinst script failed`, {
+      ...(error.detail !== undefined && { detail: error.detail }),
+      cause: error,
+    });
+  });
   return [];
 }
 
@@ -60,6 +69,9 @@ async function layGround(packages: LockedPackage[], context: StepContext): Promi
   const { tree, signal } = context;
   await context.sandbox.tool(['sh', '-euc', script, 'sh', deb, tree], { readable: [deb], writable: [tree], signal });
 }
+
+/** What dpkg says of a preinst that failed; the name may carry an architecture. */
+const PREINST_FAILED = /^ *new (\S+?)(?::\w+)? package pre-installation script/;
 
 const STANDARD_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
