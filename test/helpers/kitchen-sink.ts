@@ -41,7 +41,6 @@ export async function openKitchen(dir: string): Promise<Kitchen> {
   await writeFile(path.join(project, 'app/stamp'), randomUUID());
   await writeFile(path.join(served, 'files/other'), 'not what the role says\n');
   await writeFile(path.join(served, 'counted'), 'fetched\n');
-  await makeRegistry(path.join(served, 'npm'), project);
 
   const requests: Kitchen['requests'] = [];
   const server = createServer((request, response) => {
@@ -57,6 +56,7 @@ export async function openKitchen(dir: string): Promise<Kitchen> {
   await listen(server);
   const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   const url = `http://${host}`;
+  await makeRegistry(path.join(served, 'npm'), project, url);
   const tool = await readFile(path.join(served, 'files/tool'));
   await fillIn(path.join(project, 'images/roles'), { URL: url, SHA256: sha('sha256', tool).toString('hex') });
   await mkdir(home);
@@ -93,8 +93,8 @@ async function makePackages(served: string, project: string): Promise<void> {
   await cp(keyring, path.join(project, 'kitchen.gpg'));
 }
 
-/** Packs the packages of registry/ and writes the application's lock file, as npm would. */
-async function makeRegistry(registry: string, project: string): Promise<void> {
+/** Packs the packages of registry/ and writes the application's lock file, as npm does with a registry of one's own at `url`. */
+async function makeRegistry(registry: string, project: string, url: string): Promise<void> {
   const packages: Record<string, unknown> = {
     '': JSON.parse(await readFile(path.join(fixture, 'app/package.json'), 'utf8')) as unknown,
   };
@@ -110,7 +110,7 @@ async function makeRegistry(registry: string, project: string): Promise<void> {
     const { os, cpu, libc, optionalDependencies, scripts, gypfile } = JSON.parse(json) as Record<string, unknown>;
     packages[`node_modules/${name}`] = {
       version: '1.0.0',
-      resolved: `https://registry.npmjs.org/${name}/-/${name}-1.0.0.tgz`,
+      resolved: `${url}/npm/${name}/-/${name}-1.0.0.tgz`,
       integrity: `sha512-${sha('sha512', await readFile(tarball)).toString('base64')}`,
       ...((scripts !== undefined || gypfile === true) && { hasInstallScript: true }),
       ...(optionalDependencies !== undefined && { optionalDependencies }),
