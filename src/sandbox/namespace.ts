@@ -3,9 +3,6 @@
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import { dieWithParent } from '../host/exec.ts';
 
-/** How many ids the namespace has: what Debian's useradd gives each user in /etc/subuid. */
-const IDS = 65536;
-
 /**
  * The command that runs `script` with `/bin/sh -eu` in fresh namespaces. As root the ids are those outside (so that files
  * belong to whom they should); as a user they come from /etc/subuid. A user namespace in both cases: binfmt_misc handlers
@@ -33,14 +30,17 @@ export function inNamespace(script: string, options: { network: boolean }): stri
 
 /**
  * Root's own map of ids, each to itself: unshare would ask newuidmap, which asks /etc/subuid, where root has no line. So a helper
- * writes it from outside while the shell, in its new user namespace, waits; the rest is one process replaced by the next.
+ * writes it from outside while the shell, in its new user namespace, waits; the rest is one process replaced by the next. Root of a
+ * container may have its ids in several ranges, and each must be mapped as it is; the kernel takes a map in one write (user_namespaces(7)).
  */
 const AS_ROOT = `
 main=$$ outside=$(readlink /proc/self/ns/user)
 (
   while [ "$(readlink /proc/$main/ns/user)" = "$outside" ]; do sleep 0.01; done
-  echo 0 0 ${IDS} >/proc/$main/gid_map
-  echo 0 0 ${IDS} >/proc/$main/uid_map
+  for map in gid_map uid_map; do
+    same=$(while read -r first _ count; do echo "$first $first $count"; done </proc/self/$map)
+    printf '%s\\n' "$same" >/proc/$main/$map
+  done
 ) </dev/null >/dev/null &
 exec unshare --user /bin/sh -euc 'tries=0
   until read -r ids </proc/self/uid_map; do
