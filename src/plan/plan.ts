@@ -7,7 +7,7 @@ import type { NpmApp, OverlayEntry, ResolvedRole, SourceFile } from '../role/res
 import { bootFileConfig, diskIds, touchesInitramfs, type DiskIds } from './boot.ts';
 
 /** Raised when the same plan would be carried out differently: it is part of every key. */
-const PLAN_FORMAT = 2;
+const PLAN_FORMAT = 3;
 
 /** A file of the user's in a recipe, by content; where it lies is in `Plan.inputs`. */
 export type ByDigest = Pick<SourceFile, 'sha256' | 'size'>;
