@@ -2,6 +2,7 @@
 import { sha256 } from '../lib/digest.ts';
 import type { ResolvedRole } from '../role/resolved.ts';
 import type { PlannedFile } from './plan.ts';
+import { rootFile } from './root-file.ts';
 
 export interface DiskIds {
   /** MBR disk id, eight hex digits as they stand in PARTUUID. */
@@ -38,14 +39,6 @@ export function touchesInitramfs(path: string): boolean {
  * the kernel or initramfs, so that additions to those files themselves would be lost.
  */
 export function bootFileConfig(role: ResolvedRole, { diskId }: DiskIds): PlannedFile[] {
-  const file = (path: string, content: string): PlannedFile => ({
-    path,
-    type: 'file',
-    mode: 0o644,
-    owner: 'root',
-    group: 'root',
-    content,
-  });
   const sections = role.config.filter(({ lines }) => lines.length > 0);
   // Filters stay until reset: end in [all], so that what the hook may append counts for every board.
   const config =
@@ -54,8 +47,8 @@ export function bootFileConfig(role: ResolvedRole, { diskId }: DiskIds): Planned
   return [
     // CMA=0: built off-device the hook would add cma=64M, which keeps a Pi 4 from booting. ttyS1 is the mini UART of Pi 3 and 4 under
     // Debian's kernel; the last console is /dev/console.
-    file('etc/default/raspi-firmware', `CMA=0\nROOTPART="PARTUUID=${diskId}-02"\nCONSOLES="tty0 ttyS1,115200"\n`),
-    ...(config === '' ? [] : [file('etc/default/raspi-firmware-custom', config)]),
-    ...(role.cmdline.length === 0 ? [] : [file('etc/default/raspi-extra-cmdline', `${role.cmdline.join(' ')}\n`)]),
+    rootFile('etc/default/raspi-firmware', `CMA=0\nROOTPART="PARTUUID=${diskId}-02"\nCONSOLES="tty0 ttyS1,115200"\n`),
+    ...(config === '' ? [] : [rootFile('etc/default/raspi-firmware-custom', config)]),
+    ...(role.cmdline.length === 0 ? [] : [rootFile('etc/default/raspi-extra-cmdline', `${role.cmdline.join(' ')}\n`)]),
   ];
 }

@@ -4,6 +4,7 @@ import type { Lock } from '../base/lock.ts';
 import type { LockedPackage } from '../image/manifest.ts';
 import { digestOf } from '../lib/digest.ts';
 import type { NpmApp, OverlayEntry, ResolvedRole, SourceFile } from '../role/resolved.ts';
+import { rootFile } from './root-file.ts';
 import { bootFileConfig, diskIds, touchesInitramfs, type DiskIds } from './boot.ts';
 
 /** Raised when the same plan would be carried out differently: it is part of every key. */
@@ -102,7 +103,10 @@ export function planBuild(
   const first = lock.essential.flatMap((name) => lock.basePackages.find((locked) => locked.name === name) ?? []);
   add('essential packages', { kind: 'unpack', packages: first, debs: [], bootstrap: true });
   add('essential packages configured', { kind: 'configure', debconf: [], remove: [], emulate: base.emulate });
-  add('base files', { kind: 'files', files: base.files.map(baseFile) });
+  add('base files', {
+    kind: 'files',
+    files: base.files.map(({ path, content, mode }) => rootFile(path, content, parseInt(mode, 8))),
+  });
   const rest = lock.basePackages.filter(({ name }) => !essential.has(name));
   add('base packages', { kind: 'unpack', packages: rest, debs: [], bootstrap: false });
   add('base packages configured', { kind: 'configure', debconf: [], remove: [], emulate: base.emulate });
@@ -170,34 +174,22 @@ function installedPackages({ basePackages, rolePackages, removed }: Lock): Locke
   return [...basePackages.filter(({ name }) => !gone.has(name)), ...rolePackages];
 }
 
-function baseFile({ path, content, mode }: BaseDefinition['files'][number]): PlannedFile {
-  return { path, type: 'file', mode: parseInt(mode, 8), owner: 'root', group: 'root', content };
-}
-
 function finishFiles(role: ResolvedRole, base: string, buildId: string, disk: DiskIds): PlannedFile[] {
   const { name, summary, provision, health } = role;
-  const file = (path: string, content: string): PlannedFile => ({
-    path,
-    type: 'file',
-    mode: 0o644,
-    owner: 'root',
-    group: 'root',
-    content,
-  });
   const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
   return [
     // machine-id(5): the word makes the first boot a first boot; systemd then writes its own.
-    file('etc/machine-id', 'uninitialized\n'),
+    rootFile('etc/machine-id', 'uninitialized\n'),
     // And it enables every unit that Debian's presets do not forbid: what the role disabled, what packages leave off. Not here.
-    file('etc/systemd/system-preset/00-first-boot.preset', 'disable *\n'),
+    rootFile('etc/systemd/system-preset/00-first-boot.preset', 'disable *\n'),
     // Packages that are installed later enable their services by the presets: once it has booted, the line above is gone.
-    file('usr/lib/tmpfiles.d/piimg-first-boot.conf', 'r! /etc/systemd/system-preset/00-first-boot.preset\n'),
-    file(
+    rootFile('usr/lib/tmpfiles.d/piimg-first-boot.conf', 'r! /etc/systemd/system-preset/00-first-boot.preset\n'),
+    rootFile(
       'etc/fstab',
       `PARTUUID=${disk.diskId}-02 / ext4 defaults,noatime 0 1\n` +
         `PARTUUID=${disk.diskId}-01 /boot/firmware vfat defaults,noatime,fmask=0077,dmask=0077 0 2\n`,
     ),
-    file('usr/lib/piimg/image.json', json({ version: 1, role: name, base, buildId })),
-    file('usr/lib/piimg/role.json', json({ version: 1, role: name, summary, provision, health })),
+    rootFile('usr/lib/piimg/image.json', json({ version: 1, role: name, base, buildId })),
+    rootFile('usr/lib/piimg/role.json', json({ version: 1, role: name, summary, provision, health })),
   ];
 }

@@ -205,7 +205,7 @@ const controls: Record<string, { bad: Source[]; good: Source[] }> = {
   },
   'no file knows a machine it was written on': {
     bad: [{ path: 'README.md', text: `see ${machine}` }],
-    good: [{ path: 'README.md', text: 'see https://example.org/work/main and /home/pi/app' }],
+    good: [{ path: 'README.md', text: 'see https://example.org/work/page and /home/pi/app' }],
   },
 };
 
