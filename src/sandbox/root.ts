@@ -31,8 +31,8 @@ export interface SandboxRoot {
    * interpreters: those are the image's own), or `stubs` alone: emulation.
    */
   overlay: 'first' | 'all' | 'native' | 'interpreted' | 'stubs';
-  /** Host files or folders to be seen inside, read-only unless said. `to` must be below /run or /tmp. */
-  binds?: { from: string; to: string; writable?: boolean }[];
+  /** Host files or folders to be seen inside, read-only. `to` must be below /run or /tmp. */
+  binds?: { from: string; to: string }[];
   /** Gives the host's network and its resolv.conf; without, there is none. */
   network?: boolean;
 }
@@ -108,10 +108,6 @@ export function runInRoot(root: SandboxRoot, command: SandboxCommand): Running {
 
 /** Runs a native program of the tools root with the host's files in `binds` (same path inside): for mke2fs, mcopy, tar. */
 export function runTool(tools: NativeTools, argv: string[], options: ToolOptions = {}): Running {
-  const bind = (path: string, flags: string) => [
-    `if [ -d ${sh(path)} ]; then mkdir -p "$root"${sh(path)}; else mkdir -p "$(dirname "$root"${sh(path)})"; : >"$root"${sh(path)}; fi`,
-    `mount ${flags} ${sh(path)} "$root"${sh(path)}`,
-  ];
   const environment = Object.entries({ ...ENVIRONMENT, ...options.env }).map(([name, value]) => sh(`${name}=${value}`));
   const script = [
     // A tmpfs root with the tools' /usr in it: mount points can be made in it without writing to the tools.
@@ -121,8 +117,8 @@ export function runTool(tools: NativeTools, argv: string[], options: ToolOptions
     'for link in bin sbin lib lib64; do ln -s "usr/$link" "$root/$link"; done',
     'echo \'root:x:0:0:root:/root:/bin/sh\' >"$root/etc/passwd"; echo \'root:x:0:\' >"$root/etc/group"',
     ...devices,
-    ...(options.readable ?? []).flatMap((path) => bind(path, '--bind -o ro')),
-    ...(options.writable ?? []).flatMap((path) => bind(path, '--bind')),
+    ...(options.readable ?? []).flatMap((path) => bind(path, path, '-o ro')),
+    ...(options.writable ?? []).flatMap((path) => bind(path, path, '')),
     `exec env -i ${environment.join(' ')} chroot "$root" ${argv.map(sh).join(' ')}`,
   ].join('\n');
   return start(script, { ...options, argv }, false);
@@ -150,6 +146,12 @@ function start(script: string, command: SandboxCommand, network: boolean): Runni
 /** A tmpfs that only this namespace sees, and in it the folder that becomes the root. */
 const scratch = (tools: NativeTools): string[] => [
   `scratch=${sh(tools.mount)}; mount -t tmpfs -o mode=755 tmpfs "$scratch"; root=$scratch/root; mkdir "$root"`,
+];
+
+/** Makes a mount point like `from`, a file or a folder of the host, and mounts it there. */
+const bind = (from: string, to: string, flags: string): string[] => [
+  `if [ -d ${sh(from)} ]; then mkdir -p "$root"${sh(to)}; else mkdir -p "$(dirname "$root"${sh(to)})"; : >"$root"${sh(to)}; fi`,
+  `mount --bind ${flags} ${sh(from)} "$root"${sh(to)}`,
 ];
 
 /** /proc and the devices that a program may expect, on tmpfs: nothing of it reaches a layer. */
@@ -192,10 +194,7 @@ function mountScript(root: SandboxRoot): string[] {
     'mount -t tmpfs -o mode=755 tmpfs "$root/run"; mkdir -m 1777 "$root/run/lock"; mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"',
     `mkdir "$root/run/piimg-tools"; mount --bind -o ro ${sh(tools.root)} "$root/run/piimg-tools"`,
     ...emulation(tools),
-    ...(root.binds ?? []).flatMap(({ from, to, writable }) => [
-      `if [ -d ${sh(from)} ]; then mkdir -p "$root"${sh(to)}; else mkdir -p "$(dirname "$root"${sh(to)})"; : >"$root"${sh(to)}; fi`,
-      `mount --bind ${writable ? '' : '-o ro'} ${sh(from)} "$root"${sh(to)}`,
-    ]),
+    ...(root.binds ?? []).flatMap(({ from, to }) => bind(from, to, '-o ro')),
     ...(root.network ? networkFiles : []),
   ];
 }
