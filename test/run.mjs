@@ -11,13 +11,16 @@ import { countUvu } from './helpers/uvu-summary.mjs';
 /** Files of test/system in the order they run, the cheap ones first. A file that is not named here is an error. */
 const SYSTEM = [
   'qemu',
+  'capture',
   'image',
+  'stage',
   'web',
   'readme',
   'role-language',
   'reproducible',
   'card',
   'raspi3b',
+  'surroundings',
   'bad-luck-input',
   'bad-luck-download',
   'bad-luck-cache',

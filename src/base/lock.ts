@@ -1,7 +1,8 @@
 // The lock: every package an image is made of, by version and digest, so that a later build is the same image.
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { PiimgError } from '../lib/errors.ts';
+import { writeWhole } from '../lib/write-whole.ts';
 
 const lockedPackage = z.strictObject({
   name: z.string(),
@@ -57,9 +58,7 @@ export async function readLock(file: string): Promise<Lock | undefined> {
 
 /** Writes the lock beside its place and renames it. */
 export async function writeLock(file: string, lock: Lock): Promise<void> {
-  const part = `${file}.${process.pid}.part`;
-  await writeFile(part, `${JSON.stringify(lock, null, 1)}\n`);
-  await rename(part, file);
+  await writeWhole(file, `${JSON.stringify(lock, null, 1)}\n`);
 }
 
 function parseJson(text: string, file: string): unknown {

@@ -1,25 +1,24 @@
 // The build: role → lock → plan → layers → image → manifest. The only place that puts these stages together.
-import { open, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { loadBase, type BaseDefinition } from '../base/definition.ts';
 import type { Lock } from '../base/lock.ts';
+import { readDeb } from '../host/deb.ts';
 import { storedPath, type Store } from '../host/store.ts';
 import { requireBuildTools } from '../host/tools.ts';
 import { assembleImage, type AssembledImage } from '../image/assemble.ts';
 import { compressImage } from '../image/compress.ts';
-import { HEADER_MAX, parseHeader } from '../image/header.ts';
-import { HEADER_LBA } from '../image/layout.ts';
-import type { ImageManifest } from '../image/manifest.ts';
-import { SECTOR } from '../image/mbr.ts';
+import type { ImageManifest, LockedPackage } from '../image/manifest.ts';
 import type { RunTool } from '../image/run-tool.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
+import { writeWhole } from '../lib/write-whole.ts';
 import { printReport } from '../lib/yaml/report.ts';
 import { buildLayers } from '../layers/build-layers.ts';
 import { removeAbandoned } from '../layers/cache.ts';
 import type { Layer } from '../layers/layer.ts';
-import { planBuild, type Plan, type PlannedBuild } from '../plan/plan.ts';
-import type { ResolvedRole } from '../role/resolved.ts';
+import { planBuild, type PlannedBuild } from '../plan/plan.ts';
+import type { ResolvedRole, SourceFile } from '../role/resolved.ts';
 import { resolveRole } from '../role/resolve.ts';
 import type { Sandbox } from '../sandbox/root.ts';
 import { minimalSeed } from '../seed/minimal.ts';
@@ -29,6 +28,7 @@ import { archivesFor, HOST_ARCHITECTURE, lockFileOf, obtainLock, type LockReques
 import { fetchMaterials, prepareSandbox, toolsKey, wantedBy } from './materials.ts';
 import { adviseOnLock } from './lock-advice.ts';
 import { withCare } from './repair.ts';
+import { removeOldCopy, unchanged } from './reuse.ts';
 
 /** Everything that is known before work starts. */
 export interface Prepared {
@@ -64,9 +64,15 @@ export async function prepareBuild(
   const keeping = { locked: options.locked, keep: keepLock };
   const lock = await progress.step('lock', (step) => obtainLock(lockFile, request, keeping, step));
   const sized = options.size === undefined ? {} : { size: options.size };
-  const planned = planBuild(role, base, lock, { tools: toolsKey(lock), ...sized });
+  const debs = await Promise.all(role.debs.map(localPackage));
+  const planned = planBuild(role, base, lock, { tools: toolsKey(lock), debs, ...sized });
   const store = { dir: path.join(cacheDir, 'store'), tmp: path.join(cacheDir, 'tmp') };
   return { role, base, lock, lockFile, request, planned, out, store };
+}
+
+/** A .deb file of the role's as a package among those of the archives. */
+async function localPackage({ path: file, sha256, size }: SourceFile): Promise<LockedPackage> {
+  return { ...(await readDeb(file)), sha256, size, source: '', local: true };
 }
 
 /** Refuses a place for the image that is no file: a folder, or a card, which is for flashing with all its care. */
@@ -101,6 +107,9 @@ export async function makeLayers(
     progress,
     signal,
     shellOnError: options.shellOnError,
+    offline: options.offline,
+    npmCache: path.join(cacheDir, 'npm'),
+    roleFile: role.sources.at(-1)?.path ?? role.name,
     jobs: options.jobs,
     noCache: !options.cache,
   });
@@ -113,30 +122,33 @@ export async function buildRole(options: BuildOptions, context: Context): Promis
   const { planned, out } = prepared;
   const manifestPath = `${out.replace(/\.img$/, '')}.manifest.json`;
   const result = { imagePath: out, manifestPath, stages: context.stages };
-  const earlier = await unchanged(out, manifestPath, planned.plan, options);
+  const earlier = await unchanged(out, manifestPath, planned.plan.buildId, options);
   if (earlier) return { ...result, manifest: earlier, reused: true };
 
   const advice = adviseOnLock(prepared.lock, prepared.request, context.progress);
   const manifest = await withCare(prepared, context, async () => {
     const made = await makeLayers(prepared, options, context);
-    const assembled = await makeImage(prepared, made, context);
+    const assembled = await makeImage(prepared, made, { manifestPath, fresh: !options.cache }, context);
     const manifest = manifestOf(prepared, made.layers, assembled);
     const compressed = await compressedCopy(out, options, made.sandbox, context);
     if (compressed) manifest.image.compressed = { ...compressed, file: path.basename(compressed.file) };
     return manifest;
   });
-  await Promise.all([advice, writeManifest(manifestPath, manifest)]);
+  await Promise.all([advice, writeWhole(manifestPath, `${JSON.stringify(manifest, null, 1)}\n`)]);
   return { ...result, manifest, reused: false };
 }
 
 function makeImage(
   { planned: { plan }, out }: Prepared,
   { layers, sandbox }: { layers: Layer[]; sandbox: Sandbox },
-  { progress, signal }: Context,
+  { manifestPath, fresh }: { manifestPath: string; fresh: boolean },
+  { progress, signal, cacheDir }: Context,
 ): Promise<AssembledImage> {
-  return progress.step('image', (step) =>
-    assembleImage({
+  return progress.step('image', async (step) => {
+    const image = await assembleImage({
       layers,
+      stable: plan.stable,
+      stages: { dir: path.join(cacheDir, 'stages'), tmp: path.join(cacheDir, 'tmp'), fresh },
       buildId: plan.buildId,
       diskId: parseInt(plan.disk.diskId, 16),
       role: plan.role,
@@ -149,8 +161,11 @@ function makeImage(
       runTool: toolRunner(sandbox, signal),
       step,
       signal,
-    }),
-  );
+    });
+    const removed = await removeOldCopy(out, manifestPath);
+    if (removed !== undefined) step.note(`removed ${removed}: it was packed from the image that was here before`);
+    return image;
+  });
 }
 
 async function compressedCopy(
@@ -169,7 +184,10 @@ async function compressedCopy(
 export function toolRunner(sandbox: Sandbox, signal?: AbortSignal): RunTool {
   return async (tool, { input, script, writable }) => {
     const argv = script === undefined ? tool : ['sh', '-euc', script, ...tool];
-    const stream = input === undefined ? {} : { input: input instanceof Readable ? input : Readable.from(input) };
+    const stream =
+      input === undefined
+        ? {}
+        : { input: input instanceof Readable ? input : Readable.from(input, { highWaterMark: 16 }) };
     return (await sandbox.tool(argv, { writable, ...stream, signal })).stdout;
   };
 }
@@ -198,62 +216,4 @@ function manifestOf({ planned, lock, out }: Prepared, layers: Layer[], image: As
     tools: Object.fromEntries((lock.tools[HOST_ARCHITECTURE] ?? []).map(({ name, version }) => [name, version])),
     notes: layers.flatMap(({ index }) => index.notes),
   };
-}
-
-/** Whether the block map, and the compressed copy that was asked for, lie beside the image. */
-async function havePartners(
-  dir: string,
-  { image }: ImageManifest,
-  compress: BuildOptions['compress'],
-): Promise<boolean> {
-  const { compressed, bmap } = image;
-  const sizeOf = async (file: string) => (await stat(path.join(dir, file)).catch(() => undefined))?.size;
-  if ((await sizeOf(bmap)) === undefined) return false;
-  if (compress === 'none') return true;
-  return compressed?.format === compress && (await sizeOf(compressed.file)) === compressed.size;
-}
-
-/** The build id an image carries in its own header: the manifest beside it may be another one's. */
-async function readBuildId(image: string): Promise<string | undefined> {
-  const file = await open(image);
-  try {
-    const { buffer } = await file.read(Buffer.alloc(HEADER_MAX), 0, HEADER_MAX, HEADER_LBA * SECTOR);
-    return parseHeader(buffer)?.buildId;
-  } finally {
-    await file.close();
-  }
-}
-
-async function writeManifest(file: string, manifest: ImageManifest): Promise<void> {
-  const part = `${file}.${process.pid}.part`;
-  await writeFile(part, `${JSON.stringify(manifest, null, 1)}\n`);
-  await rename(part, file);
-}
-
-/** The manifest of an image that is what this plan would make: same build id, not touched since. */
-async function unchanged(
-  image: string,
-  manifestPath: string,
-  plan: Plan,
-  options: BuildOptions,
-): Promise<ImageManifest | undefined> {
-  if (!options.cache) return undefined;
-  const text = await readFile(manifestPath, 'utf8').catch(() => undefined);
-  const [file, record] = await Promise.all([image, manifestPath].map((name) => stat(name).catch(() => undefined)));
-  if (text === undefined || !file || !record) return undefined;
-  const manifest = parseManifest(text);
-  if (!manifest) return undefined;
-  // Size and times, not a digest: reading gigabytes would cost more than all the rest.
-  const untouched = file.size === manifest.image.size && file.mtimeMs <= record.mtimeMs;
-  const beside = await havePartners(path.dirname(image), manifest, options.compress);
-  const itself = await readBuildId(image);
-  return [manifest.buildId, itself].every((id) => id === plan.buildId) && untouched && beside ? manifest : undefined;
-}
-
-function parseManifest(text: string): ImageManifest | undefined {
-  try {
-    return JSON.parse(text) as ImageManifest;
-  } catch {
-    return undefined;
-  }
 }

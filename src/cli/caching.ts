@@ -1,13 +1,15 @@
 // Looks after the cache: what is in it, what no build has used for long, whether it is whole.
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { readdir, readFile, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import type { LayerIndex } from '../layers/layer.ts';
 import { PiimgError } from '../lib/errors.ts';
+import { digestIfThere } from '../host/store.ts';
+import { stageDamage } from '../image/stage.ts';
 import { removeTrees } from '../layers/cache.ts';
-import { nativeDigests, nativeToolsAt } from '../sandbox/native-tools.ts';
-import { openSandbox } from '../sandbox/root.ts';
+import { treeDifference } from '../layers/verify-tree.ts';
+import { nativeToolsAt } from '../sandbox/native-tools.ts';
+import { openSandbox, type Sandbox } from '../sandbox/root.ts';
+import { nativeDigests, toolsDamage } from '../sandbox/tools-record.ts';
 import type { Context } from './context.ts';
 import type { CacheEntry, PruneResult, VerifyResult } from './engine-types.ts';
 
@@ -41,38 +43,68 @@ export async function pruneCache(days: number, context: Context): Promise<PruneR
   };
 }
 
-/** Compares every digest in the cache: downloads with their names, layers with their indexes. */
+/**
+ * Compares every digest in the cache: downloads with their names, native tools with their record, archives and files of layers
+ * with their indexes. The files are read with the tools, as they belong to ids only a sandbox has. What is damaged loses its time,
+ * so that the next build looks at it as closely.
+ */
 export async function verifyCache(context: Context): Promise<VerifyResult> {
   const damaged: VerifyResult['damaged'] = [];
-  const entries = (await findEntries(context.cacheDir)).filter(({ kind }) => kind !== 'tools');
+  const found = await findEntries(context.cacheDir);
+  const entries = [...found.filter(({ kind }) => kind === 'tools'), ...found.filter(({ kind }) => kind !== 'tools')];
   await context.progress.step('verify', async (step) => {
     const total = entries.reduce((sum, { size }) => sum + size, 0);
     let done = 0;
+    let sandbox: Sandbox | undefined;
     for (const entry of entries) {
       context.signal.throwIfAborted();
-      const reason = entry.kind === 'layer' ? await checkLayer(entry) : await checkFile(entry.path, entry.key);
-      if (reason !== undefined) damaged.push({ path: entry.path, reason });
+      const { kind, key, path: place } = entry;
+      const check = {
+        tools: () => toolsDamage(place, true),
+        layer: () => checkLayer(entry, sandbox, context.signal),
+        stage: () => stageDamage(place, key),
+        // npm keeps a digest of each file and compares it whenever it reads one.
+        npm: () => Promise.resolve(undefined),
+      }[kind];
+      const reason = await (check?.() ?? checkFile(place, key));
+      if (reason !== undefined) {
+        damaged.push({ path: place, reason });
+        await utimes(place, 0, 0);
+      } else if (kind === 'tools') {
+        sandbox = openSandbox(nativeToolsAt(place), await nativeDigests(place));
+      }
       step.update({ message: entry.title, done: (done += entry.size), total, unit: 'bytes' });
+    }
+    if (!sandbox && entries.some(({ kind }) => kind === 'layer')) {
+      step.note(
+        'no native tools: of the layers, only the archives were read, not the files that layers are built upon',
+      );
     }
   });
   return { checked: entries.length, damaged };
 }
 
-async function checkLayer(entry: Found): Promise<string | undefined> {
-  const index = await readIndex(entry.path);
-  if (index?.key !== entry.key) return 'its index cannot be read';
-  if (!(await stat(path.join(entry.path, 'tree')).catch(() => undefined))) return 'its files are gone';
-  return checkFile(path.join(entry.path, 'layer.tar'), index.digest);
+async function checkLayer(
+  entry: Found,
+  sandbox: Sandbox | undefined,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const { path: dir, key } = entry;
+  const index = await readIndex(dir);
+  if (index?.key !== key) return 'its index cannot be read';
+  if (!(await stat(path.join(dir, 'tree')).catch(() => undefined))) return 'its files are gone';
+  const archive = await checkFile(path.join(dir, 'layer.tar'), index.digest);
+  return archive ?? (sandbox && treeDifference(sandbox, { dir, index }, signal));
 }
 
 async function checkFile(file: string, sha256: string): Promise<string | undefined> {
-  const hash = createHash('sha256');
   try {
-    for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
+    const found = await digestIfThere(file);
+    if (found === undefined) return 'it is gone';
+    return found === sha256 ? undefined : 'its sha256 differs';
   } catch (error) {
     return (error as Error).message;
   }
-  return hash.digest('hex') === sha256 ? undefined : 'its sha256 differs';
 }
 
 async function findEntries(cacheDir: string): Promise<Found[]> {
@@ -95,10 +127,22 @@ async function findEntries(cacheDir: string): Promise<Found[]> {
       path: dir,
     });
   }
-  for (const key of await names('tools')) {
+  // Those with a dot in their names are still being made.
+  for (const key of (await names('tools')).filter((name) => !name.includes('.'))) {
     const dir = path.join(cacheDir, 'tools', key);
-    const { used } = await info(path.join(dir, 'digests.json'));
+    const { used } = await info(path.join(dir, 'tools.json'));
     found.push({ kind: 'tools', key, title: 'native tools', size: await folderSize(dir), used, path: dir });
+  }
+  if ((await names('npm')).length > 0) {
+    const dir = path.join(cacheDir, 'npm');
+    const { used } = await info(dir);
+    found.push({ kind: 'npm', key: 'npm', title: 'npm packages', size: await folderSize(dir), used, path: dir });
+  }
+  for (const key of await names('stages')) {
+    const dir = path.join(cacheDir, 'stages', key);
+    const { used } = await info(path.join(dir, 'stage.json'));
+    const { blocks = 0 } = (await stat(path.join(dir, 'stage.img')).catch(() => undefined)) ?? {};
+    found.push({ kind: 'stage', key, title: 'file system', size: blocks * 512, used, path: dir });
   }
   for (const part of await names('store')) {
     for (const key of await names('store', part)) {
@@ -133,8 +177,5 @@ async function folderSize(dir: string): Promise<number> {
 }
 
 async function someTools(cacheDir: string): Promise<string | undefined> {
-  const dir = path.join(cacheDir, 'tools');
-  const keys = await readdir(dir).catch((): string[] => []);
-  const key = keys.find((name) => !name.includes('.'));
-  return key === undefined ? undefined : path.join(dir, key);
+  return (await findEntries(cacheDir)).find(({ kind }) => kind === 'tools')?.path;
 }

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { packageRoot } from '../host/package-root.ts';
+import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Progress } from '../lib/progress.ts';
 import { createProgress, type ProgressKind } from '../ui/progress.ts';
 import type { Stage } from '../ui/steps.ts';
@@ -12,6 +13,7 @@ export interface SearchPaths {
   roleDirs: string[];
   overlayDirs: string[];
   baseDirs: string[];
+  machineDirs: string[];
 }
 
 export interface Context {
@@ -40,11 +42,24 @@ export function searchPaths(folder: string, builtIn: string = packageRoot): Sear
   const roots = [...new Set([path.resolve(folder), builtIn])];
   const below = (relative: string) =>
     roots.map((root) => path.join(root, relative)).filter((dir) => dir.startsWith(builtIn) || existsSync(dir));
-  return { roleDirs: below('images/roles'), overlayDirs: below('overlays'), baseDirs: below('images/bases') };
+  return {
+    roleDirs: below('images/roles'),
+    overlayDirs: below('overlays'),
+    baseDirs: below('images/bases'),
+    machineDirs: below('qemu/machines'),
+  };
 }
 
-/** $PIIMG_CACHE, else `piimg` below $XDG_CACHE_HOME or ~/.cache. */
+/**
+ * $PIIMG_CACHE, else `piimg` below $XDG_CACHE_HOME or ~/.cache. Throws PiimgError for a path with a line break: apt tells its
+ * methods where to download to line by line.
+ */
 export function cacheFolder(env: NodeJS.ProcessEnv): string {
-  if (env.PIIMG_CACHE) return path.resolve(env.PIIMG_CACHE);
-  return path.join(env.XDG_CACHE_HOME ? path.resolve(env.XDG_CACHE_HOME) : path.join(homedir(), '.cache'), 'piimg');
+  const home = env.XDG_CACHE_HOME ? path.resolve(env.XDG_CACHE_HOME) : path.join(homedir(), '.cache');
+  const folder = env.PIIMG_CACHE ? path.resolve(env.PIIMG_CACHE) : path.join(home, 'piimg');
+  if (!/[\r\n]/.test(folder)) return folder;
+  throw new PiimgError(`The cache cannot lie in ${JSON.stringify(folder)}: there is a line break in that path`, {
+    exitCode: EXIT.usage,
+    hint: 'Name another folder with PIIMG_CACHE. Any other character will do.',
+  });
 }

@@ -1,36 +1,63 @@
 // Differences between two images or plans: their packages, and their files where both have some.
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
+import { open, readFile, stat, type FileHandle } from 'node:fs/promises';
+import { filesOfImage, type ImageFile } from '../image/files.ts';
 import type { ImageManifest, LockedPackage } from '../image/manifest.ts';
-import { mergeLayers } from '../image/merge.ts';
-import { findLayer } from '../layers/cache.ts';
-import type { LayerIndex } from '../layers/layer.ts';
+import { readerOf } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Context } from './context.ts';
+import { compareFiles, filesOfLayers, installedPackages } from './diffing-files.ts';
 import type { DiffResult, PackageChanges } from './engine-types.ts';
 
-/** Compares two images (by the manifests beside them), manifests or plans, given by path. */
+type Package = Pick<LockedPackage, 'name' | 'version'>;
+
+/**
+ * Compares two images, manifests or plans, given by path. Images are read themselves; where only a manifest lies there (of an image
+ * that is compressed or gone), the layers in the cache tell of its files.
+ */
 export async function diffImages(a: string, b: string, context: Context): Promise<DiffResult> {
-  const [left, right] = [await readSide(a), await readSide(b)];
+  const handles = await Promise.all([a, b].map((file) => openImage(file)));
+  try {
+    const [left, right] = handles;
+    if (left && right) {
+      const [before, after] = [await readImage(left, a), await readImage(right, b)];
+      return {
+        packages: comparePackages(await installedPackages(before), await installedPackages(after)),
+        files: { from: 'images', ...(await compareFiles(before, after, context.signal)) },
+      };
+    }
+  } finally {
+    for (const handle of handles) await handle?.close();
+  }
+  const [left, right] = [await readRecord(a), await readRecord(b)];
   const packages = comparePackages(left.packages, right.packages);
   if (!('image' in left) || !('image' in right)) return { packages };
-  const [before, after] = [await filesOf(left, a, context), await filesOf(right, b, context)];
-  const paths = [...new Set([...before.keys(), ...after.keys()])].sort();
-  return {
-    packages,
-    files: {
-      added: paths.filter((name) => !before.has(name)),
-      removed: paths.filter((name) => !after.has(name)),
-      changed: paths.filter((name) => before.has(name) && after.has(name) && before.get(name) !== after.get(name)),
-    },
-  };
+  const [before, after] = [await filesOfLayers(left, a, context), await filesOfLayers(right, b, context)];
+  return { packages, files: { from: 'layers', ...(await compareFiles(before, after, context.signal)) } };
+}
+
+async function readImage(handle: FileHandle, file: string): Promise<Map<string, ImageFile>> {
+  try {
+    return await filesOfImage(readerOf(handle));
+  } catch (error) {
+    // What reads beyond the end, or finds a number that cannot be, is a file that is no image of this kind, or a cut one.
+    if (!(error instanceof PiimgError || error instanceof RangeError)) throw error;
+    throw new PiimgError(`${file} cannot be read as an image: ${error.message}`, { cause: error });
+  }
+}
+
+const COMPRESSED = /\.(xz|zst|gz)$/;
+
+async function openImage(file: string): Promise<FileHandle | undefined> {
+  if (file.endsWith('.json') || COMPRESSED.test(file)) return undefined;
+  const found = await stat(file).catch(() => undefined);
+  return found?.isFile() ? open(file) : undefined;
 }
 
 /** Packages by name; one in two versions cannot be installed, so the name says which. */
-export function comparePackages(before: LockedPackage[], after: LockedPackage[]): PackageChanges {
+export function comparePackages(before: Package[], after: Package[]): PackageChanges {
   const [old, fresh] = [before, after].map((list) => new Map(list.map((item) => [item.name, item])));
-  const only = (list: LockedPackage[], other: Map<string, LockedPackage> | undefined) =>
+  const only = (list: Package[], other: Map<string, Package> | undefined) =>
     list.filter(({ name }) => !other?.has(name)).map(({ name, version }) => ({ name, version }));
   return {
     added: only(after, old),
@@ -42,12 +69,14 @@ export function comparePackages(before: LockedPackage[], after: LockedPackage[])
   };
 }
 
-async function readSide(file: string): Promise<ImageManifest | Plan> {
-  const source = file.endsWith('.json') ? file : `${file.replace(/\.img(\.(xz|zst|gz))?$/, '')}.manifest.json`;
+async function readRecord(file: string): Promise<ImageManifest | Plan> {
+  const source = file.endsWith('.json') ? file : `${file.replace(COMPRESSED, '').replace(/\.img$/, '')}.manifest.json`;
   const text = await readFile(source, 'utf8').catch((error: unknown) => {
     throw new PiimgError(`${source} cannot be read`, {
       exitCode: EXIT.usage,
-      hint: 'Give an image with its manifest beside it, a manifest, or what `piimg plan --json` printed.',
+      hint: COMPRESSED.test(file)
+        ? 'Unpack the image: it is compared by its file systems.'
+        : 'Give an image, a manifest, or what `piimg plan --json` printed.',
       cause: error,
     });
   });
@@ -62,28 +91,4 @@ function parse(text: string): ImageManifest | Plan | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** Every file with all that can differ in it, from the layers the image was made of. */
-async function filesOf(manifest: ImageManifest, file: string, context: Context): Promise<Map<string, string>> {
-  const cache = { dir: path.join(context.cacheDir, 'layers'), tmp: path.join(context.cacheDir, 'tmp') };
-  const indexes: LayerIndex[] = [];
-  for (const { key, digest, title } of manifest.layers) {
-    const layer = await findLayer(cache, key, () => {});
-    if (layer?.index.digest !== digest) {
-      throw new PiimgError(
-        `The layer “${title}” of ${file} is not in the cache any more, so its files cannot be compared`,
-        {
-          hint: 'Build the image again, or compare packages alone with two plans (`piimg plan --json`).',
-        },
-      );
-    }
-    indexes.push(layer.index);
-  }
-  return new Map(
-    mergeLayers(indexes).map(({ entry: { path: name, type, mode, uid, gid, sha256, target, xattrs } }) => [
-      `/${name}`,
-      JSON.stringify([type, mode, uid, gid, sha256, target, xattrs]),
-    ]),
-  );
 }

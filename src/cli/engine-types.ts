@@ -35,10 +35,19 @@ export interface UpdateResult {
   packages: PackageChanges;
 }
 
+/** Files that differ between two images, by absolute path. */
+export interface FileChanges {
+  added: string[];
+  removed: string[];
+  changed: string[];
+  /** The same but for when they were changed; layers do not tell. */
+  onlyTime: string[];
+}
+
 export interface DiffResult {
   packages: PackageChanges;
-  /** Absent when one side is a plan, which has no files yet. */
-  files?: { added: string[]; removed: string[]; changed: string[] };
+  /** Absent when one side is a plan, which has no files yet. `from`: what was read, the images or the layers they were made of. */
+  files?: FileChanges & { from: 'images' | 'layers' };
 }
 
 export interface ShellOptions extends Omit<PlanOptions, 'size'> {

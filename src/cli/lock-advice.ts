@@ -11,7 +11,7 @@ const OLD = 30;
 const NAMED = 5;
 
 /** What to say about a lock's age; undefined when it is young. `now` in milliseconds. */
-export function ageAdvice(lock: Pick<Lock, 'created'>, now: number): string | undefined {
+function ageAdvice(lock: Pick<Lock, 'created'>, now: number): string | undefined {
   const days = Math.floor((now - Date.parse(lock.created)) / DAY);
   return days > OLD ? `the lock is ${days} days old: \`piimg update\` resolves again` : undefined;
 }

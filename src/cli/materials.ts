@@ -1,4 +1,5 @@
 // Brings together what a plan is made of: downloads into the store, native tools out of it.
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Lock } from '../base/lock.ts';
 import type { AptArchive } from '../host/apt.ts';
@@ -9,14 +10,9 @@ import { digestOf } from '../lib/digest.ts';
 import { PiimgError } from '../lib/errors.ts';
 import type { Progress } from '../lib/progress.ts';
 import type { ResolvedRole } from '../role/resolved.ts';
-import {
-  haveNativeTools,
-  makeNativeTools,
-  nativeDigests,
-  nativeToolsAt,
-  TOOLS_FORMAT,
-} from '../sandbox/native-tools.ts';
+import { makeNativeTools, nativeToolsAt, TOOLS_FORMAT } from '../sandbox/native-tools.ts';
 import { openSandbox, type Sandbox } from '../sandbox/root.ts';
+import { nativeDigests, toolsDamage } from '../sandbox/tools-record.ts';
 import { HOST_ARCHITECTURE } from './locking.ts';
 
 /** Every file a lock names, as downloads. */
@@ -92,10 +88,12 @@ export async function prepareSandbox(
 ): Promise<Sandbox> {
   const dir = toolsFolder(lock, cacheDir);
   await progress.step('native tools', async (step) => {
-    if (await haveNativeTools(dir)) {
+    const damage = await toolsDamage(dir);
+    if (damage === undefined) {
       step.cached(path.basename(dir).slice(0, 12));
       return;
     }
+    if (existsSync(dir)) step.note(`the native tools in the cache are damaged (${damage}): made anew`);
     const packages = lock.tools[HOST_ARCHITECTURE] ?? [];
     for (const { name, sha256 } of packages) {
       if (!(await verifyStored(store, sha256))) throw damagedInStore(name, sha256);

@@ -1,5 +1,6 @@
 // Values of options, checked while the command line is read.
 import { InvalidArgumentError } from 'commander';
+import { nearest } from '../lib/suggest.ts';
 
 const FACTORS: Record<string, number> = {
   '': 1,
@@ -35,4 +36,15 @@ export function parseUrl(text: string): string {
     throw new InvalidArgumentError('It is an http or https URL.');
   }
   return text.replace(/\/+$/, '');
+}
+
+/** One of a few words. */
+export function parseWord<T extends string>(words: readonly T[]): (text: string) => T {
+  return (text) => {
+    const word = words.find((one) => one === text);
+    if (word !== undefined) return word;
+    const meant = nearest(text, words);
+    const suggestion = meant === undefined ? '' : `\n(Did you mean ${meant}?)`;
+    throw new InvalidArgumentError(`Allowed choices are ${words.join(', ')}.${suggestion}`);
+  };
 }

@@ -37,6 +37,8 @@ export async function spaceNeeds(prepared: Prepared, cacheDir: string): Promise<
     ...(downloads > 0 ? [{ folder: cacheDir, bytes: downloads, what: 'downloads' }] : []),
     ...(tools > 0 ? [{ folder: cacheDir, bytes: tools, what: 'native tools' }] : []),
     ...(layers.fresh > 0 ? [{ folder: cacheDir, bytes: 2 * layers.fresh, what: 'layers' }] : []),
+    // The image is a copy of one in the cache that lacks the role's own files.
+    { folder: cacheDir, bytes: image, what: 'its file system' },
     { folder: path.dirname(out), bytes: image, what: 'the image' },
   ];
 }
@@ -57,7 +59,7 @@ async function layerNeeds({ layers }: Plan, cacheDir: string): Promise<{ files: 
 function estimate({ spec }: LayerRecipe): number {
   switch (spec.kind) {
     case 'unpack':
-      return UNPACKED * [...spec.packages, ...spec.debs].reduce((sum, { size }) => sum + size, 0);
+      return UNPACKED * spec.packages.reduce((sum, { size }) => sum + size, 0);
     case 'files':
       return spec.files.reduce((sum, { source, content }) => sum + (source?.size ?? content?.length ?? 0), 0);
     default:

@@ -1,8 +1,9 @@
 // apt with a configuration of our own: it resolves and downloads for another architecture and suite without touching the
 // host's packages, and brings the host's proxies, certificates and credentials along.
-import { link, mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, mkdtemp, open, readFile, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PiimgError } from '../lib/errors.ts';
+import { hintForCertificate } from './certificates.ts';
 import { dieWithParent, run, type RunResult } from './exec.ts';
 
 /** One archive apt may read; `keyring` is a file on this machine. */
@@ -36,13 +37,21 @@ export async function withApt<T>(
 ): Promise<T> {
   await mkdir(folders.tmp, { recursive: true });
   const dir = await mkdtemp(join(folders.tmp, `${process.pid}-apt-`));
+  const handle = await open(dir);
   try {
+    // What apt calls it: its files cannot quote every character that a path may have.
+    const plain = `/proc/${process.pid}/fd/${handle.fd}`;
     await mkdir(join(dir, 'archives/partial'), { recursive: true });
     await mkdir(join(dir, 'lists/partial'), { recursive: true });
     await linkLists(folders.lists, join(dir, 'lists'));
-    await writeFile(join(dir, 'first.conf'), `Dir::Etc::main "${dir}/apt.conf";\n`);
-    await writeFile(join(dir, 'apt.conf'), configuration(dir, world.architecture));
-    await writeFile(join(dir, 'sources.list'), world.archives.flatMap(sourceLines).join('\n') + '\n');
+    await writeFile(join(dir, 'first.conf'), `${await ownConfiguration()}Dir::Etc::main "${plain}/apt.conf";\n`);
+    await writeFile(join(dir, 'apt.conf'), configuration(plain, world.architecture));
+    const keyrings = [...new Set(world.archives.map(({ keyring }) => keyring))];
+    for (const [i, keyring] of keyrings.entries()) await symlink(keyring, join(dir, `${i}.gpg`));
+    const sources = world.archives.flatMap((archive) =>
+      sourceLines(archive, `${plain}/${keyrings.indexOf(archive.keyring)}.gpg`),
+    );
+    await writeFile(join(dir, 'sources.list'), sources.join('\n') + '\n');
     await writeFile(join(dir, 'status'), world.status);
     return await work((command, options) =>
       run(dieWithParent(command), {
@@ -51,8 +60,15 @@ export async function withApt<T>(
       }),
     );
   } finally {
+    await handle.close();
     await rm(dir, { recursive: true, force: true });
   }
+}
+
+/** What the file says that the user's APT_CONFIG names: ours takes its place. apt, too, goes on where there is none. */
+async function ownConfiguration(): Promise<string> {
+  const text = await readFile(process.env['APT_CONFIG'] ?? '', 'utf8').catch(() => '');
+  return `${text}\n`;
 }
 
 /**
@@ -74,7 +90,9 @@ export async function updateLists(
           .split('\n')
           .filter((line) => /^[EW]: |^Err:|NO_PUBKEY|404/.test(line))
           .join('\n'),
-        hint: 'Check the network and the mirror (--mirror URL or PIIMG_MIRROR); with --offline, piimg builds from what it has.',
+        hint:
+          hintForCertificate(error.detail) ??
+          'Check the network and the mirror (--mirror URL or PIIMG_MIRROR); with --offline, piimg builds from what it has.',
         cause: error,
       });
     }
@@ -110,7 +128,7 @@ export async function debootstrapMirror(): Promise<string | undefined> {
   return /^DEF_MIRROR="(.*\/debian)\/?"$/m.exec(script)?.[1];
 }
 
-function sourceLines({ uri, suites, components, keyring }: AptArchive): string[] {
+function sourceLines({ uri, suites, components }: AptArchive, keyring: string): string[] {
   return suites.map((suite) => `deb [signed-by=${keyring}] ${uri} ${suite} ${components.join(' ')}`);
 }
 

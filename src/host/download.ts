@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { abandoned } from '../lib/alive.ts';
 import { PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
+import { hintForCertificate } from './certificates.ts';
 import { dieWithParent, run } from './exec.ts';
 import { keepIfWhole, missingFrom, type Store, type Wanted } from './store.ts';
 
@@ -140,5 +141,7 @@ function hintFor(reasons: string[]): string {
   if (some(/\b404\b/)) return 'What the lock names has left the archive: `piimg update` resolves again.';
   if (some(/Hash Sum mismatch/))
     return 'The server sent other bytes than were signed or asked for: try again later, or another --mirror.';
+  const certificate = hintForCertificate(reasons.join('\n'));
+  if (certificate !== undefined) return certificate;
   return 'Run the command again: what has arrived is kept, and the rest is fetched.';
 }

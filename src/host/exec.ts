@@ -64,9 +64,10 @@ const GUARD = ['setpriv', '--pdeathsig', 'KILL', '--', 'sh', '-c', '[ "$PPID" = 
 /**
  * The command with a prefix that has the kernel kill it when this process dies, be it by SIGKILL, at whatever moment: execa
  * cannot do that. Only for a command given to `run` as it is, so that this process is its parent. Errors leave the prefix out.
+ * Other kernels than Linux have no such signal: there it is the command itself.
  */
 export function dieWithParent(command: string[]): string[] {
-  return [...GUARD, String(process.pid), ...command];
+  return process.platform !== 'linux' ? command : [...GUARD, String(process.pid), ...command];
 }
 
 function withoutGuard(command: string[]): string[] {

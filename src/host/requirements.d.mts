@@ -1,7 +1,7 @@
 // Types of requirements.mjs, which stays plain JavaScript because set-up runs before there is a compiler.
 
 /** What a tool is needed for. */
-export type Purpose = 'build' | 'test' | 'bench';
+export type Purpose = 'build' | 'boot' | 'test' | 'bench';
 
 /** A row of tools.json. */
 export interface ToolRow {
@@ -31,7 +31,6 @@ export const minimumNode: string;
 export function searchPath(env?: NodeJS.ProcessEnv): string;
 export function findProgram(name: string, folders?: string): string | undefined;
 export function toolsFor(purposes: readonly Purpose[], isRoot?: boolean, table?: ToolRow[]): ToolRow[];
-export function missingTools(purposes: readonly Purpose[]): ToolRow[];
 export function packagesOf(rows: ToolRow[]): string[];
 export function compareVersions(a: string, b: string): number;
 export function checkTool(row: ToolRow, folders?: string): ToolCheck;
@@ -41,7 +40,6 @@ export function missingSubIds(): string[];
 export function missingEmulation(): string[];
 export function kernelVersion(): string;
 export function missingFor(purposes: readonly Purpose[]): { packages: string[]; subIds: string[]; byHand: ToolRow[] };
-export function installCommand(packages: string[]): string[];
 export function asRoot(): string[] | undefined;
 export function repair(
   packages: string[],

@@ -40,7 +40,7 @@ export function toolsFor(purposes, isRoot = process.getuid?.() === 0, table = to
 }
 
 /** The rows whose program or file is not on this machine: no program is started for it, so it is quick. */
-export function missingTools(purposes) {
+function missingTools(purposes) {
   const folders = searchPath();
   return toolsFor(purposes).filter((row) => findProgram(row.name, folders) === undefined);
 }
@@ -137,7 +137,7 @@ export function missingFor(purposes) {
 }
 
 /** The command that installs Debian packages, without questions and without what they only recommend. */
-export function installCommand(packages) {
+function installCommand(packages) {
   return ['apt-get', 'install', '--yes', '--no-install-recommends', ...packages];
 }
 

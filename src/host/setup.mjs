@@ -16,7 +16,9 @@ process.chdir(root);
 checkNode();
 installDependencies();
 compile();
-installPackages(verb === 'test' ? ['build', 'test'] : ['build']);
+// Most people only build: an emulator is for those who boot what they built.
+const boots = verb === 'test' || args[0] === 'test' || args[0] === 'boot';
+installPackages(['build', ...(boots ? ['boot'] : []), ...(verb === 'test' ? ['test'] : [])]);
 await goOn();
 
 function checkNode() {

@@ -13,7 +13,7 @@ export interface SpaceNeed {
 }
 
 /** Bytes an ordinary user can still write there. */
-export async function freeSpace(folder: string): Promise<number> {
+async function freeSpace(folder: string): Promise<number> {
   const { bavail, bsize } = await statfs(existing(folder));
   return bavail * bsize;
 }

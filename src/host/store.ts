@@ -1,8 +1,7 @@
 // The content-addressed store of everything downloaded: each file lies under its sha256 and is never changed.
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { digestOfFile } from '../lib/digest.ts';
 
 /** Something to download: `label` is how messages call it (package and version, artifact). */
 export interface Wanted {
@@ -35,7 +34,7 @@ export async function missingFrom(store: Store, wanted: Wanted[]): Promise<Wante
 
 /** Moves a file to its place when it is what `sha256` says; false when it is not, or not there. */
 export async function keepIfWhole(store: Store, file: string, sha256: string): Promise<boolean> {
-  if ((await digestOfFile(file)) !== sha256) return false;
+  if ((await digestIfThere(file)) !== sha256) return false;
   const target = storedPath(store, sha256);
   await mkdir(dirname(target), { recursive: true });
   await rename(file, target);
@@ -51,19 +50,17 @@ export async function markUsed(store: Store, digests: string[]): Promise<void> {
 /** Reads the stored file and says whether it is what its name says; a damaged one is removed. */
 export async function verifyStored(store: Store, sha256: string): Promise<boolean> {
   const path = storedPath(store, sha256);
-  if ((await digestOfFile(path)) === sha256) return true;
+  if ((await digestIfThere(path)) === sha256) return true;
   await rm(path, { force: true });
   return false;
 }
 
 /** The sha256 of a file's content; undefined when there is no such file. */
-export async function digestOfFile(path: string): Promise<string | undefined> {
-  const hash = createHash('sha256');
+export async function digestIfThere(path: string): Promise<string | undefined> {
   try {
-    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
+    return await digestOfFile(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
-  return hash.digest('hex');
 }

@@ -1,7 +1,7 @@
 // Turns "this program is not here" into the Debian package to install.
 import path from 'node:path';
 import { EXIT, PiimgError } from '../lib/errors.ts';
-import { findProgram, tools, toolsFor } from './requirements.mjs';
+import { findProgram, tools, toolsFor, type Purpose } from './requirements.mjs';
 
 /** The error for a program that is not installed: names it, what it is for and its package when the table knows it. */
 export function missingTool(program: string): PiimgError {
@@ -21,6 +21,11 @@ export function requireTools(programs: string[]): void {
 }
 
 /** Checks that everything outside that building needs is there. */
-export function requireBuildTools(): void {
-  requireTools(toolsFor(['build']).map(({ name }) => name));
+export const requireBuildTools = (): void => requireFor('build');
+
+/** Checks that everything outside that booting an image needs is there. */
+export const requireBootTools = (): void => requireFor('boot');
+
+function requireFor(purpose: Purpose): void {
+  requireTools(toolsFor([purpose]).map(({ name }) => name));
 }

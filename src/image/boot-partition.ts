@@ -3,7 +3,7 @@ import { PiimgError } from '../lib/errors.ts';
 import type { MergedEntry } from './merge.ts';
 
 /** Where the FAT is mounted on the Pi, as a path in the image. */
-export const BOOT_PATH = 'boot/firmware';
+const BOOT_PATH = 'boot/firmware';
 
 /**
  * `root` keeps /boot/firmware itself as the mount point; in `boot` paths start below it. Names the FAT cannot hold

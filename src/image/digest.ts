@@ -1,16 +1,7 @@
-// Checksums of an image while it is being finished: of the whole, and of each range of the block map, in one pass.
-import { createHash } from 'node:crypto';
-import { constants, open } from 'node:fs/promises';
+// Checksums of an image while it is being finished: one thread hashes the whole, another each range of the block map.
+import { Worker } from 'node:worker_threads';
 import type { Step } from '../lib/progress.ts';
 import type { ByteRange } from './ranges.ts';
-
-// TypeScript's library knows WebAssembly in browsers only.
-declare const WebAssembly: { Memory: new (size: { initial: number }) => { buffer: ArrayBuffer } };
-
-/** Bytes hashed at once: short enough (0.15 ms) not to hold up the tar that flows meanwhile, and within L2. */
-const CHUNK = 1 << 18;
-/** Bytes read at once where nothing is expected but holes. */
-const HOLE_CHUNK = 1 << 22;
 
 export interface CheckedRange extends ByteRange {
   sha256: string;
@@ -28,50 +19,78 @@ export interface ImageDigester {
 }
 
 /** Opens the image at `path`, of `size` bytes, for one pass from its first byte to its last. */
-export async function digestImage(path: string, size: number): Promise<ImageDigester> {
-  const cached = await open(path);
-  // Holes read through the page cache cost a page of memory each; around it they are 50 times as fast (measured, ext4).
-  // What was just written is cached, and read from there. File systems without O_DIRECT do everything the one way.
-  const direct = await open(path, constants.O_RDONLY | constants.O_DIRECT).catch(() => undefined);
-  // Direct reads need memory aligned to pages, which WebAssembly's is (64 KiB each).
-  const buffer = Buffer.from(new WebAssembly.Memory({ initial: HOLE_CHUNK >> 16 }).buffer);
-  const whole = createHash('sha256');
+export function digestImage(path: string, size: number): ImageDigester {
+  const whole = startThread({ path, running: true });
+  const parts = startThread({ path, running: false });
   let position = 0;
-
-  const readOn = async (end: number, mapped: boolean, use: (bytes: Buffer) => void, step?: Pick<Step, 'update'>) => {
-    const file = mapped ? cached : (direct ?? cached);
-    while (position < end) {
-      const wanted = Math.min(mapped ? CHUNK : HOLE_CHUNK, end - position);
-      const { bytesRead } = await file.read(buffer, 0, wanted, position);
-      if (bytesRead === 0) throw new RangeError(`The image ends at byte ${position} of ${size}.`);
-      use(buffer.subarray(0, bytesRead));
-      position += bytesRead;
-      step?.update({ done: position, total: size, unit: 'bytes' });
-    }
-  };
+  let digest = '';
   return {
     async readTo(end, ranges, step) {
-      const checked: CheckedRange[] = [];
-      for (const { offset, length } of ranges) {
-        await readOn(offset, false, (bytes) => whole.update(bytes), step);
-        const part = createHash('sha256');
-        await readOn(
-          offset + length,
-          true,
-          (bytes) => {
-            whole.update(bytes);
-            part.update(bytes);
-          },
-          step,
-        );
-        checked.push({ offset, length, sha256: part.digest('hex') });
+      const pieces: Piece[] = [];
+      for (const range of [...ranges, { offset: end, length: 0 }]) {
+        if (range.offset > position) pieces.push({ offset: position, length: range.offset - position, hole: true });
+        if (range.length > 0) pieces.push({ ...range, hole: false });
+        position = range.offset + range.length;
       }
-      await readOn(end, false, (bytes) => whole.update(bytes), step);
-      return checked;
+      const [sofar, each] = await Promise.all([
+        whole.digest(pieces, (done) => step?.update({ done, total: size, unit: 'bytes' })),
+        parts.digest(ranges.map((range) => ({ ...range, hole: false }))),
+      ]);
+      digest = sofar.at(-1) ?? digest;
+      return ranges.map((range, i) => ({ ...range, sha256: each[i] ?? '' }));
     },
-    sha256: () => whole.digest('hex'),
+    sha256: () => digest,
     async close() {
-      await Promise.all([cached.close(), direct?.close()]);
+      await Promise.all([whole.end(), parts.end()]);
     },
+  };
+}
+
+/** The checksums of ranges of the file at `path`. Rejects when it is shorter. */
+export async function digestRanges(path: string, ranges: ByteRange[]): Promise<CheckedRange[]> {
+  const thread = startThread({ path, running: false });
+  try {
+    const digests = await thread.digest(ranges.map((range) => ({ ...range, hole: false })));
+    return ranges.map((range, i) => ({ ...range, sha256: digests[i] ?? '' }));
+  } finally {
+    await thread.end();
+  }
+}
+
+interface Piece extends ByteRange {
+  hole: boolean;
+}
+
+interface ThreadData {
+  path: string;
+  /** One hash over all pieces, told as it stands after each; else one for each piece. */
+  running: boolean;
+}
+
+interface Thread {
+  /** The digests after or of each piece; `read` hears the position now and then. Rejects when the file cannot be read. */
+  digest(pieces: Piece[], read?: (position: number) => void): Promise<string[]>;
+  end(): Promise<unknown>;
+}
+
+/** digest-thread.mjs, under way. */
+function startThread(data: ThreadData): Thread {
+  const worker = new Worker(new URL('./digest-thread.mjs', import.meta.url), { workerData: data });
+  const failed = new Promise<never>((_resolve, reject) => worker.once('error', reject));
+  failed.catch(() => {});
+  return {
+    digest(pieces, read) {
+      const answered = new Promise<string[]>((resolve) => {
+        const hear = (answer: number | string[]) => {
+          if (typeof answer === 'number') return read?.(answer);
+          worker.off('message', hear);
+          resolve(answer);
+        };
+        worker.on('message', hear);
+        worker.postMessage(pieces);
+      });
+      return Promise.race([answered, failed]);
+    },
+    end: () => worker.terminate(),
   };
 }

@@ -48,11 +48,35 @@ export async function makeExt4(runTool: RunTool, input: FileSystemInput, tar: As
   ]);
 }
 
-/** Arguments: disk in mtools' form, time, then the files that come first. The rest follows sorted, folder by folder. */
-const FILL_FAT = `
+/** Arguments: image, offset of the file system, time. The archive holds the commands as `commands`, and the files they name. */
+const CHANGE_EXT4 = `
+files=$(mktemp -d)
+trap 'rm -rf "$files"' EXIT
+tar -x --no-same-owner -C "$files"
+cd "$files"
+# Under a name of our own: after a question mark debugfs reads options.
+ln -s "$1" image
+debugfs -w -f commands "image?offset=$2" >/dev/null 2>errors
+# debugfs ends well whatever happened; its first line says its version.
+if grep -v '^debugfs [0-9]' errors >&2; then exit 1; fi
+`;
+
+/** Changes an ext4 by commands for debugfs; `tar` holds them and what they name (CHANGE_EXT4). All times become SOURCE_DATE_EPOCH. */
+export async function changeExt4(runTool: RunTool, input: FileSystemInput, tar: AsyncIterable<Buffer>): Promise<void> {
+  const { image, partition, sourceDateEpoch } = input;
+  const tool = ['change-ext4', image, `${partition.start * SECTOR}`, `${sourceDateEpoch}`];
+  await feed(runTool, tar, image, tool, `export SOURCE_DATE_EPOCH="$3" TZ=UTC\n${CHANGE_EXT4}`);
+}
+
+/**
+ * Arguments: disk in mtools' form, time, mkfs.vfat's arguments as one word, image, blocks, then the files that come first. The
+ * rest follows sorted, folder by folder.
+ */
+const MAKE_FAT = `
 export LC_ALL=C.UTF-8 TZ=UTC MTOOLS_SKIP_CHECK=1 SOURCE_DATE_EPOCH="$2"
 disk=$1
-shift 2
+mkfs.vfat $3 "$4" "$5" >/dev/null
+shift 5
 files=$(mktemp -d)
 trap 'rm -rf "$files"' EXIT
 tar -x --no-same-owner -C "$files"
@@ -85,10 +109,9 @@ export async function makeFat(
   const shape = `--invariant -F 32 -s 8 -n ${partition.label} -i ${ids.volumeId.toString(16).padStart(8, '0')}`;
   const place = `--offset ${partition.start} -h ${partition.start}`;
   const blocks = `${(partition.sectors * SECTOR) / 1024}`;
-  const mkfs = ['mkfs.vfat'].concat(shape.split(' '), place.split(' '), image, blocks);
-  await runTool([...environment(sourceDateEpoch), ...mkfs], { writable: [image] });
   const disk = `${image}@@${partition.start * SECTOR}`;
-  await feed(runTool, tar, image, ['fill-fat', disk, `${sourceDateEpoch}`, ...first], FILL_FAT);
+  const settings = [disk, `${sourceDateEpoch}`, `${shape} ${place}`, image, blocks];
+  await feed(runTool, tar, image, ['make-fat', ...settings, ...first], MAKE_FAT);
 }
 
 /** Runs a tool on a stream of ours; when the stream fails, that is the error to tell, not the tool's broken input. */

@@ -1,4 +1,4 @@
-// The ids of an image's disk and file systems, derived from its build id: the same build has the same ids.
+// The ids of an image's disk and file systems: the same build has the same ids.
 import { createHash } from 'node:crypto';
 
 export interface ImageIds {
@@ -12,14 +12,18 @@ export interface ImageIds {
   volumeId: number;
 }
 
-/** Each id comes from a hash of its own, so that knowing one (PARTUUIDs are public) says nothing about the others. */
+/**
+ * Each id comes from a hash of its own. Those of the ext4 come from the disk id, which is the role's and base's: so they can be
+ * the same in every build of it (stage.ts).
+ */
 export function imageIds(buildId: string, diskId: number): ImageIds {
-  const bytes = (purpose: string) => createHash('sha256').update(`${purpose}:${buildId}`).digest();
+  const bytes = (purpose: string, from: string | number = diskId) =>
+    createHash('sha256').update(`${purpose}:${from}`).digest();
   return {
     diskId,
     rootUuid: uuid(bytes('root')),
     hashSeed: uuid(bytes('hash-seed')),
-    volumeId: bytes('volume').readUInt32LE(),
+    volumeId: bytes('volume', buildId).readUInt32LE(),
   };
 }
 

@@ -47,19 +47,14 @@ export function contentOf(entries: MergedEntry[]): { bytes: number; inodes: numb
  * PiimgError if the content does not fit.
  */
 export function layoutFor(content: { bytes: number; inodes: number }, diskId: number, size?: number): Layout {
-  const start = ROOT_START * SECTOR;
-  const inodeSpace = content.inodes * EXT4.bytesPerInode;
-  const roomy = Math.max(content.bytes * 1.2 + 200 * MIB, inodeSpace * 1.1);
-  // What mke2fs itself takes is 1/64 for inode tables, the journal, and less than 1/64 for maps and growth.
-  // It refuses a journal of more than half of the free blocks.
-  const tight = Math.max((content.bytes + EXT4.journal) * (1 + 1 / 32) + 16 * MIB, inodeSpace, 3 * EXT4.journal);
-  const minimum = roundUp(start + tight);
+  const roomy = Math.max(content.bytes * 1.2 + 200 * MIB, content.inodes * EXT4.bytesPerInode * 1.1);
+  const minimum = smallestSize(content);
   if (size !== undefined && size < minimum) {
     throw new PiimgError(`An image of ${size} bytes is too small: this one needs at least ${minimum / MIB} MiB.`, {
       hint: `Give --size ${minimum / MIB}M or more, or leave it out.`,
     });
   }
-  const total = size === undefined ? roundUp(start + roomy) : size - (size % EXT4.block);
+  const total = size === undefined ? roundUp(ROOT_START * SECTOR + roomy) : size - (size % EXT4.block);
   const partition = (number: 1 | 2, type: number, from: number, sectors: number, label: string): Partition => {
     return { number, type, start: from, sectors, label, partuuid: partuuid(diskId, number) };
   };
@@ -68,6 +63,18 @@ export function layoutFor(content: { bytes: number; inodes: number }, diskId: nu
     boot: partition(1, 0x0c, BOOT_START, BOOT_SECTORS, 'bootfs'),
     root: partition(2, 0x83, ROOT_START, total / SECTOR - ROOT_START, 'rootfs'),
   };
+}
+
+/** Bytes of the smallest image for that content. */
+export function smallestSize({ bytes, inodes }: { bytes: number; inodes: number }): number {
+  // What mke2fs itself takes is 1/64 for inode tables, the journal, and less than 1/64 for maps and growth.
+  // It refuses a journal of more than half of the free blocks.
+  const tight = Math.max(
+    (bytes + EXT4.journal) * (1 + 1 / 32) + 16 * MIB,
+    inodes * EXT4.bytesPerInode,
+    3 * EXT4.journal,
+  );
+  return roundUp(ROOT_START * SECTOR + tight);
 }
 
 function roundUp(bytes: number): number {

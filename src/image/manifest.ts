@@ -1,16 +1,18 @@
 // The record that lies beside every image: what is in it, where, and from what it was made.
 
-/** A package as it was resolved: enough to fetch the same bytes again. */
+/** A package as it was resolved: enough to fetch the same bytes again, unless it is a file of the role's own. */
 export interface LockedPackage {
   name: string;
   version: string;
   architecture: string;
   sha256: string;
   size: number;
-  /** Path below the archive's root (`pool/main/…`); absent for local .deb files. */
+  /** Path below the archive's root (`pool/main/…`); absent for a .deb file of the role's. */
   filename?: string;
-  /** Name of the apt source it came from. */
+  /** Name of the apt source it came from; empty for a .deb file of the role's. */
   source: string;
+  /** A .deb file of the role's, which no archive has. */
+  local?: true;
 }
 
 /** One entry of the MBR's partition table; LBA in sectors of 512 bytes. */

@@ -1,23 +1,23 @@
 // Makes the layers of a plan, or finds them in the cache.
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Progress, Step } from '../lib/progress.ts';
-import type { LayerRecipe } from '../plan/plan.ts';
+import type { LayerRecipe, LayerSpec } from '../plan/plan.ts';
 import type { Sandbox } from '../sandbox/root.ts';
-import { findLayer, makeLayer, removeTrees, workFolder, type LayerCache } from './cache.ts';
+import { findLayer, makeLayer, type LayerCache } from './cache.ts';
 import { captureTree } from './capture.ts';
 import type { Layer } from './layer.ts';
+import type { LayerTar } from './tar-writer.ts';
 import { startLayer, type Phases, type Started } from './started.ts';
 import { makeAccounts } from './steps/accounts.ts';
 import { placeArtifacts } from './steps/artifacts.ts';
 import { makeBootFiles, makeInitramfs } from './steps/boot.ts';
 import { configurePackages } from './steps/configure.ts';
 import type { LowerLayer, StepContext } from './steps/context.ts';
-import { placeFiles } from './steps/files.ts';
+import { writeFilesLayer } from './steps/files.ts';
 import { installNpmApp } from './steps/npm.ts';
 import { runScript } from './steps/run.ts';
 import { applySettings } from './steps/settings.ts';
 import { unpackPackages } from './steps/unpack.ts';
+import { requireWholeTrees } from './verify-tree.ts';
 
 export interface LayerWork {
   sandbox: Sandbox;
@@ -28,6 +28,10 @@ export interface LayerWork {
   progress: Progress;
   signal: AbortSignal | undefined;
   shellOnError: boolean;
+  /** Nothing may be fetched. */
+  offline: boolean;
+  npmCache: string;
+  roleFile: string;
   /** With one, a layer's archive is written before the next layer is begun. */
   jobs: number;
   /** Makes every layer anew. */
@@ -41,12 +45,13 @@ export interface LayerWork {
  */
 export async function buildLayers(recipes: LayerRecipe[], work: LayerWork): Promise<Layer[]> {
   const layers: Layer[] = [];
+  const reused: Layer[] = [];
   let last: (Started & { grown: LowerLayer }) | undefined;
   for (const recipe of recipes) {
     const placed = layers.map(({ dir, index }) => ({ tree: `${dir}/tree`, entries: Promise.resolve(index.entries) }));
     const below = last ? [...placed, last.grown] : placed;
     const next = startLayer(recipe.title, work.progress, (step, phases) =>
-      buildLayer(recipe, below, work, step, phases),
+      buildLayer(recipe, below, reused, work, step, phases),
     );
     const [tree] = await Promise.allSettled([next.tree, ...(work.jobs === 1 ? [next.entries] : [])]);
     try {
@@ -62,58 +67,62 @@ export async function buildLayers(recipes: LayerRecipe[], work: LayerWork): Prom
   return layers;
 }
 
-/** Tells when the files are complete and when they are captured; takes its place when it is `free` to. */
+/**
+ * Tells when the files are complete and when they are captured; takes its place when it is `free` to. One that is found is added to
+ * those `reused`; one that is made looks at these, beside its work, and does not take its place when their files are damaged.
+ */
 async function buildLayer(
   recipe: LayerRecipe,
   below: LowerLayer[],
+  reused: Layer[],
   work: LayerWork,
   step: Step,
   phases: Phases,
 ): Promise<Layer> {
-  const { sandbox, cache, epoch, signal } = work;
+  const { sandbox, cache } = work;
   if (!work.noCache) {
     const found = await findLayer(cache, recipe.key, (reason) =>
       step.note(`the cached layer is damaged (${reason}): made anew`),
     );
     if (found) {
       step.cached(`layer ${recipe.key.slice(0, 12)}`);
+      reused.push(found);
       return found;
     }
   }
-  const scratch = await workFolder(cache.tmp);
-  try {
-    // Only Debian packages are sure to hold no code of another architecture: what else brings some is told, not refused.
-    const strict = recipe.spec.kind === 'unpack' || recipe.spec.kind === 'configure' || recipe.spec.kind === 'settings';
-    return await makeLayer(cache, sandbox, { ...recipe, strict, replace: work.noCache }, async (place, guard) => {
-      await mkdir(join(scratch, 'files'));
-      const notes = await fill(recipe, {
-        sandbox,
-        below,
-        tree: place.tree,
-        work: place.work,
-        scratch: join(scratch, 'files'),
-        epoch,
-        file: work.file,
-        step,
-        signal,
-        shellOnError: work.shellOnError,
-        guard,
-      });
-      step.update({ message: 'writing the layer' });
-      const planned = recipe.spec.kind === 'files';
-      const tar = await captureTree(sandbox, { ...place, epoch, guard, signal, planned }, () =>
-        phases.tree.resolve(place.tree),
-      );
-      phases.entries.resolve(tar.entries);
-      await phases.free.promise;
-      return { tar, notes };
-    });
-  } finally {
-    await removeTrees(sandbox, [scratch]);
-  }
+  // Only Debian packages are sure to hold no code of another architecture: what else brings some is told, not refused.
+  const strict = recipe.spec.kind === 'unpack' || recipe.spec.kind === 'configure' || recipe.spec.kind === 'settings';
+  return makeLayer(cache, sandbox, { ...recipe, strict, replace: work.noCache }, async (place, guard) => {
+    const context = { ...work, ...place, below, step, guard };
+    const whole = requireWholeTrees(sandbox, reused.splice(0), work.signal);
+    whole.catch(() => {});
+    const made = fill(recipe, context, place.tar, () => phases.tree.resolve(place.tree));
+    // A damaged layer below may be why this one cannot be made.
+    const { tar, notes } = await made.catch(() => whole.then(() => made));
+    phases.entries.resolve(tar.entries);
+    await Promise.all([whole, phases.free.promise]);
+    return { tar, notes };
+  });
 }
 
-function fill({ spec }: LayerRecipe, context: StepContext): Promise<string[]> {
+/** Makes the tree and its archive; `complete` is called when the tree stays as it is. */
+async function fill(
+  { spec }: LayerRecipe,
+  context: StepContext,
+  tar: string,
+  complete: () => void,
+): Promise<{ tar: LayerTar; notes: string[] }> {
+  if (spec.kind === 'files') {
+    const written = await writeFilesLayer(spec.files, tar, context);
+    complete();
+    return { tar: written, notes: [] };
+  }
+  const notes = await fillTree(spec, context);
+  context.step.update({ message: 'writing the layer' });
+  return { tar: await captureTree(tar, context, complete), notes };
+}
+
+function fillTree(spec: Exclude<LayerSpec, { kind: 'files' }>, context: StepContext): Promise<string[]> {
   switch (spec.kind) {
     case 'unpack':
       return unpackPackages(spec, context);
@@ -125,8 +134,6 @@ function fill({ spec }: LayerRecipe, context: StepContext): Promise<string[]> {
       return installNpmApp(spec, context);
     case 'artifacts':
       return placeArtifacts(spec, context);
-    case 'files':
-      return placeFiles(spec.files, context);
     case 'run':
       return runScript(spec, context);
     case 'settings':

@@ -1,5 +1,5 @@
 // The cache of layers: complete entries under their keys, work in progress elsewhere.
-import { chmod, mkdir, mkdtemp, readFile, readdir, rename, stat, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { abandoned } from '../lib/alive.ts';
 import { PiimgError } from '../lib/errors.ts';
@@ -16,7 +16,10 @@ export interface LayerCache {
 /** Folders in which a layer is made. */
 export interface Workplace {
   tree: string;
+  /** overlayfs's own. */
   work: string;
+  /** For files that are not part of the layer. */
+  scratch: string;
   tar: string;
 }
 
@@ -54,12 +57,14 @@ export async function makeLayer(
 ): Promise<Layer> {
   await mkdir(cache.dir, { recursive: true });
   const dir = await workFolder(cache.tmp);
-  const place = { tree: join(dir, 'tree'), work: join(dir, 'work'), tar: join(dir, 'layer.tar') };
+  const inDir = (name: string) => join(dir, name);
+  const place = { tree: inDir('tree'), work: inDir('work'), scratch: inDir('scratch'), tar: inDir('layer.tar') };
   try {
     await mkdir(place.tree);
     // The image's root folder: 0755 whatever the caller's umask is.
     await chmod(place.tree, 0o755);
     await mkdir(place.work);
+    await mkdir(place.scratch);
     const guard = openGuard(sandbox.nativeDigests, recipe.strict);
     const { tar, notes } = await build(place, guard);
     const verdict = guard.verdict();
@@ -70,7 +75,7 @@ export async function makeLayer(
     }
     const index: LayerIndex = { key: recipe.key, title: recipe.title, ...tar, notes: [...notes, ...verdict.notes] };
     await writeFile(join(dir, 'layer.json'), JSON.stringify(index));
-    await removeTrees(sandbox, [place.work]);
+    await removeTrees(sandbox, [place.work, place.scratch]);
     return await putInPlace(cache, sandbox, dir, index, recipe.replace);
   } catch (error) {
     await removeTrees(sandbox, [dir]);
@@ -93,11 +98,13 @@ export async function removeAbandoned(sandbox: Sandbox, tmp: string): Promise<vo
   );
 }
 
-/** Removes folders whose files may belong to ids that only exist inside the namespace. */
+/** Removes folders; files in them may belong to ids that only exist inside the namespace. */
 export async function removeTrees(sandbox: Sandbox, dirs: string[]): Promise<void> {
-  if (dirs.length === 0) return;
-  const parents = [...new Set(dirs.map((dir) => join(dir, '..')))];
-  await sandbox.tool(['rm', '-rf', '--', ...dirs], { writable: parents });
+  for (const dir of dirs) {
+    await rm(dir, { recursive: true, force: true }).catch(() =>
+      sandbox.tool(['rm', '-rf', '--', dir], { writable: [join(dir, '..')] }),
+    );
+  }
 }
 
 async function putInPlace(

@@ -1,7 +1,6 @@
 // Turns the upper directory that a sandbox has written into a canonical layer tar.
 import type { TarHeader } from '../lib/tar.ts';
-import type { Sandbox } from '../sandbox/root.ts';
-import type { Guard } from './guard.ts';
+import type { StepContext } from './steps/context.ts';
 import { LEFTOVERS } from './leftovers.ts';
 import { readTar, type PassData } from './tar-reader.ts';
 import { writeLayerTar, type LayerTar, type LayerTarWriter } from './tar-writer.ts';
@@ -10,34 +9,34 @@ import { writeLayerTar, type LayerTar, type LayerTarWriter } from './tar-writer.
 const OVERLAY_NOTE = 'user.overlay.';
 const OPAQUE = 'user.overlay.opaque';
 
+/** Archives a folder with all that a layer keeps of it. */
+export const ARCHIVE = [
+  'tar',
+  '--create',
+  '--format=posix',
+  '--pax-option=delete=atime,delete=ctime',
+  '--sort=name',
+  '--numeric-owner',
+  '--xattrs',
+  '--xattrs-include=*',
+];
+
 /**
- * Writes what lies in `tree` to the file `tar`: sorted, numeric owners, no time later than `epoch` (seconds), whiteouts and
+ * Writes what lies in `tree` to `tarFile`: sorted, numeric owners, no time later than `epoch` (seconds), whiteouts and
  * opaque folders as the index knows them. Leftovers of a build are removed from the tree first, then `cleared` is called: from
  * then on the tree stays as it is. Runs inside the namespace: only there capabilities read as the image will have them, and
  * foreign owners' files can be read at all.
  */
 export async function captureTree(
-  sandbox: Sandbox,
-  what: {
-    tree: string;
-    tar: string;
-    epoch: number;
-    guard: Guard;
-    signal: AbortSignal | undefined;
-    /** Nothing ran here: what looks like a leftover (the identity's machine-id) was put there on purpose. */
-    planned?: boolean;
-  },
+  tarFile: string,
+  { sandbox, tree, epoch, guard, signal }: Pick<StepContext, 'sandbox' | 'tree' | 'epoch' | 'guard' | 'signal'>,
   cleared: () => void = () => {},
 ): Promise<LayerTar> {
-  const { tree, epoch, signal } = what;
-  const script = [
-    `cd "$1"; ${what.planned ? '' : `rm -rf ${LEFTOVERS.join(' ')}`}`,
-    'exec tar --create --format=posix --pax-option=delete=atime,delete=ctime --sort=name --numeric-owner ' +
-      `--mtime=@${epoch} --clamp-mtime --xattrs --xattrs-include="*" .`,
-  ].join('\n');
-  const tar = sandbox.tool(['sh', '-euc', script, 'sh', tree], { writable: [tree], stdout: 'stream', signal });
+  const script = `cd "$1"; shift; rm -rf ${LEFTOVERS.join(' ')}; exec "$@"`;
+  const argv = [...ARCHIVE, `--mtime=@${epoch}`, '--clamp-mtime', '.'];
+  const tar = sandbox.tool(['sh', '-euc', script, 'sh', tree, ...argv], { writable: [tree], stdout: 'stream', signal });
   const [result] = await Promise.all([
-    writeLayerTar(what.tar, what.guard, (writer) =>
+    writeLayerTar(tarFile, guard, (writer) =>
       readTar(tar.stdout, (header, data) => {
         cleared();
         return copyEntry(header, data, writer, epoch);
@@ -48,7 +47,13 @@ export async function captureTree(
   return result;
 }
 
-async function copyEntry(header: TarHeader, data: PassData, writer: LayerTarWriter, epoch: number): Promise<void> {
+/** Adds an entry as it was read from a tree: overlayfs's spelling of whiteouts and opaque folders becomes the index's. */
+export async function copyEntry(
+  header: TarHeader,
+  data: PassData,
+  writer: LayerTarWriter,
+  epoch: number,
+): Promise<void> {
   const opaque = header.xattrs?.[OPAQUE] !== undefined;
   const clean = withoutOverlayNotes({ ...header, mtime: Math.min(header.mtime, epoch) });
   if (header.type === 'character' && header.device?.[0] === 0 && header.device[1] === 0) {

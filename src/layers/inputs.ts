@@ -1,5 +1,5 @@
 // Checks that downloads are what they were when they came: a store may have lain on a failing disk for years.
-import { digestOfFile } from '../host/store.ts';
+import { digestIfThere } from '../host/store.ts';
 import { PiimgError } from '../lib/errors.ts';
 
 /**
@@ -12,7 +12,7 @@ export async function verifyInputs(
 ): Promise<void> {
   for (const { name, sha256 } of inputs) {
     const path = file(sha256);
-    const found = await digestOfFile(path);
+    const found = await digestIfThere(path);
     if (found === sha256) continue;
     throw new PiimgError(`${name} is ${found === undefined ? 'gone' : 'damaged'}: ${path}`, {
       cause: { stored: sha256 },

@@ -1,9 +1,17 @@
 // Canonical JSON and digests: the same data gives the same key on every machine.
 import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 
 /** The sha256 of text or bytes, in hex. */
 export function sha256(data: string | Uint8Array): string {
   return createHash('sha256').update(data).digest('hex');
+}
+
+/** The sha256 of a file's content, in hex, holes as zeros; rejects as reading does. */
+export async function digestOfFile(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
+  return hash.digest('hex');
 }
 
 /** JSON with object keys sorted and `undefined` left out, so that equal data is equal text. */

@@ -21,8 +21,3 @@ export interface Step {
 export interface Progress {
   step<T>(title: string, work: (step: Step) => Promise<T>): Promise<T>;
 }
-
-/** Reports to nobody: for tests, and for commands that print only their result. */
-export const silentProgress: Progress = {
-  step: (_title, work) => work({ update: () => {}, note: () => {}, cached: () => {} }),
-};

@@ -1,7 +1,5 @@
 // Mustache made strict: an unknown name is an error with its line, and nothing is escaped for HTML.
 import mustache from 'mustache';
-import { codeFrame, excerptOf, positionAt } from './code-frame.ts';
-import { PiimgError } from './errors.ts';
 import { nearest } from './suggest.ts';
 
 /** What templates may name: `{{hostname}}`, `{{role.name}}`, `{{#peers}}{{address}}{{/peers}}`. */
@@ -81,17 +79,6 @@ export function renderTemplate(template: string, data: TemplateData): { output: 
     return { output: '', problems: [syntaxProblem(template, error)] };
   }
   return { output: render(tokens, [data]), problems };
-}
-
-/** The same for one file whose faults end the work: throws a PiimgError with a code frame for each of them. */
-export function renderFile(file: string, template: string, data: TemplateData): string {
-  const { output, problems } = renderTemplate(template, data);
-  if (problems.length === 0) return output;
-  const frames = problems.map((problem) => {
-    const { line, column } = positionAt(template, problem.offset);
-    return codeFrame({ severity: 'error', file, line, column, excerpt: excerptOf(template, line), ...problem });
-  });
-  throw new PiimgError(`The template ${file} cannot be rendered`, { detail: frames.join('\n\n') });
 }
 
 /** Own properties only: `{{constructor}}` is as unknown as any other misspelling. */

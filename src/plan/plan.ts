@@ -8,7 +8,7 @@ import { rootFile } from './root-file.ts';
 import { bootFileConfig, diskIds, touchesInitramfs, type DiskIds } from './boot.ts';
 
 /** Raised when the same plan would be carried out differently: it is part of every key. */
-const PLAN_FORMAT = 3;
+const PLAN_FORMAT = 6;
 
 /** A file of the user's in a recipe, by content; where it lies is in `Plan.inputs`. */
 export type ByDigest = Pick<SourceFile, 'sha256' | 'size'>;
@@ -16,7 +16,7 @@ export type PlannedFile = Omit<OverlayEntry, 'source' | 'from'> & { source?: ByD
 
 /** What one layer is made of. */
 export type LayerSpec =
-  | { kind: 'unpack'; packages: LockedPackage[]; debs: ByDigest[]; bootstrap: boolean }
+  | { kind: 'unpack'; packages: LockedPackage[]; bootstrap: boolean }
   | {
       kind: 'configure';
       debconf: ResolvedRole['debconf'];
@@ -60,6 +60,8 @@ export interface Plan {
   removed: string[];
   /** Lowest first. */
   layers: LayerRecipe[];
+  /** How many of them, from the lowest, no file of the role's own changes. */
+  stable: number;
   /** Written last, over the layers: depends on the build id. */
   finish: PlannedFile[];
   boards: BaseDefinition['boards'];
@@ -72,12 +74,15 @@ export interface PlannedBuild {
   inputs: Map<string, string>;
 }
 
-/** Plans a build. `tools` is the digest of the native tools: other tools may make other bytes. */
+/**
+ * Plans a build. `tools` is the digest of the native tools: other tools may make other bytes; `debs` are the role's .deb files as
+ * packages.
+ */
 export function planBuild(
   role: ResolvedRole,
   base: BaseDefinition,
   lock: Lock,
-  options: { tools: string; size?: number },
+  options: { tools: string; debs: LockedPackage[]; size?: number },
 ): PlannedBuild {
   const inputs = new Map<string, string>();
   const byDigest = ({ path, sha256, size }: SourceFile): ByDigest => {
@@ -101,24 +106,24 @@ export function planBuild(
   // 1. The base: what apt calls essential first, the rest on top of it.
   const essential = new Set(lock.essential);
   const first = lock.essential.flatMap((name) => lock.basePackages.find((locked) => locked.name === name) ?? []);
-  add('essential packages', { kind: 'unpack', packages: first, debs: [], bootstrap: true });
+  add('essential packages', { kind: 'unpack', packages: first, bootstrap: true });
   add('essential packages configured', { kind: 'configure', debconf: [], remove: [], emulate: base.emulate });
   add('base files', {
     kind: 'files',
     files: base.files.map(({ path, content, mode }) => rootFile(path, content, parseInt(mode, 8))),
   });
   const rest = lock.basePackages.filter(({ name }) => !essential.has(name));
-  add('base packages', { kind: 'unpack', packages: rest, debs: [], bootstrap: false });
+  add('base packages', { kind: 'unpack', packages: rest, bootstrap: false });
   add('base packages configured', { kind: 'configure', debconf: [], remove: [], emulate: base.emulate });
   for (const { name, script } of base.run) add(`base: ${name}`, { kind: 'run', name, script, network: false, env: {} });
 
   // 2. The role's packages.
   const answered = role.debconf.map((answer) => answer.package);
   const reconfigure = lock.basePackages.filter(({ name }) => answered.includes(name)).map(({ name }) => name);
-  if (lock.rolePackages.length + role.debs.length > 0) {
-    add('packages', { kind: 'unpack', packages: lock.rolePackages, debs: role.debs.map(byDigest), bootstrap: false });
-  }
-  if (lock.rolePackages.length + role.debs.length + lock.removed.length + role.debconf.length > 0) {
+  role.debs.forEach(byDigest);
+  const rolePackages = [...lock.rolePackages, ...options.debs];
+  if (rolePackages.length > 0) add('packages', { kind: 'unpack', packages: rolePackages, bootstrap: false });
+  if (rolePackages.length + lock.removed.length + role.debconf.length > 0) {
     const { debconf } = role;
     const emulate = [...base.emulate, ...role.emulate];
     const again = reconfigure.length > 0 ? { reconfigure } : {};
@@ -136,6 +141,7 @@ export function planBuild(
     add(`npm: ${app.destination}`, { kind: 'npm', app: { ...app, files: named }, ...build });
   }
   if (role.artifacts.length > 0) add('artifacts', { kind: 'artifacts', artifacts: role.artifacts });
+  const stable = layers.length;
   if (role.files.length > 0) add('files', { kind: 'files', files: role.files.map(planned) });
   const runKeys = role.run.map((step) => add(`run: ${step.name}`, { kind: 'run', ...step }));
   const { units, timezone, locale, keymap } = role;
@@ -158,9 +164,10 @@ export function planBuild(
     base: base.name,
     epoch,
     disk,
-    packages: installedPackages(lock),
+    packages: installedPackages(lock, rolePackages),
     removed: lock.removed,
     layers,
+    stable,
     boards: base.boards,
     ...(options.size !== undefined && { size: options.size }),
   };
@@ -169,7 +176,7 @@ export function planBuild(
 }
 
 /** What is on the image in the end: a role may replace or remove what the base has. */
-function installedPackages({ basePackages, rolePackages, removed }: Lock): LockedPackage[] {
+function installedPackages({ basePackages, removed }: Lock, rolePackages: LockedPackage[]): LockedPackage[] {
   const gone = new Set([...rolePackages.map(({ name }) => name), ...removed]);
   return [...basePackages.filter(({ name }) => !gone.has(name)), ...rolePackages];
 }

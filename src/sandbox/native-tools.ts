@@ -1,12 +1,12 @@
 // Makes the native tools: host-architecture packages of the image's own suite, unpacked, never installed.
-import { cp, link, lstat, mkdir, readFile, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { cp, link, lstat, mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { dieWithParent, run } from '../host/exec.ts';
 import { abandoned } from '../lib/alive.ts';
-import { sha256 } from '../lib/digest.ts';
 import type { Step } from '../lib/progress.ts';
 import { runTool, type NativeTools } from './root.ts';
 import { INTERPRETERS, SHADOW, SHADOW_AS, SHADOW_DATA, TRIPLET } from './shadow.ts';
+import { toolsDamage, writeRecord } from './tools-record.ts';
 
 /** Where the tools root lies inside a sandbox, and its programs look for their libraries. */
 const INSIDE = '/run/piimg-tools';
@@ -17,7 +17,7 @@ const INTERPRETER = `${INSIDE}/usr/${process.arch === 'arm64' ? 'lib/ld-linux-aa
 const NATIVE_PATH = 'usr/lib/piimg-native';
 
 /** Raised when what is made from the same packages changes. */
-export const TOOLS_FORMAT = 6;
+export const TOOLS_FORMAT = 7;
 
 /** The tools in a folder that `makeNativeTools` has filled. */
 export function nativeToolsAt(dir: string): NativeTools {
@@ -56,7 +56,7 @@ export async function makeNativeTools(
   await writeScripts(tools.first, FIRST);
   // Folders that lie over the image's pass their modes on to a layer that writes there: not the caller's umask.
   await run(['chmod', '-R', 'u=rwX,go=rX', shadow, interpreters, stubs, first]);
-  await writeDigests(tools, join(part, 'digests.json'));
+  await writeRecord(part);
   await putInPlace(part, dir);
   return nativeToolsAt(dir);
 }
@@ -67,9 +67,9 @@ async function removeAbandonedParts(folder: string): Promise<void> {
   for (const name of abandoned(names, /\.(\d+)\.part$/)) await rm(join(folder, name), { recursive: true, force: true });
 }
 
-/** Whoever was faster may be working with theirs: it stays, when it is whole. */
+/** Whoever was faster may be working with theirs: they stay, when they are whole. */
 async function putInPlace(part: string, dir: string): Promise<void> {
-  if (!(await haveNativeTools(dir))) await rm(dir, { recursive: true, force: true });
+  if ((await toolsDamage(dir)) !== undefined) await rm(dir, { recursive: true, force: true });
   await rename(part, dir).catch(async (error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
     await rm(part, { recursive: true, force: true });
@@ -159,37 +159,4 @@ async function writeScripts(dir: string, scripts: Record<string, string>): Promi
     await mkdir(dirname(join(dir, path)), { recursive: true });
     await writeFile(join(dir, path), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
   }
-}
-
-/** sha256 of every file a layer must not contain: what lies over the image, and what it was made from. */
-export async function nativeDigests(dir: string): Promise<Set<string>> {
-  return new Set(JSON.parse(await readFile(join(dir, 'digests.json'), 'utf8')) as string[]);
-}
-
-async function writeDigests(tools: NativeTools, file: string): Promise<void> {
-  const digests = new Set<string>();
-  // On an arm64 host they are the very programs of the image's packages.
-  const guarded = process.arch === 'arm64' ? [] : [tools.root];
-  for (const root of [
-    tools.shadow,
-    tools.interpreters,
-    tools.stubs,
-    ...guarded.flatMap((dir) => ['usr/bin', 'usr/sbin', 'usr/lib'].map((folder) => join(dir, folder))),
-  ]) {
-    for (const entry of await readdir(root, { recursive: true, withFileTypes: true }).catch(() => [])) {
-      if (!entry.isFile()) continue;
-      const content = await readFile(join(entry.parentPath, entry.name));
-      // Scripts and data are the same in the image's own packages; native code is not.
-      if (content.subarray(0, 4).toString('latin1') === '\x7fELF' || root === tools.stubs) digests.add(sha256(content));
-    }
-  }
-  await writeFile(file, JSON.stringify([...digests]));
-}
-
-/** Whether tools were made in `dir`. */
-export async function haveNativeTools(dir: string): Promise<boolean> {
-  return stat(join(dir, 'digests.json')).then(
-    () => true,
-    () => false,
-  );
 }

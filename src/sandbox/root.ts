@@ -96,7 +96,7 @@ export function openSandbox(tools: NativeTools, nativeDigests: ReadonlySet<strin
 }
 
 /** Runs `command` as root inside `root`. Rejects with PiimgError as `run` does. */
-export function runInRoot(root: SandboxRoot, command: SandboxCommand): Running {
+function runInRoot(root: SandboxRoot, command: SandboxCommand): Running {
   const environment = Object.entries({ ...ENVIRONMENT, ...command.env }).map(([name, value]) => sh(`${name}=${value}`));
   const script = [
     ...mountScript(root),

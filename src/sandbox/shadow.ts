@@ -49,6 +49,9 @@ export const SHADOW: Record<string, string[]> = {
   systemd: ['usr/bin/systemd-sysusers', 'usr/bin/systemd-tmpfiles', 'usr/bin/systemctl', 'usr/bin/journalctl'],
   udev: ['usr/bin/systemd-hwdb'],
   'dracut-install': ['usr/lib/dracut/dracut-install'],
+  // Compiled locales differ by byte order only: both programs made the same archive of thirteen, from ar_SA to zh_CN. The package's own
+  // C.UTF-8 is what libarchive needs to take names beyond ASCII.
+  'libc-bin': ['usr/bin/localedef'],
 };
 
 /**
@@ -73,8 +76,6 @@ export const TOOL_PACKAGES = [
   ...Object.keys(SHADOW),
   'kmod',
   'libpython3.13-stdlib',
-  // The C.UTF-8 locale: without it libarchive refuses names beyond ASCII.
-  'libc-bin',
   'e2fsprogs',
   // e2fsprogs only suggests it, and without it mke2fs cannot read a tar.
   'libarchive13t64',

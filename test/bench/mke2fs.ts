@@ -1,5 +1,5 @@
 // The peer of a rebuild: plain `mke2fs -d` of the same tree, with the same mke2fs.
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { divideAtBoot } from '../../src/image/boot-partition.ts';
@@ -11,8 +11,15 @@ import type { Layer } from '../../src/layers/layer.ts';
 import type { Sandbox } from '../../src/sandbox/root.ts';
 import type { BenchProject } from './project.ts';
 
-/** Unpacks the root file system of the image last built, then times making an ext4 of its partition's size from it. */
-export async function timeMke2fs({ dir }: BenchProject, cacheDir: string, sandbox: Sandbox): Promise<number> {
+/** A tree to make file systems from. */
+export interface RootTree {
+  tree: string;
+  /** Of the partition. */
+  kibibytes: number;
+}
+
+/** Unpacks the root file system of the image last built. */
+export async function unpackRoot({ dir }: BenchProject, cacheDir: string, sandbox: Sandbox): Promise<RootTree> {
   const manifest = JSON.parse(await readFile(path.join(dir, 'out/web.manifest.json'), 'utf8')) as ImageManifest;
   const layers: Layer[] = [];
   for (const { key, title } of manifest.layers) {
@@ -31,9 +38,17 @@ export async function timeMke2fs({ dir }: BenchProject, cacheDir: string, sandbo
     writable: [tree],
     input: Readable.from(endedTar(mergedTar(layers, root))),
   });
-  const size = (manifest.disk.partitions.at(-1)?.sectors ?? 0) * manifest.disk.sectorSize;
+  const { sectors = 0 } = manifest.disk.partitions.at(-1) ?? {};
+  return { tree, kibibytes: (sectors * manifest.disk.sectorSize) >> 10 };
+}
+
+/** Seconds to make a new ext4 of that size from it. */
+export async function timeMke2fs({ tree, kibibytes }: RootTree, sandbox: Sandbox): Promise<number> {
+  const dir = path.dirname(tree);
+  const file = path.join(dir, 'plain.ext4');
+  await rm(file, { force: true });
   const started = performance.now();
-  await sandbox.tool(['mke2fs', '-q', '-F', '-t', 'ext4', '-d', tree, path.join(dir, 'plain.ext4'), `${size >> 10}k`], {
+  await sandbox.tool(['mke2fs', '-q', '-F', '-t', 'ext4', '-d', tree, file, `${kibibytes}k`], {
     readable: [tree],
     writable: [dir],
   });

@@ -1,11 +1,22 @@
 // A throw-away project and cache in which a bench works: what is downloaded is shared with the user's cache by hard links.
 import { chmod, cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { cacheFolder, searchPaths, type Context } from '../../src/cli/context.ts';
 import type { Sandbox } from '../../src/sandbox/root.ts';
 import { run } from '../../src/host/exec.ts';
 import { packageRoot } from '../../src/host/package-root.ts';
 import { createProgress } from '../../src/ui/progress.ts';
+
+/** What every bench builds with; the role is its own. */
+export const BUILD_OPTIONS = {
+  compress: 'none',
+  jobs: availableParallelism(),
+  offline: false,
+  locked: false,
+  cache: true,
+  shellOnError: false,
+} as const;
 
 export interface BenchProject {
   dir: string;

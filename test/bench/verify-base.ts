@@ -2,7 +2,6 @@
 //   npm run verify:base -- [--packages NAME,NAME…] [--work DIR] [--json FILE]
 // --packages compares a smaller base; --work keeps the folder: a later run compares again what was bootstrapped there.
 import { readFile, stat, writeFile } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { parse, stringify } from 'yaml';
@@ -15,7 +14,7 @@ import { digestOf } from '../../src/lib/digest.ts';
 import { nativeToolsAt } from '../../src/sandbox/native-tools.ts';
 import { compareTrees, judge, KNOWN, type Difference } from './differences.ts';
 import { requireMmdebstrap, mmdebstrap } from './mmdebstrap.ts';
-import { openProject, removeProject, type BenchProject } from './project.ts';
+import { BUILD_OPTIONS, openProject, removeProject, type BenchProject } from './project.ts';
 import { treeOfLayers, treeOfTar, type Tree } from './tree.ts';
 import { toolsFolder } from '../../src/cli/materials.ts';
 import { runMain } from './main.ts';
@@ -54,16 +53,7 @@ async function main(): Promise<void> {
   }
 }
 
-const OPTIONS = {
-  role: 'plain',
-  base: 'compared',
-  compress: 'none' as const,
-  jobs: availableParallelism(),
-  offline: false,
-  locked: false,
-  cache: true,
-  shellOnError: false,
-};
+const OPTIONS = { ...BUILD_OPTIONS, role: 'plain', base: 'compared' };
 
 /** The base under another name, with fewer packages where asked, and a role that adds nothing. */
 async function writeBase({ dir }: BenchProject, packages: string[] | undefined): Promise<void> {

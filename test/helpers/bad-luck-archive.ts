@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { run } from '../../src/host/exec.ts';
-import { digestOfFile } from '../../src/host/store.ts';
+import { digestOfFile } from '../../src/lib/digest.ts';
 
 /** A folder laid out as an archive's; `keyring` verifies its signature. */
 export interface Archive {

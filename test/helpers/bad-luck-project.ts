@@ -87,6 +87,13 @@ export async function withProject(work: (project: Project) => Promise<void>): Pr
   }
 }
 
+/** The same project once more, in a folder below it. */
+export async function inFolder(project: Project, name: string): Promise<Project> {
+  const inner = { ...project, dir: path.join(project.dir, name) };
+  await writeProject(inner);
+  return inner;
+}
+
 /** The same project, nothing built, with a cache of its own that has only what was downloaded and the native tools. */
 export async function freshCache(project: Project, name: string): Promise<Project> {
   const cache = path.join(project.dir, name);
@@ -140,16 +147,22 @@ export interface Started {
   said(word: string): Promise<void>;
 }
 
-/** Starts `piimg ARGS` in the project as the leader of a session of its own, by which its descendants are known. */
-export function startPiimg(project: Project, args: string[], env: Record<string, string> = {}): Started {
-  const argv = ['--import', import.meta.resolve('tsx'), main, ...args];
+/** Starts `piimg ARGS`, behind the words of `around`, in the project as the leader of a session of its own, by which its descendants are known. */
+export function startPiimg(
+  project: Project,
+  args: string[],
+  env: Record<string, string> = {},
+  around: string[] = [],
+): Started {
+  const command = [...around, process.execPath, '--import', import.meta.resolve('tsx'), main, ...args];
   const settings = {
     PIIMG_CACHE: project.cache,
     PIIMG_MIRROR: project.server.url,
     FORCE_COLOR: '0',
     no_proxy: '127.0.0.1',
   };
-  const child = spawn(process.execPath, argv, {
+  const [program = '', ...argv] = command;
+  const child = spawn(program, argv, {
     cwd: project.dir,
     env: { ...process.env, ...settings, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -176,8 +189,13 @@ export function startPiimg(project: Project, args: string[], env: Record<string,
 }
 
 /** `piimg ARGS` in the project, to its end. */
-export function piimg(project: Project, args: string[], env: Record<string, string> = {}): Promise<Ended> {
-  return startPiimg(project, args, env).ended;
+export function piimg(
+  project: Project,
+  args: string[],
+  env: Record<string, string> = {},
+  around: string[] = [],
+): Promise<Ended> {
+  return startPiimg(project, args, env, around).ended;
 }
 
 /** Builds a role; throws with all of its output when that fails. */
@@ -218,7 +236,7 @@ async function writeProject({ dir, archive, server }: Project): Promise<void> {
   const base = `version: 1
 summary: Essential packages and a stand-in for the kernel
 architecture: arm64
-keyring: ${archive.keyring}
+keyring: ${JSON.stringify(archive.keyring)}
 mirror: ${server.url}
 archives: [{ name: tiny, suites: [tiny], components: [main] }]
 packages: [tiny-boot]

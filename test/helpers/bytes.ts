@@ -1,15 +1,6 @@
-// Bytes of files, streamed.
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+// Bytes of files.
 import { open } from 'node:fs/promises';
 import { readerOf } from '../../src/image/ranges.ts';
-
-/** sha256 of a file, holes as zeros. */
-export async function digestOfFile(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
-  return hash.digest('hex');
-}
 
 /** Exactly `length` bytes at `offset`. */
 export async function bytesAt(file: string, offset: number, length: number): Promise<Buffer> {

@@ -1,13 +1,14 @@
-// The tools that make file systems, as a build has them: fetched and prepared on first use, in the cache that builds share.
+// A build's sandbox and the tools in it that make file systems: fetched and prepared on first use, in the cache that builds share.
 import path from 'node:path';
 import { prepareBuild, toolRunner } from '../../src/cli/build.ts';
 import { createContext } from '../../src/cli/context.ts';
 import { archivesFor } from '../../src/cli/locking.ts';
 import { fetchMaterials, prepareSandbox, wantedBy } from '../../src/cli/materials.ts';
 import type { RunTool } from '../../src/image/run-tool.ts';
+import type { Sandbox } from '../../src/sandbox/root.ts';
 
-/** The tools of role `web`'s lock, the one that other system tests build with. */
-export async function imageTools(): Promise<RunTool> {
+/** With the tools of role `web`'s lock, the one that other system tests build with. */
+export async function testSandbox(): Promise<Sandbox> {
   const context = createContext(AbortSignal.timeout(10 * 60_000), 'log');
   const out = path.join(context.cacheDir, 'test', 'project', 'out', 'web.img');
   const options = { role: 'web', out, compress: 'none', jobs: 2, cache: true } as const;
@@ -16,5 +17,7 @@ export async function imageTools(): Promise<RunTool> {
   const tools = { ...lock, basePackages: [], rolePackages: [] };
   const wanted = wantedBy(tools, { ...role, artifacts: [] }, await archivesFor(request));
   await fetchMaterials(store, wanted, { offline: false, signal: context.signal }, context.progress);
-  return toolRunner(await prepareSandbox(lock, store, context.cacheDir, { jobs: 2, progress: context.progress }));
+  return prepareSandbox(lock, store, context.cacheDir, { jobs: 2, progress: context.progress });
 }
+
+export const imageTools = async (): Promise<RunTool> => toolRunner(await testSandbox());

@@ -104,6 +104,12 @@ export function lockedPackage(name: string, version = '1.0-1'): LockedPackage {
   };
 }
 
+/** The .deb file of `smallRole`, as a package. */
+export function smallDeb(): LockedPackage {
+  const { sha256, size } = source('deb');
+  return { name: 'own', version: '0.1', architecture: 'all', sha256, size, source: '', local: true };
+}
+
 export function smallLock(): Lock {
   return {
     version: 1,

@@ -4,7 +4,8 @@ import type { IncomingMessage } from 'node:http';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { digestOfFile, storedPath } from '../../src/host/store.ts';
+import { storedPath } from '../../src/host/store.ts';
+import { digestOfFile } from '../../src/lib/digest.ts';
 import type { ImageManifest } from '../../src/image/manifest.ts';
 import { answer, indexArchive, type Mischief } from '../helpers/bad-luck-archive.ts';
 import { makeDeb, mustBuild, piimg, withProject, writeRole, type Project } from '../helpers/bad-luck-project.ts';
@@ -30,7 +31,7 @@ async function withNoise(work: (project: Project, noise: Noise) => Promise<void>
     const version = `1.${process.pid}.${++versions}`;
     const files = { 'usr/share/noise': NOISE };
     const deb = await makeDeb(path.join(archive.dir, 'pool'), { name: 'noise', version }, { files });
-    const sha256 = (await digestOfFile(deb)) ?? '';
+    const sha256 = await digestOfFile(deb);
     await indexArchive(archive);
     try {
       await rm(path.join(cache, 'apt'), { recursive: true, force: true });

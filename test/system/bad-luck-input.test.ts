@@ -195,6 +195,43 @@ test('a preinst that fails names its package too', async () => {
   });
 });
 
+test('a prerm or postrm that fails on removal names its package too', async () => {
+  await withProject(async (project) => {
+    const { archive, dir } = project;
+    const bases = path.join(dir, 'images/bases');
+    const tiny = await readFile(path.join(bases, 'tiny.yaml'), 'utf8');
+    await writeFile(
+      path.join(bases, 'clingy.yaml'),
+      tiny.replace('[tiny-boot]', '[tiny-boot, clingy-prerm, clingy-postrm]'),
+    );
+    const debs: string[] = [];
+    try {
+      for (const script of ['prerm', 'postrm']) {
+        const scripts = { [script]: `#!/bin/sh\necho ${script} $1: never\nexit 1\n` };
+        debs.push(
+          await makeDeb(path.join(archive.dir, 'pool'), { name: `clingy-${script}`, version: '1.0' }, { scripts }),
+        );
+      }
+      await indexArchive(archive);
+      await rm(path.join(project.cache, 'apt'), { recursive: true });
+      for (const script of ['prerm', 'postrm']) {
+        await writeRole(project, script, `remove: [clingy-${script}]\n`, 'clingy');
+        await mustFail(
+          project,
+          ['--role', script],
+          1,
+          new RegExp(`^error: The package clingy-${script} cannot be removed: a script of it failed$`, 'm'),
+          new RegExp(`^ {2}\\| ${script} (remove|purge): never$`, 'm'),
+          /^hint: .*--shell-on-error/m,
+        );
+      }
+    } finally {
+      for (const deb of debs) await rm(deb);
+      await indexArchive(archive);
+    }
+  });
+});
+
 test('a run step that fails names itself and shows its last lines', async () => {
   await withProject(async (project) => {
     await writeRole(project, 'tiny', 'run: [{ name: break, script: "echo so far so good; false" }]\n');

@@ -1,13 +1,9 @@
 // Images made of small layers, judged by the stock tools: fsck, sfdisk, bmaptool, and the kernel's own ext4.
-import { execFileSync } from 'node:child_process';
 import { randomFillSync } from 'node:crypto';
-import { copyFile, mkdir, mkdtemp, open, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { copyFile, mkdir, open, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { assembleImage, type AssembledImage } from '../../src/image/assemble.ts';
 import { bmapXml } from '../../src/image/bmap.ts';
 import { compressImage } from '../../src/image/compress.ts';
 import { digestImage } from '../../src/image/digest.ts';
@@ -15,102 +11,11 @@ import { ext4UsedRanges } from '../../src/image/ext4.ts';
 import { findInFat, openFat, readFromFat } from '../../src/image/fat.ts';
 import { parseHeader } from '../../src/image/header.ts';
 import { readerOf, wholeBlocks, type ByteRange } from '../../src/image/ranges.ts';
-import type { Layer } from '../../src/layers/layer.ts';
 import { minimalSeed } from '../../src/seed/minimal.ts';
-import { makeLayer } from '../helpers/image-layers.ts';
-import { asRoot } from '../helpers/as-root.ts';
-import { imageTools } from '../helpers/image-tools.ts';
+import { assemble, BOOT, BUILD_ID, judge, layers, runTool, sh, work } from '../helpers/small-image.ts';
 
-const BUILD_ID = 'c0ffee'.repeat(10);
-const LONG = `usr/share/${'a'.repeat(120)}/${'b'.repeat(150)}`;
-const BOOT = 16_384 * 512;
-const ROOT = 1_064_960 * 512;
-/** cap_net_bind_service+ep, version 2 (linux/capability.h). */
-const CAPABILITY = '0sAQAAAgAEAAAAAAAAAAAAAAAAAAA=';
-const work = await mkdtemp(join(tmpdir(), 'piimg-image-'));
-process.on('exit', () => {
-  const [program = '', ...args] = asRoot(['rm', '-rf', '--', work]);
-  execFileSync(program, args);
-});
-
-/** Runs a shell script as root (capabilities, foreign owners, loop devices); fails with what it printed. */
-async function sh(script: string, ...args: string[]): Promise<string> {
-  const [program = '', ...command] = asRoot(['sh', '-euc', script, 'sh', ...args]);
-  const { all } = await execa(program, command, { all: true, timeout: 120_000 });
-  return all;
-}
-
-const LOWER = `
-mkdir -p "$1" && cd "$1"
-mkdir -p usr/bin usr/share boot/firmware/overlays etc old/deep var/log opaque
-echo one > etc/hostname; echo gone > old/deep/file; echo hidden > opaque/lower
-cp /bin/ls usr/bin/ping; cp /bin/cat usr/bin/zcat; ln usr/bin/zcat usr/bin/kept; ln usr/bin/zcat usr/bin/also
-setfattr -n security.capability -v ${CAPABILITY} usr/bin/ping
-mkdir -p "${LONG}" && echo deep > "${LONG}/file"
-for n in 59 60 61; do ln -s "$(printf %0\${n}d 0)" "symlink_$n"; done
-truncate -s 9M var/log/sparse; printf end >> var/log/sparse
-head -c 3000000 /dev/urandom > usr/share/noise; : > etc/empty
-echo owned > etc/owned; chown 1234:70000 etc/owned; chmod 4750 etc/owned
-chmod 1777 var/log
-echo lower > boot/firmware/config.txt; echo fw > boot/firmware/start4.elf; chmod 444 boot/firmware/start4.elf
-for n in 1 2 3; do head -c 5000 /dev/urandom > "boot/firmware/overlays/a rather long name $n.dtbo"; done
-`;
-const UPPER = `
-mkdir -p "$1" && cd "$1"
-mkdir -p usr/bin etc boot/firmware opaque
-echo new > usr/bin/zcat; echo two > etc/hostname; echo upper > boot/firmware/config.txt; echo seen > opaque/upper
-`;
-
-const layers: Layer[] = [];
-await sh(LOWER, join(work, 'lower'));
-await sh(UPPER, join(work, 'upper'));
-layers.push(await makeLayer(join(work, 'layer-lower'), join(work, 'lower')));
-const hides = { whiteouts: ['old', 'usr/bin/also'], opaque: ['opaque'] };
-layers.push(await makeLayer(join(work, 'layer-upper'), join(work, 'upper'), hides));
-
-/** What the merged root must be, by hand: lower with upper's changes. */
-await sh(
-  `cp -a "$1/lower" "$1/expected" && cd "$1/expected" && rm -rf old opaque usr/bin/also usr/bin/zcat boot/firmware/*
-   cp -a "$1/upper/usr" "$1/upper/etc" "$1/upper/opaque" . && chmod 1777 var/log`,
-  work,
-);
-
-const runTool = await imageTools();
-function assemble(name: string, from: Layer[] = layers, more: { size?: number } = {}): Promise<AssembledImage> {
-  return assembleImage({
-    layers: from,
-    buildId: BUILD_ID,
-    diskId: 0x1a2b3c4d,
-    role: 'web',
-    base: 'debian-trixie',
-    seed: minimalSeed(BUILD_ID),
-    bootFiles: [{ path: 'cmdline.txt', content: Buffer.from('root=PARTUUID=1a2b3c4d-02\n') }],
-    out: join(work, name),
-    sourceDateEpoch: 1_700_000_000,
-    runTool,
-    step: { update: () => {} },
-    ...more,
-  });
-}
 const IMAGE = join(work, 'first.img');
 const image = await assemble('first.img');
-
-/** fsck of both file systems and a comparison of every file, owner, mode and link with what is expected. */
-async function judge(disk: string): Promise<void> {
-  await sh(
-    `part() { dd if="$1" of="$1.part" bs=1M iflag=skip_bytes,count_bytes skip=$2 count=$3 conv=sparse status=none; }
-     part "$1" ${BOOT} $((1048576 * 512)); fsck.vfat -n "$1.part"; rm "$1.part"
-     part "$1" ${ROOT} $(($(stat -c %s "$1") - ${ROOT})); e2fsck -fn "$1.part"
-     mkdir -p "$1.mount"; mount -o loop,ro,noload "$1.part" "$1.mount"
-     trap 'umount "$1.mount"; rm -rf "$1.part"' EXIT
-     state() ( cd "$1"; find . -path ./lost+found -prune -o -printf '%p %y %m %U:%G %l\\n' | sort; find . -type f -exec sha256sum {} + | sort -k 2 )
-     state "$2" > "$1.expected"; state "$1.mount" > "$1.found"; diff "$1.expected" "$1.found"
-     getfattr -h --absolute-names -e base64 -n security.capability "$1.mount/usr/bin/ping" | grep -F ${CAPABILITY}
-     [ "$(stat -c %h "$1.mount/usr/bin/kept")" = 1 ]`,
-    disk,
-    join(work, 'expected'),
-  );
-}
 
 test('partition table and both file systems are sound, and hold exactly the merged files', async () => {
   assert.match(
@@ -185,7 +90,7 @@ test('a block map of non-zero blocks would leave a broken card: the copy test se
     if (!block.equals(zeros)) filled.push({ offset: at, length: block.length });
   }
   await file.close();
-  const digester = await digestImage(IMAGE, image.size);
+  const digester = digestImage(IMAGE, image.size);
   const ranges = await digester.readTo(image.size, wholeBlocks(filled, 4096));
   await digester.close();
   const bmap = join(work, 'zero-detected.bmap');

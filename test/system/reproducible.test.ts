@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { dieWithParent, run } from '../../src/host/exec.ts';
-import { digestOfFile } from '../helpers/bytes.ts';
+import { digestOfFile } from '../../src/lib/digest.ts';
 import { builtWeb, piimgCommand, readBuilt, showDetail } from '../helpers/built.ts';
 import { firstDifference, firstDifferentEntry } from '../helpers/first-difference.ts';
 

@@ -4,6 +4,7 @@ import { access, appendFile, copyFile, mkdir, mkdtemp, readFile, rm, writeFile }
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { sha256 } from '../../src/lib/digest.ts';
 import { removeTree } from '../helpers/bad-luck-project.ts';
 import { findLeftovers, JUDGED } from '../helpers/leftovers.ts';
 import { readBoot, readRoot } from '../helpers/image-files.ts';
@@ -78,6 +79,26 @@ test('packages, a pinned version, a .deb, answers, add-ons and accounts, as the 
   assert.match(stdout, /^cook:\d+:Cook:\/nonexistent:\/usr\/sbin\/nologin$/m);
 });
 
+test('the manifest names every package with version and digest, a .deb of the role too', async () => {
+  const { packages } = await readManifest(project, 'kitchen-sink');
+  assert.ok(packages.length > 200 && packages.every(({ version, sha256 }) => version !== '' && sha256.length === 64));
+  const deb = await readFile(path.join(project, 'kitchen-local_1.0.deb'));
+  assert.equal(
+    packages.filter(({ local }) => local),
+    [
+      {
+        name: 'kitchen-local',
+        version: '1.0',
+        architecture: 'arm64',
+        sha256: sha256(deb),
+        size: deb.length,
+        source: '',
+        local: true,
+      },
+    ],
+  );
+});
+
 test('an apt source of the role stays for later updates, with its keyring', async () => {
   const source = text('/etc/apt/sources.list.d/kitchen.sources');
   assert.match(
@@ -146,7 +167,8 @@ test('units, kernel, firewall, time zone, locale and keyboard', () => {
   assert.match(text('/etc/modprobe.d/piimg.conf'), /^blacklist snd_bcm2835\noptions brcmfmac roamoff=1$/m);
   assert.match(text('/etc/nftables.conf'), /dport \{? ?22 ?\}? /);
   assert.match(text('/etc/nftables.conf'), '8000-8010');
-  assert.is(root.get('/etc/localtime')?.target, '/usr/share/zoneinfo/Europe/Berlin');
+  assert.is(root.get('/etc/localtime')?.target, '/usr/share/zoneinfo/Europe/Warsaw');
+  assert.is(text('/etc/timezone'), 'Europe/Warsaw\n');
   assert.is(text('/etc/locale.conf'), 'LANG=de_DE.UTF-8\n');
   assert.match(text('/etc/locale.gen'), /^de_DE\.UTF-8 UTF-8$/m);
   assert.match(text('/etc/default/keyboard'), /^XKBLAYOUT="de"$/m);
@@ -183,6 +205,13 @@ test('a step that fails names itself', async () => {
   assert.match(lines.join('\n'), /The run step “forgot to ask” failed[^]*curl: [^]*network: true/);
   // The artifact's download is all that ever reached the server.
   assert.is(count(kitchen, '/files/tool'), 1);
+});
+
+test('a locale that no package of the image has is named, and the nearest there is', async () => {
+  await lockAs('kitchen-lacks');
+  const { exitCode, lines } = await piimg(['build', '--role', 'kitchen-lacks', '--progress', 'log'], kitchen);
+  assert.is(exitCode, 2);
+  assert.match(lines.join('\n'), /No package of the image has the locale de_DX\.UTF-8\n.*Did you mean de_DE\.UTF-8\?/);
 });
 
 test('an artifact that is not what the role says is named', async () => {

@@ -1,14 +1,19 @@
 // The image of role web as the build has left it: judged by stock tools, file by file, and by its own manifest.
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
+import { createContext } from '../../src/cli/context.ts';
+import { diffImages } from '../../src/cli/diffing.ts';
 import { run } from '../../src/host/exec.ts';
+import { digestOfContent, filesOfImage } from '../../src/image/files.ts';
 import { parseHeader } from '../../src/image/header.ts';
+import { readerOf } from '../../src/image/ranges.ts';
 import { elfMachine } from '../../src/layers/guard.ts';
-import { bytesAt, digestOfFile, flipBit } from '../helpers/bytes.ts';
+import { digestOfFile } from '../../src/lib/digest.ts';
+import { bytesAt, flipBit } from '../helpers/bytes.ts';
 import { builtWeb } from '../helpers/built.ts';
 import { checkFileSystems } from '../helpers/fsck.ts';
 import { differentFiles, partitionOf, readBoot, readRoot } from '../helpers/image-files.ts';
@@ -97,6 +102,30 @@ test('kernel, initramfs and device trees are those that config.txt and the root 
   );
 });
 
+test('the files of the image as `diff` reads them are those that the kernel reads', async () => {
+  const handle = await open(image);
+  const read = await filesOfImage(readerOf(handle));
+  const ours: [string, unknown][] = [];
+  for (const [name, file] of read) {
+    if (name.startsWith('/boot/firmware/')) continue;
+    const { type, mode, uid, gid, target } = file;
+    const digest = type === 'file' ? await digestOfContent(file) : undefined;
+    ours.push([name, { mode, owner: `${uid}:${gid}`, target: type === 'symlink' ? target : undefined, digest }]);
+  }
+  await handle.close();
+  // tar spells folders with a slash, and gives the content of a file with several names under the first.
+  const theirs = [...root]
+    .filter(([, { type }]) => type !== 'link')
+    .map(([name, { mode, owner, target, sha256, type }]): [string, unknown] => [
+      name.replace(/(.)\/$/, '$1'),
+      { mode, owner, target: type === 'symlink' ? target : undefined, digest: sha256 },
+    ]);
+  const links = [...root].filter(([, { type }]) => type === 'link').map(([name]) => name);
+  const known = new Map(theirs);
+  known.delete('/lost+found');
+  assert.equal(differentFiles(known, new Map(ours)), links.sort());
+});
+
 test('nothing is left of the build, of this machine, of its architecture', () => {
   assert.ok(root.size > 10_000);
   assert.equal(findLeftovers(root), []);
@@ -151,6 +180,17 @@ test('what is planted in a copy is found, and each flipped byte', async () => {
     `/usr/share/trace holds “${work}”`,
     '/var/lib/apt/lists/list_Packages is there',
   ]);
+
+  // Two images and nothing else: what `diff` says of them is what the kernel says.
+  await flipBit(copy, (manifest.slots[0]?.offset ?? 0) + 10);
+  const elsewhere = createContext(AbortSignal.timeout(5 * 60_000), 'silent');
+  const { packages, files } = await diffImages(image, copy, { ...elsewhere, cacheDir: path.join(work, 'none') });
+  assert.equal(packages, { added: [], removed: [], changed: [] });
+  const changed = ['/etc/machine-id', '/etc/shadow', `/boot/firmware/${manifest.slots[0]?.name}`];
+  const { added = [], changed: different = [], from } = files ?? {};
+  assert.equal([from, different], ['images', changed.sort()]);
+  assert.equal(added, touched.filter((name) => !changed.includes(name)).sort());
+  await flipBit(copy, (manifest.slots[0]?.offset ?? 0) + 10);
 
   const fails = (work: Promise<unknown>) =>
     work.then(

@@ -27,6 +27,7 @@ function nextCommands(options: BuildOptions, { imagePath }: BuildResult): string
   const given = (name: string, value: string | undefined) => (value === undefined ? [] : [name, value]);
   const role = ['--role', options.role, ...given('--base', options.base), ...given('--out', options.out)];
   return [
+    `${quote(['piimg', 'test', shown])}   boot it in QEMU and check that it works`,
     `${quote(['piimg', 'shell', ...role])}   look around in the built system`,
     `${quote(['sudo', 'bmaptool', 'copy', shown])} /dev/sdX   write it to a card`,
   ];

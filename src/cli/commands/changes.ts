@@ -1,7 +1,7 @@
 // Differences as text: `+` added, `-` removed, `~` changed.
 import type { Style } from '../../ui/style.ts';
 import { formatTable } from '../../ui/table.ts';
-import type { DiffResult, PackageChanges } from '../engine-types.ts';
+import type { FileChanges, PackageChanges } from '../engine-types.ts';
 
 /** Packages, one a line with versions; empty when nothing differs. */
 export function formatPackageChanges({ added, removed, changed }: PackageChanges, style: Style): string {
@@ -13,10 +13,11 @@ export function formatPackageChanges({ added, removed, changed }: PackageChanges
 }
 
 /** Files, one a line; empty when nothing differs. */
-export function formatFileChanges({ added, removed, changed }: NonNullable<DiffResult['files']>, style: Style): string {
+export function formatFileChanges({ added, removed, changed, onlyTime }: FileChanges, style: Style): string {
   return [
     ...added.map((file) => style.green(`+ ${file}`)),
     ...removed.map((file) => style.red(`- ${file}`)),
     ...changed.map((file) => style.yellow(`~ ${file}`)),
+    ...(onlyTime.length > 0 ? [`${onlyTime.length} more differ in their time only`] : []),
   ].join('\n');
 }

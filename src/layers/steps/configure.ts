@@ -1,14 +1,14 @@
-// Configures unpacked packages: their scripts run in the sandbox, with native tools where that is safe.
+// Configures unpacked packages and removes others: their scripts run in the sandbox, with native tools where that is safe.
 import { PiimgError } from '../../lib/errors.ts';
 import { clock, rootOf, type StepContext } from './context.ts';
 
-/** What dpkg says when a script of a package failed; the name may carry an architecture. */
-const FAILED = /^dpkg: error processing package (\S+?)(?::\w+)? \(--configure\)/;
+/** What dpkg says when a script of a package failed, triggers included; the name may carry an architecture. */
+const FAILED = /^dpkg: error processing package (\S+?)(?::\w+)? \(--(?:configure|purge)\)/;
 
 /**
  * Configures everything that is unpacked, and purges `remove`. Packages to `emulate` get the image's own perl and python; one whose
- * script fails with native tools is tried once more by emulation alone. The notes tell of both. Throws PiimgError naming the
- * package that fails then, with its last lines.
+ * script fails with native tools, be it on removal, is tried once more by emulation alone. The notes tell of both. Throws PiimgError
+ * naming the package that fails then, with its last lines.
  */
 export async function configurePackages(
   spec: {
@@ -29,18 +29,18 @@ export async function configurePackages(
   }
   const notes: string[] = [];
   const tell = (how: string, names: string[]): void => {
-    notes.push(`configured ${how}: ${names.join(', ')}`);
+    notes.push(`${how}: ${names.join(', ')}`);
     context.step.note(notes.at(-1) ?? '');
   };
   // Those to be emulated come last, on top of all they depend on.
   let failed = await dpkg(context, 'all', CONFIGURE_OTHERS, spec.emulate);
   const left = await unconfigured(context);
   if (left.length > 0 && failed.length === 0) {
-    tell("with the image's own perl and python", left);
+    tell("configured with the image's own perl and python", left);
     failed = await dpkg(context, 'interpreted', CONFIGURE_PENDING);
   }
   if (failed.length > 0) {
-    tell('without native tools, with which they failed', failed);
+    tell('configured without native tools, with which they failed', failed);
     await dpkg(context, 'stubs', CONFIGURE_PENDING);
   }
   if (spec.reconfigure && spec.reconfigure.length > 0) {
@@ -51,11 +51,11 @@ export async function configurePackages(
     });
   }
   if (spec.remove.length > 0) {
-    await context.sandbox.inRoot(rootOf(context, 'all'), {
-      argv: ['sh', '-euc', `dpkg ${OPTIONS} --purge "$@"`, 'sh', ...spec.remove],
-      env: clock(context),
-      signal: context.signal,
-    });
+    const stuck = await dpkg(context, 'all', PURGE, spec.remove);
+    if (stuck.length > 0) {
+      tell('removed without native tools, with which they failed', stuck);
+      await dpkg(context, 'stubs', PURGE, stuck);
+    }
   }
   return notes;
 }
@@ -66,6 +66,8 @@ const OPTIONS = '--log=/dev/null --force-depends --force-confold --force-unsafe-
 const PENDING = `dpkg-query -W -f '\${db:Status-Status} \${binary:Package}\\n' | sed -n 's/^\\(unpacked\\|half-configured\\|triggers-[a-z]*\\) //p'`;
 
 const CONFIGURE_PENDING = `dpkg ${OPTIONS} --configure --pending`;
+
+const PURGE = `dpkg ${OPTIONS} --purge "$@"`;
 
 /** Configures all that are pending but the arguments. */
 const CONFIGURE_OTHERS = `
@@ -103,7 +105,7 @@ async function dpkg(
       onLine: (line) => {
         lines.push(line);
         if (lines.length > 40) lines.shift();
-        const name = /^Setting up (\S+)/.exec(line)?.[1];
+        const name = /^(?:Setting up|Removing) (\S+)/.exec(line)?.[1];
         if (name) context.step.update({ message: name.replace(/:\w+$/, ''), done: ++done, unit: 'packages' });
         const culprit = FAILED.exec(line)?.[1];
         if (culprit) failed.push(culprit);
@@ -114,7 +116,8 @@ async function dpkg(
     if (!(error instanceof PiimgError) || failed.length === 0) throw error;
     if (overlay !== 'stubs') return failed;
     await offerShell(context);
-    throw new PiimgError(`The package ${failed[0]} cannot be configured: a script of it failed`, {
+    const what = script === PURGE ? 'removed' : 'configured';
+    throw new PiimgError(`The package ${failed[0]} cannot be ${what}: a script of it failed`, {
       detail: lines.join('\n'),
       hint: 'Look around with --shell-on-error.',
       cause: error,

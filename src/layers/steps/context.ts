@@ -29,6 +29,12 @@ export interface StepContext {
   signal: AbortSignal | undefined;
   /** Opens a shell in the sandbox when a script of a package or of the role fails. */
   shellOnError: boolean;
+  /** Nothing may be fetched. */
+  offline: boolean;
+  /** npm's cache: a folder of piimg's own, so that what one build has fetched is there for later ones. */
+  npmCache: string;
+  /** The file of the role that is built, for messages. */
+  roleFile: string;
   /** Sees what the layer's tar cannot show it: files inside an initramfs. */
   guard: Guard;
 }

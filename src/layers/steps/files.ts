@@ -4,19 +4,35 @@ import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { PiimgError } from '../../lib/errors.ts';
-import { encodeHeader, endOfArchive, padding } from '../../lib/tar.ts';
+import { encodeHeader, endOfArchive, padding, type TarHeader } from '../../lib/tar.ts';
 import type { PlannedFile } from '../../plan/plan.ts';
+import { writeLayerTar, type LayerTar } from '../tar-writer.ts';
 import type { StepContext } from './context.ts';
 
 /** Extracts the entries into the layer's tree. Owners by name are those of the image. */
 export async function placeFiles(files: PlannedFile[], context: StepContext): Promise<string[]> {
-  const ids = await readIds(context);
-  await context.sandbox.tool(['tar', '-x', '-p', '--numeric-owner', '--keep-directory-symlink', '-C', context.tree], {
-    writable: [context.tree],
-    input: Readable.from(archive(sorted(files), ids, context)),
-    signal: context.signal,
-  });
+  await extract(Readable.from(archive(entriesOf(files, context))), context);
   return [];
+}
+
+/**
+ * The layer that holds nothing but `files`, as the archive `tar`: all is known, nothing has to be read back. They are extracted
+ * into the layer's tree as well, for the layers above.
+ */
+export async function writeFilesLayer(files: PlannedFile[], tar: string, context: StepContext): Promise<LayerTar> {
+  const written = await writeLayerTar(tar, context.guard, async (writer) => {
+    for await (const { header, data } of entriesOf(files, context)) {
+      await writer.add(header);
+      for await (const chunk of data) await writer.write(chunk);
+    }
+  });
+  await extract(createReadStream(tar), context);
+  return written;
+}
+
+function extract(input: Readable, { sandbox, tree, signal }: StepContext): Promise<unknown> {
+  const argv = ['tar', '-x', '-p', '--numeric-owner', '--keep-directory-symlink', '-C', tree];
+  return sandbox.tool(argv, { writable: [tree], input, signal });
 }
 
 /** Looks up owners: names from the image's passwd and group, else numbers. */
@@ -29,32 +45,47 @@ function sorted(files: PlannedFile[]): PlannedFile[] {
   return [...files].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-async function* archive(files: PlannedFile[], ids: Ids, context: StepContext): AsyncGenerator<Buffer> {
+interface Entry {
+  header: TarHeader;
+  data: Iterable<Buffer> | AsyncIterable<Buffer>;
+}
+
+/** The files by name, and before each the folders that lead to it. */
+async function* entriesOf(planned: PlannedFile[], context: StepContext): AsyncGenerator<Entry> {
+  const ids = await readIds(context);
+  const files = sorted(planned);
   const made = new Set(['']);
   const described = new Set(files.map(({ path }) => path));
+  const { epoch: mtime } = context;
   for (const file of files) {
     for (const parent of parents(file.path)) {
       if (made.has(parent) || described.has(parent)) continue;
       made.add(parent);
       const { mode, uid, gid } = await lowerFolder(parent, context);
-      yield encodeHeader({ path: parent, type: 'directory', mode, uid, gid, size: 0, mtime: context.epoch });
+      yield { header: { path: parent, type: 'directory', mode, uid, gid, size: 0, mtime }, data: [] };
     }
     const content = file.content === undefined ? undefined : Buffer.from(file.content);
-    const size = file.type === 'file' ? (file.source?.size ?? content?.length ?? 0) : 0;
-    yield encodeHeader({
+    const header: TarHeader = {
       path: file.path,
       type: file.type,
       mode: file.type === 'symlink' ? 0o777 : file.mode,
       uid: ids.user(file.owner),
       gid: ids.group(file.group),
-      size,
-      mtime: context.epoch,
+      size: file.type === 'file' ? (file.source?.size ?? content?.length ?? 0) : 0,
+      mtime,
       ...(file.target !== undefined && { target: file.target }),
-    });
-    if (file.type !== 'file') continue;
-    if (file.source) yield* unchangedFile(context.file(file.source.sha256), file.source);
-    else if (content) yield content;
-    yield Buffer.alloc(padding(size));
+    };
+    const source = file.type === 'file' ? file.source : undefined;
+    if (source) yield { header, data: unchangedFile(context.file(source.sha256), source) };
+    else yield { header, data: header.size > 0 && content ? [content] : [] };
+  }
+}
+
+async function* archive(entries: AsyncIterable<Entry>): AsyncGenerator<Buffer> {
+  for await (const { header, data } of entries) {
+    yield encodeHeader(header);
+    yield* data;
+    yield Buffer.alloc(padding(header.size));
   }
   yield endOfArchive();
 }

@@ -1,13 +1,12 @@
 // Installs an npm application for the image: from its lock file, for linux/arm64/glibc, its packages' scripts off.
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { chmod, copyFile, lstat, mkdir, readdir, readlink, rm } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { dieWithParent, run } from '../../host/exec.ts';
 import type { LockedPackage } from '../../image/manifest.ts';
+import { digestOfFile } from '../../lib/digest.ts';
 import type { PlannedFile } from '../../plan/plan.ts';
 import type { StepContext } from './context.ts';
 import { placeFiles } from './files.ts';
+import { npmCi } from './npm-ci.ts';
 import { rebuildAddons } from './npm-rebuild.ts';
 
 export interface App {
@@ -32,13 +31,7 @@ export async function installNpmApp(
     await copyFile(context.file(file.sha256), join(source, path));
     await chmod(join(source, path), 0o644);
   }
-  context.step.update({ message: 'npm ci' });
-  const options = ['--omit=dev', '--ignore-scripts', '--os=linux', '--cpu=arm64', '--libc=glibc', '--no-audit'];
-  await run(dieWithParent(['npm', 'ci', ...options, '--no-fund']), {
-    cwd: source,
-    env: { npm_config_update_notifier: 'false' },
-    ...(context.signal && { signal: context.signal }),
-  });
+  await npmCi(source, app.destination, context);
   // npm's own record of the tree names the registry it came from; only npm itself reads it.
   await rm(join(source, 'node_modules/.package-lock.json'), { force: true });
   // The application's lock and its settings for npm have done their work; addresses and tokens are nothing for an image.
@@ -69,7 +62,7 @@ async function listFiles(
     else if (info.isSymbolicLink())
       files.push({ path, type: 'symlink', mode: 0o777, owner, group, target: await readlink(full) });
     else {
-      const sha256 = await digestFile(full);
+      const sha256 = await digestOfFile(full);
       found.set(sha256, full);
       const mode = modes.get(relative(root, full)) ?? (info.mode & 0o100 ? 0o755 : 0o644);
       files.push({ path, type: 'file', mode, owner, group, source: { sha256, size: info.size } });
@@ -78,10 +71,4 @@ async function listFiles(
   const before = context.file;
   context.file = (sha256) => found.get(sha256) ?? before(sha256);
   return files;
-}
-
-async function digestFile(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-  return hash.digest('hex');
 }

@@ -3,11 +3,19 @@ import { PiimgError } from '../../lib/errors.ts';
 import { offerShell } from './configure.ts';
 import { clock, rootOf, type StepContext } from './context.ts';
 
-/** `/bin/sh -eu` as root in /, with native tools, without network unless the step asks for it. */
+/** `/bin/sh -eu` as root in /, with native tools, without network unless the step asks for it: offline that is refused. */
 export async function runScript(
   spec: { name: string; script: string; network: boolean; env: Record<string, string> },
   context: StepContext,
 ): Promise<string[]> {
+  if (spec.network && context.offline) {
+    throw new PiimgError(
+      `${context.roleFile}: the run step “${spec.name}” asks for the network, and this build is offline`,
+      {
+        hint: 'Build once without --offline: what the step makes is kept, and used again as long as it and what it stands on stay the same.',
+      },
+    );
+  }
   try {
     await context.sandbox.inRoot(
       { ...rootOf(context, 'native'), network: spec.network },

@@ -1,53 +1,75 @@
 // Carries out what a role says of units, time zone, locale and keyboard.
+import { EXIT, PiimgError } from '../../lib/errors.ts';
+import { nearest } from '../../lib/suggest.ts';
+import type { LayerSpec } from '../../plan/plan.ts';
 import { clock, rootOf, type StepContext } from './context.ts';
 
-/** systemctl (native: it only makes links) and the files of localtime, locale and keyboard. */
+/** Exit status of the script when no package has what the role names. */
+const LACKING = 9;
+
+/** Run with what, its name, and names that exist: the lines of the output. */
+const LACKS = `exec 3>&1 >&2; lacks() { printf '%s\\n' "$@" >&3; exit ${LACKING}; }`;
+
+/**
+ * systemctl, localedef and setupcon (all native) and the files of localtime, locale and keyboard. Throws PiimgError when no
+ * package of the image has the time zone, locale or keyboard layout.
+ */
 export async function applySettings(
-  spec: {
-    units: { enable: string[]; disable: string[]; mask: string[] };
-    timezone: string;
-    locale: string;
-    keymap: string;
-  },
+  { units, timezone, locale, keymap }: Extract<LayerSpec, { kind: 'settings' }>,
   context: StepContext,
 ): Promise<string[]> {
-  const words = (items: string[]): string => items.map((item) => `'${item}'`).join(' ');
-  const { enable, disable, mask } = spec.units;
-  // `de-nodeadkeys`: layout and variant of xkeyboard-config(7).
-  const [layout = '', variant] = spec.keymap.split(/-(.*)/s);
-  const script = [
-    ...(disable.length > 0 ? [`systemctl --quiet disable ${words(disable)}`] : []),
-    ...(enable.length > 0 ? [`systemctl --quiet enable ${words(enable)}`] : []),
-    ...(mask.length > 0 ? [`systemctl --quiet mask ${words(mask)}`] : []),
-    `zone='${spec.timezone}'; [ -e "/usr/share/zoneinfo/$zone" ] || [ "$zone" = UTC ] || { echo "unknown time zone: $zone (is tzdata installed?)" >&2; exit 1; }`,
-    'ln -sf "/usr/share/zoneinfo/$zone" /etc/localtime; echo "$zone" >/etc/timezone',
-    `printf 'LANG=%s\\n' '${spec.locale}' >/etc/locale.conf; mkdir -p /etc/default; ln -sf ../locale.conf /etc/default/locale`,
-    // C.UTF-8 is part of libc; others are compiled by the package locales.
-    // locale.gen is what they are compiled from again when that package is updated.
-    ...(spec.locale.startsWith('C.')
-      ? []
-      : [
-          `localedef -i '${definition(spec.locale)}' -f UTF-8 '${spec.locale}'; printf '%s UTF-8\\n' '${spec.locale}' >>/etc/locale.gen`,
-        ]),
-    `printf 'XKBMODEL="pc105"\\nXKBLAYOUT="%s"\\n' '${layout}' >/etc/default/keyboard`,
-    ...(variant === undefined ? [] : [`printf 'XKBVARIANT="%s"\\n' '${variant}' >>/etc/default/keyboard`]),
-    // The package keyboard-configuration makes a link to the file above of it.
-    `[ -L /etc/vconsole.conf ] || printf 'KEYMAP=%s\\n' '${spec.keymap}' >/etc/vconsole.conf`,
-    // What the console is set up with at boot is compiled ahead of it.
-    `if command -v setupcon >/dev/null; then
-      grep -qs 'xkb_symbols "${variant === undefined ? '' : `${variant}"`}' "/usr/share/X11/xkb/symbols/${layout}" || { echo "unknown keyboard layout: ${spec.keymap}" >&2; exit 1; }
-      setupcon --save-only
-    fi`,
-  ].join('\n');
-  await context.sandbox.inRoot(rootOf(context, 'native'), {
+  const changes = (['disable', 'enable', 'mask'] as const)
+    .filter((verb) => units[verb].length > 0)
+    .map((verb) => `systemctl --quiet ${verb} ${units[verb].map((unit) => `'${unit}'`).join(' ')}`);
+  const script = [LACKS, ...changes, setTimezone(timezone), setLocale(locale), setKeymap(keymap)].join('\n');
+  const { stdout, exitCode } = await context.sandbox.inRoot(rootOf(context, 'native'), {
     argv: ['sh', '-euc', script],
     env: { ...clock(context), SYSTEMD_OFFLINE: '1' },
+    okCodes: [0, LACKING],
     signal: context.signal,
   });
-  return [];
+  if (exitCode === 0) return [];
+  const [what = '', name = '', ...known] = stdout.split('\n');
+  const suggestion = nearest(name, known);
+  throw new PiimgError(`No package of the image has the ${what} ${name}`, {
+    exitCode: EXIT.usage,
+    hint: `${suggestion === undefined ? '' : `Did you mean ${suggestion}? `}The role can name another, or add the package that has it.`,
+  });
 }
 
-/** Name of a locale's source in /usr/share/i18n/locales: `de_DE@euro` of `de_DE.UTF-8@euro`. */
-function definition(locale: string): string {
-  return locale.replace(/\.UTF-8/, '');
+/** Old names, like US/Pacific, are in tzdata-legacy; without it, tzdata still knows what they are links to (zic(8)). */
+const setTimezone = (timezone: string): string => `
+zones=/usr/share/zoneinfo zone='${timezone}'
+[ -f $zones/$zone ] || zone=$(awk -v old=$zone '$1 == "L" && $3 == old { print $2 }' $zones/tzdata.zi) || zone=
+[ -f "$zones/$zone" ] || lacks 'time zone' '${timezone}'
+ln -sf $zones/$zone /etc/localtime; echo $zone >/etc/timezone`;
+
+/** C.UTF-8 is part of libc. Others are compiled from the package locales, and again, as locale.gen says, when that is updated. */
+function setLocale(locale: string): string {
+  // `de_DE@euro` is the source of `de_DE.UTF-8@euro`.
+  const source = locale.replace('.UTF-8', '');
+  const compile = `
+sources=/usr/share/i18n/locales
+[ -f $sources/${source} ] || lacks locale ${locale} $(ls $sources | sed 's/@\\|$/.UTF-8&/')
+localedef -i ${source} -f UTF-8 ${locale}; echo '${locale} UTF-8' >>/etc/locale.gen`;
+  return `${locale.startsWith('C.') ? '' : compile}
+echo LANG=${locale} >/etc/locale.conf; mkdir -p /etc/default; ln -sf ../locale.conf /etc/default/locale`;
+}
+
+/**
+ * `de-nodeadkeys`: layout and variant of xkeyboard-config(7). keyboard-configuration makes vconsole.conf a link to its own file. What
+ * the console is set up with at boot is compiled ahead of it.
+ */
+function setKeymap(keymap: string): string {
+  const [layout = '', variant] = keymap.split(/-(.*)/s);
+  return `
+printf 'XKBMODEL="pc105"\\nXKBLAYOUT="${layout}"\\n' >/etc/default/keyboard
+${variant === undefined ? '' : `echo 'XKBVARIANT="${variant}"' >>/etc/default/keyboard`}
+[ -L /etc/vconsole.conf ] || echo KEYMAP=${keymap} >/etc/vconsole.conf
+if command -v setupcon >/dev/null; then
+  layouts=/usr/share/X11/xkb/symbols
+  grep -qs 'xkb_symbols "${variant === undefined ? '' : `${variant}"`}' $layouts/${layout} || lacks 'keyboard layout' ${keymap} \\
+    $(ls $layouts; sed -n 's/.*xkb_symbols "\\([^"]*\\)".*/${layout}-\\1/p' $layouts/${layout} || :)
+  setupcon --save-only
+fi`;
 }

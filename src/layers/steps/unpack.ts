@@ -1,7 +1,6 @@
 // Unpacks packages: dpkg without its scripts' second half, at native speed.
 import type { LockedPackage } from '../../image/manifest.ts';
 import { PiimgError } from '../../lib/errors.ts';
-import type { ByDigest } from '../../plan/plan.ts';
 import { verifyInputs } from '../inputs.ts';
 import { clock, rootOf, type StepContext } from './context.ts';
 
@@ -10,14 +9,15 @@ import { clock, rootOf, type StepContext } from './context.ts';
  * afterwards. `bootstrap`: the root is empty, so base-files' folders and links are laid first.
  */
 export async function unpackPackages(
-  spec: { packages: LockedPackage[]; debs: ByDigest[]; bootstrap: boolean },
+  spec: { packages: LockedPackage[]; bootstrap: boolean },
   context: StepContext,
 ): Promise<string[]> {
-  const debs = [...spec.packages.map(({ sha256 }) => sha256), ...spec.debs.map(({ sha256 }) => sha256)];
-  const binds = debs.map((sha256, i) => ({ from: context.file(sha256), to: inside(i, spec) }));
-  const named = spec.packages.map(({ name, sha256 }) => ({ name: `The stored package ${name}`, sha256 }));
-  const local = spec.debs.map(({ sha256 }) => ({ name: 'A .deb file of the role', sha256 }));
-  await verifyInputs([...named, ...local], context.file);
+  const binds = spec.packages.map(({ name, sha256 }, i) => ({ from: context.file(sha256), to: inside(i, name) }));
+  const named = spec.packages.map(({ name, sha256, local }) => ({
+    name: local ? `The role's package ${name}` : `The stored package ${name}`,
+    sha256,
+  }));
+  await verifyInputs(named, context.file);
   if (spec.bootstrap) await layGround(spec.packages, context);
   const script = [
     'dpkg=/usr/lib/piimg-native/dpkg',
@@ -27,7 +27,7 @@ export async function unpackPackages(
     'rm -f /var/lib/dpkg/arch',
   ].join('\n');
   let done = 0;
-  let culprit: string | undefined;
+  let culprit: RegExpExecArray | undefined;
   const unpacked = context.sandbox.inRoot(
     { ...rootOf(context, spec.bootstrap ? 'first' : 'all'), binds },
     {
@@ -37,14 +37,16 @@ export async function unpackPackages(
       signal: context.signal,
       onLine: (line) => {
         const name = /^Unpacking (\S+)/.exec(line)?.[1];
-        if (name) context.step.update({ message: name, done: ++done, total: debs.length, unit: 'packages' });
-        culprit ??= PREINST_FAILED.exec(line)?.[1];
+        if (name) context.step.update({ message: name, done: ++done, total: binds.length, unit: 'packages' });
+        culprit ??= SCRIPT_FAILED.exec(line) ?? undefined;
       },
     },
   );
   await unpacked.catch((error: unknown) => {
     if (!(error instanceof PiimgError) || culprit === undefined || context.signal?.aborted) throw error;
-    throw new PiimgError(`The package ${culprit} cannot be unpacked: its preinst script failed`, {
+    const [, name, when, what] = culprit;
+    const script = `${when}${what === 'removal' ? 'rm' : 'inst'}`;
+    throw new PiimgError(`The package ${name} cannot be unpacked: its ${script} script failed`, {
       ...(error.detail !== undefined && { detail: error.detail }),
       cause: error,
     });
@@ -70,13 +72,12 @@ async function layGround(packages: LockedPackage[], context: StepContext): Promi
   await context.sandbox.tool(['sh', '-euc', script, 'sh', deb, tree], { readable: [deb], writable: [tree], signal });
 }
 
-/** What dpkg says of a preinst that failed; the name may carry an architecture. */
-const PREINST_FAILED = /^ *new (\S+?)(?::\w+)? package pre-installation script/;
+/** What dpkg says of a preinst that failed, or of a replaced version's prerm or postrm; the name may carry an architecture. */
+const SCRIPT_FAILED = /^ *(?:new|old|installed) (\S+?)(?::\w+)? package (pre|post)-(installation|removal) script/;
 
 const STANDARD_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** dpkg names the file in its messages: the package's name, not a digest. */
-function inside(i: number, { packages }: { packages: LockedPackage[] }): string {
-  const name = packages[i]?.name ?? 'local';
+function inside(i: number, name: string): string {
   return `/run/piimg-debs/${String(i).padStart(4, '0')}-${name}.deb`;
 }

@@ -8,7 +8,9 @@ const DEFAULT_WITHIN = '60s';
 
 const common = {
   name: line.optional().describe('What is shown for the check; made from its fields when left out.'),
-  within: duration.prefault(DEFAULT_WITHIN).describe('The check is repeated until it passes or this time is over.'),
+  within: duration
+    .prefault(DEFAULT_WITHIN)
+    .describe('The check is repeated until it passes or this time is over, counted from when the system has started.'),
 };
 const port = z.int().min(1).max(65535);
 const json = z.union([z.string(), z.number(), z.boolean(), z.null()]);

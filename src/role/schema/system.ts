@@ -103,7 +103,7 @@ export const timezone = z
       },
     });
   })
-  .describe('Time zone, like Europe/Berlin; Etc/UTC when left out.');
+  .describe('Time zone, like Europe/Berlin; Etc/UTC when left out. An old name, like US/Pacific, becomes the new one.');
 
 function isTimezone(text: string): boolean {
   try {

@@ -1,10 +1,11 @@
 // The commands that look after the cache, on one made by hand.
-import { readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { listCache, pruneCache, verifyCache } from '../../../src/cli/caching.ts';
 import { createContext, type Context } from '../../../src/cli/context.ts';
+import { sha256 } from '../../../src/lib/digest.ts';
 import { EXIT, PiimgError } from '../../../src/lib/errors.ts';
 import { handmadeDownload, handmadeLayer } from '../../helpers/cache.ts';
 import { piimg, withFolder } from './piimg.ts';
@@ -63,6 +64,25 @@ test('verify finds nothing wrong with what is whole', () =>
     assert.equal(await verifyCache(context), { checked: 3, damaged: [] });
   }));
 
+test('kept file systems and npm packages are looked after as well', () =>
+  withCache(async ({ context }) => {
+    const stage = path.join(context.cacheDir, 'stages', 'key');
+    await mkdir(stage, { recursive: true });
+    await mkdir(path.join(context.cacheDir, 'npm/_cacache'), { recursive: true });
+    await writeFile(path.join(context.cacheDir, 'npm/_cacache/a'), 'a package of npm');
+    await writeFile(path.join(stage, 'stage.img'), 'blocks');
+    const ranges = [{ offset: 1, length: 3, sha256: sha256('loc') }];
+    await writeFile(path.join(stage, 'stage.json'), JSON.stringify({ key: 'key', size: 6, ranges }));
+    const kinds = (await listCache(context)).map(({ kind }) => kind);
+    assert.equal([kinds.includes('npm'), kinds.includes('stage')], [true, true]);
+    assert.equal(await verifyCache(context), { checked: 5, damaged: [] });
+    await flip(path.join(stage, 'stage.img'), 2);
+    assert.equal((await verifyCache(context)).damaged, [{ path: stage, reason: 'its sha256 differs' }]);
+    await rm(path.join(context.cacheDir, 'layers'), { recursive: true });
+    await pruneCache(0, context);
+    assert.equal(await listCache(context), []);
+  }));
+
 const damages: Record<string, { damage: (cache: Cache) => Promise<void>; reason: string }> = {
   'a flipped byte of a download': { damage: ({ download }) => flip(download, 4), reason: 'its sha256 differs' },
   'a flipped byte of a header': {
@@ -73,7 +93,7 @@ const damages: Record<string, { damage: (cache: Cache) => Promise<void>; reason:
     damage: ({ layer }) => flip(path.join(layer, 'layer.tar'), 1000),
     reason: 'its sha256 differs',
   },
-  'an archive that is gone': { damage: ({ layer }) => rm(path.join(layer, 'layer.tar')), reason: 'ENOENT' },
+  'an archive that is gone': { damage: ({ layer }) => rm(path.join(layer, 'layer.tar')), reason: 'it is gone' },
   'an index that was cut': {
     damage: ({ layer }) => writeFile(path.join(layer, 'layer.json'), '{"key":'),
     reason: 'its index cannot be read',

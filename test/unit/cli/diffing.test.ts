@@ -1,11 +1,15 @@
 // What differs between two images or plans: packages by name and version, files where both have some.
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { Readable } from 'node:stream';
 import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createContext } from '../../../src/cli/context.ts';
+import { compareFiles, installedPackages } from '../../../src/cli/diffing-files.ts';
 import { comparePackages, diffImages } from '../../../src/cli/diffing.ts';
+import type { ImageFile } from '../../../src/image/files.ts';
+import { encodeMbr } from '../../../src/image/mbr.ts';
 import { PiimgError } from '../../../src/lib/errors.ts';
 import { handmadeLayer } from '../../helpers/cache.ts';
 import { lockedPackage } from '../../helpers/plan-inputs.ts';
@@ -62,11 +66,75 @@ test('files of two images are compared by the layers in the cache; without these
     const a = await manifest('a', { same: '1', changed: '1', gone: '1' });
     const b = await manifest('b', { same: '1', changed: '2', fresh: '1' });
     const { files } = await diffImages(a, `${b}.zst`, context);
-    assert.equal(files, { added: ['/fresh'], removed: ['/gone'], changed: ['/changed'] });
+    assert.equal(files, {
+      from: 'layers',
+      added: ['/fresh'],
+      removed: ['/gone'],
+      changed: ['/changed'],
+      onlyTime: [],
+    });
 
     const elsewhere = { ...context, cacheDir: path.join(folder, 'empty') };
     const error: unknown = await diffImages(a, b, elsewhere).catch((caught: unknown) => caught);
     assert.match((error as PiimgError).message, 'is not in the cache any more');
+  }));
+
+test('of two files, type, mode, owner, attributes, link, size and content count; times are told apart', async () => {
+  const plain: ImageFile = {
+    type: 'file',
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    size: 3,
+    mtime: 1,
+    content: () => Readable.from([Buffer.from('one')]),
+  };
+  const variants: Record<string, Partial<ImageFile>> = {
+    '/same': {},
+    '/time': { mtime: 2 },
+    '/mode': { mode: 0o4644 },
+    '/owner': { uid: 1 },
+    '/group': { gid: 1 },
+    '/attribute': { xattrs: { 'security.capability': 'AAAA' } },
+    '/link': { type: 'symlink', target: 'two' },
+    '/content': { content: () => Readable.from([Buffer.from('tw'), Buffer.from('o')]) },
+    '/pieces': { content: () => Readable.from([Buffer.from('o'), Buffer.from('ne')]) },
+    '/size': { size: 4, content: () => Readable.from([]) },
+  };
+  const names = Object.keys(variants);
+  const before = new Map(names.map((name) => [name, plain]));
+  const after = new Map(names.map((name) => [name, { ...plain, ...variants[name] }]));
+  const folder: ImageFile = { ...plain, type: 'directory' };
+  before.set('/folder', folder);
+  after.set('/folder', { ...folder, size: 4096 });
+  const changes = await compareFiles(before, after, new AbortController().signal);
+  const changed = names.filter((name) => !['/same', '/pieces', '/time'].includes(name)).sort();
+  assert.equal(changes, { added: [], removed: [], changed, onlyTime: ['/time'] });
+});
+
+test('installed packages are those dpkg says are', async () => {
+  const status =
+    'Package: a\nStatus: install ok installed\nVersion: 1:2\nDescription: x\n Version: 9\n\n' +
+    'Package: b\nStatus: deinstall ok config-files\nVersion: 1\n';
+  const file: ImageFile = { type: 'file', size: status.length, content: () => Readable.from([Buffer.from(status)]) };
+  assert.equal(await installedPackages(new Map([['/var/lib/dpkg/status', file]])), [{ name: 'a', version: '1:2' }]);
+});
+
+test('a file that is no image, or the beginning of one, is refused by name', () =>
+  withFolder(async (folder) => {
+    const context = createContext(new AbortController().signal, 'silent');
+    const mbr = encodeMbr(1, [{ number: 1, type: 0x0c, start: 64, sectors: 64 }]);
+    for (const [name, content] of Object.entries({ text: Buffer.alloc(5000, 'x'), cut: mbr })) {
+      const file = path.join(folder, `${name}.img`);
+      await writeFile(file, content);
+      const error: unknown = await diffImages(file, file, context).catch((caught: unknown) => caught);
+      assert.instance(error, PiimgError);
+      assert.match((error as PiimgError).message, `${file} cannot be read as an image: `);
+    }
+    const packed: unknown = await diffImages(`${folder}/a.img.xz`, `${folder}/a.img.xz`, context).catch(
+      (e: unknown) => e,
+    );
+    assert.match((packed as PiimgError).hint ?? '', 'Unpack the image');
   }));
 
 test('what is neither image nor plan is refused by name', () =>

@@ -37,6 +37,8 @@ test('the cache is where the environment says', () => {
   assert.is(cacheFolder({ PIIMG_CACHE: '/a', XDG_CACHE_HOME: '/b' }), '/a');
   assert.is(cacheFolder({ XDG_CACHE_HOME: '/b' }), '/b/piimg');
   assert.is(cacheFolder({}), path.join(homedir(), '.cache/piimg'));
+  assert.is(cacheFolder({ PIIMG_CACHE: `/it's "a": b, #1 \\` }), `/it's "a": b, #1 \\`);
+  assert.throws(() => cacheFolder({ PIIMG_CACHE: '/a\nb' }), /"\/a\\nb": there is a line break/);
 });
 
 test.run();

@@ -30,11 +30,14 @@ test('one pass gives the checksum of the whole and of every range', async () => 
     for (let i = 0; i < bytes.length; i++) bytes[i] = (i * 2_654_435_761) >>> 24;
     const file = join(dir, 'image');
     await writeFile(file, bytes);
-    const digester = await digestImage(file, bytes.length);
+    const digester = digestImage(file, bytes.length);
     const first = await digester.readTo(1 << 20, [{ offset: 4096, length: 8192 }]);
     const second = await digester.readTo(bytes.length, [{ offset: 1 << 20, length: (1 << 20) + 4096 }]);
     const whole = digester.sha256();
+    const failure = await digester.readTo(bytes.length + 4096, []).catch((error: unknown) => error);
     await digester.close();
+    assert.instance(failure, Error);
+    assert.match((failure as Error).message, `${file} ends at byte ${bytes.length}`);
     assert.is(whole, sha256(bytes));
     assert.equal(first, [{ offset: 4096, length: 8192, sha256: sha256(bytes.subarray(4096, 12_288)) }]);
     assert.is(second[0]?.sha256, sha256(bytes.subarray(1 << 20, (2 << 20) + 4096)));

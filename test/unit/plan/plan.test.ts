@@ -5,12 +5,20 @@ import * as assert from 'uvu/assert';
 import { planBuild, type Plan } from '../../../src/plan/plan.ts';
 import { touchesInitramfs } from '../../../src/plan/boot.ts';
 import type { ResolvedRole } from '../../../src/role/resolved.ts';
-import { HOST_FOLDER, lockedPackage, overlayFile, smallBase, smallLock, smallRole } from '../../helpers/plan-inputs.ts';
+import {
+  HOST_FOLDER,
+  lockedPackage,
+  overlayFile,
+  smallBase,
+  smallDeb,
+  smallLock,
+  smallRole,
+} from '../../helpers/plan-inputs.ts';
 import { golden, root } from '../role/golden.ts';
 
 const TOOLS = 'tools';
 const planOf = (role: Partial<ResolvedRole> = {}, lock = smallLock(), tools = TOOLS): Plan =>
-  planBuild({ ...smallRole(), ...role }, smallBase(), lock, { tools }).plan;
+  planBuild({ ...smallRole(), ...role }, smallBase(), lock, { tools, debs: [smallDeb()] }).plan;
 
 const RUN = { name: 'greet', script: 'echo hello >/etc/greeting', network: false, env: {} };
 
@@ -57,7 +65,11 @@ test('essential packages come first and in the order of the lock, each package o
   const unpacked = planOf().layers.flatMap(({ spec }) => (spec.kind === 'unpack' ? [spec.packages] : []));
   assert.equal(
     unpacked.map((packages) => packages.map(({ name }) => name)),
-    [['libc6', 'base-files'], ['systemd-sysv', 'linux-image-arm64'], ['nginx']],
+    [
+      ['libc6', 'base-files'],
+      ['systemd-sysv', 'linux-image-arm64'],
+      ['nginx', 'own'],
+    ],
   );
 });
 
@@ -167,7 +179,10 @@ test('the same input gives the same plan, wherever it lies and in whatever order
 test('paths of this machine are beside the plan, never in it', () => {
   fc.assert(
     fc.property(fc.stringMatching(/^[a-z]{12}$/), (word) => {
-      const { plan, inputs } = planBuild(smallRole(`/srv/${word}`), smallBase(), smallLock(), { tools: TOOLS });
+      const { plan, inputs } = planBuild(smallRole(`/srv/${word}`), smallBase(), smallLock(), {
+        tools: TOOLS,
+        debs: [],
+      });
       assert.not(JSON.stringify(plan).includes(word));
       assert.ok(inputs.size >= 3);
       assert.ok([...inputs.values()].every((file) => file.includes(word)));
@@ -183,7 +198,7 @@ test('keys are all different', () => {
 });
 
 test('a size of the image is in the build id', () => {
-  const sized = planBuild(smallRole(), smallBase(), smallLock(), { tools: TOOLS, size: 4 * 2 ** 30 }).plan;
+  const sized = planBuild(smallRole(), smallBase(), smallLock(), { tools: TOOLS, debs: [], size: 4 * 2 ** 30 }).plan;
   assert.is(sized.size, 4 * 2 ** 30);
   assert.is.not(sized.buildId, planOf().buildId);
 });

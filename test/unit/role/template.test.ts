@@ -2,8 +2,7 @@
 import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { PiimgError } from '../../../src/lib/errors.ts';
-import { renderFile, renderTemplate, type TemplateData } from '../../../src/lib/template.ts';
+import { renderTemplate, type TemplateData } from '../../../src/lib/template.ts';
 
 const data: TemplateData = {
   name: 'web',
@@ -66,17 +65,6 @@ test('reports all faults, each once, with what was meant', () => {
       { offset: 31, length: 8, suggestion: 'name' },
     ],
   );
-});
-
-test('names file and line', () => {
-  try {
-    renderFile('etc/x.mustache', 'one\ntwo {{nmae}}\n', data);
-  } catch (error) {
-    assert.instance(error, PiimgError);
-    assert.match((error as PiimgError).detail ?? '', /^etc\/x\.mustache:2:5: error: unknown name `nmae`/);
-    return;
-  }
-  assert.unreachable();
 });
 
 test('renders any text as it is', () => {

@@ -1,0 +1,60 @@
+// The files of an image by path, read from its two file systems: for comparing images, without mounting them.
+import { createHash } from 'node:crypto';
+import { listExt4, readExt4 } from './ext4-files.ts';
+import { openExt4 } from './ext4-inodes.ts';
+import { listFat, openFat, readFromFat, type FatEntry, type FatVolume } from './fat.ts';
+import { parseMbr, SECTOR } from './mbr.ts';
+import type { ReadAt } from './ranges.ts';
+
+export interface ImageFile {
+  type: 'file' | 'directory' | 'symlink' | 'other';
+  size: number;
+  /** All that inodes say but times; FAT says nothing. */
+  mode?: number;
+  uid?: number;
+  gid?: number;
+  target?: string;
+  xattrs?: Record<string, string>;
+  /** Seconds since 1970. */
+  mtime?: number;
+  content(): AsyncIterable<Buffer>;
+}
+
+/** Where the first partition is mounted. */
+const BOOT = '/boot/firmware';
+
+/** Every file of the image by absolute path. Throws PiimgError for one without an MBR, FAT32 and ext4. */
+export async function filesOfImage(read: ReadAt): Promise<Map<string, ImageFile>> {
+  const { entries } = parseMbr(await read(0, SECTOR));
+  const startOf = (number: number): number => (entries.find((entry) => entry.number === number)?.start ?? 0) * SECTOR;
+  const files = new Map<string, ImageFile>();
+  for await (const { path, ranges, ...file } of listExt4(read, await openExt4(read, startOf(2)))) {
+    // What e2fsck makes for itself is no file of the image.
+    if (path !== 'lost+found') files.set(`/${path}`, { ...file, content: () => readExt4(read, { ranges }) });
+  }
+  const fat = await openFat(read, startOf(1));
+  for await (const [path, entry] of walkFat(fat, BOOT)) {
+    const type = entry.directory ? 'directory' : 'file';
+    files.set(path, { type, size: entry.size, content: () => contentInFat(fat, entry) });
+  }
+  return files;
+}
+
+/** The sha256 of a file's content. */
+export async function digestOfContent(file: Pick<ImageFile, 'content'>): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const piece of file.content()) hash.update(piece);
+  return hash.digest('hex');
+}
+
+async function* walkFat(volume: FatVolume, folder: string, cluster?: number): AsyncGenerator<[string, FatEntry]> {
+  for (const entry of await listFat(volume, cluster)) {
+    const path = `${folder}/${entry.name}`;
+    yield [path, entry];
+    if (entry.directory) yield* walkFat(volume, path, entry.firstCluster);
+  }
+}
+
+async function* contentInFat(volume: FatVolume, entry: FatEntry): AsyncGenerator<Buffer> {
+  yield await readFromFat(volume, entry);
+}

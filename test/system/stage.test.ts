@@ -1,0 +1,77 @@
+// The file system that is kept of the layers below a role's own files: the same bytes with it and without, and it is looked at.
+import { open, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ext4UsedRanges } from '../../src/image/ext4.ts';
+import { readerOf } from '../../src/image/ranges.ts';
+import type { RunTool } from '../../src/image/run-tool.ts';
+import { makeLayer } from '../helpers/image-layers.ts';
+import { assemble, judge, layers, LONG, ROOT, runTool, sh, work } from '../helpers/small-image.ts';
+
+const TOP = `
+mkdir -p "$1" && cd "$1"
+mkdir -p etc "etc/new folder/below" usr/share
+echo three > etc/hostname; : > etc/empty; echo owned > etc/owned; chown 70001:1234 etc/owned
+printf '%s' 'quotes' > 'etc/new folder/a "quoted" name'; echo umlaut > 'etc/new folder/below/ä $HOME \\'
+ln -s "$(printf %061d 0)" etc/far; ln -s 'to "it"' etc/near; chmod 2750 'etc/new folder'; chown 5:6 'etc/new folder'
+rm -f symlink_60; echo file > symlink_60; ln -s etc opaque; echo folder > usr/share/noise; chmod 1755 etc
+`;
+
+await sh(TOP, join(work, 'top'));
+const from = [...layers, await makeLayer(join(work, 'layer-top'), join(work, 'top'), { whiteouts: [LONG] })];
+
+test("a role's own files are put into a kept file system of the layers below: sound, and the same bytes as without", async () => {
+  await sh(
+    `cp -a "$1/expected" "$1/expected-top" && cd "$1/expected-top" && rm -r opaque symlink_60 "${LONG}"
+     cp -a "$1/top/." . && chmod --reference "$1/expected" .`,
+    work,
+  );
+  const notes: string[] = [];
+  const step = { update: () => {}, note: (message: string) => notes.push(message) };
+  const stages = { dir: join(work, 'stages'), tmp: join(work, 'tmp'), fresh: false };
+  const without = await assemble('without.img', from);
+  const first = await assemble('with.img', from, { stages, step });
+  const [stage = ''] = await readdir(stages.dir);
+  const second = await assemble('with.img', from, { stages, step });
+  assert.equal([first.sha256, second.sha256], [without.sha256, without.sha256]);
+  assert.equal(notes, []);
+  await judge(join(work, 'with.img'), 'expected-top');
+
+  // One byte of the kept file system changes; its journal, where nothing would show it at once.
+  const kept = await open(join(work, 'stages', stage, 'stage.img'), 'r+');
+  const [range] = await ext4UsedRanges(readerOf(kept), ROOT);
+  await kept.write(Buffer.from([1]), 0, 1, (range?.offset ?? 0) + 100_000);
+  await kept.close();
+  assert.is((await assemble('with.img', from, { stages, step })).sha256, without.sha256);
+  assert.equal(notes, ['the cached file system is damaged: made anew']);
+  assert.equal(await readdir(stages.dir), [stage]);
+  assert.equal(await readdir(stages.tmp), []);
+  await Promise.all([rm(join(work, 'with.img')), rm(join(work, 'without.img'))]);
+});
+
+test('a kept file system that goes while it is in use, and two builds that make the same one', async () => {
+  const stages = { dir: join(work, 'stages-2'), tmp: join(work, 'tmp-2'), fresh: false };
+  const [one, two] = await Promise.all([assemble('one.img', from, { stages }), assemble('two.img', from, { stages })]);
+  const pruned: RunTool = async (tool, io) => {
+    if (tool[0] === 'cp')
+      for (const key of await readdir(stages.dir)) await rm(join(stages.dir, key), { recursive: true });
+    return runTool(tool, io);
+  };
+  const again = await assemble('one.img', from, { stages, runTool: pruned });
+  assert.equal([one.sha256, two.sha256], [again.sha256, again.sha256]);
+  assert.is((await readdir(stages.dir)).length, 1);
+  assert.equal(await readdir(stages.tmp), []);
+  await Promise.all([rm(join(work, 'one.img')), rm(join(work, 'two.img'))]);
+});
+
+test('what the role removes may be more than its image has room for', async () => {
+  await sh('mkdir -p "$1" "$2"; yes | head -c 70M > "$1/bulk"', join(work, 'bulk'), join(work, 'nothing'));
+  const bulk = await makeLayer(join(work, 'layer-bulk'), join(work, 'bulk'));
+  const less = await makeLayer(join(work, 'layer-less'), join(work, 'nothing'), { whiteouts: ['bulk'] });
+  await assemble('small.img', [...layers, bulk, less], { size: ROOT + (96 << 20) });
+  await judge(join(work, 'small.img'), 'expected');
+  await rm(join(work, 'small.img'));
+});
+
+test.run();
