@@ -10,6 +10,7 @@ import { countUvu } from './helpers/uvu-summary.mjs';
 
 /** Files of test/system in the order they run, the cheap ones first. A file that is not named here is an error. */
 const SYSTEM = [
+  'report',
   'qemu',
   'capture',
   'image',
@@ -27,6 +28,9 @@ const SYSTEM = [
   'bad-luck-kill',
 ];
 
+/** Long proofs, after all others: run by `npm run test:all`, and when they are asked for by name. */
+const LONG = ['boot-failures', 'boot-slow', 'boot-unhealthy'];
+
 /** No process of a test lasts longer, in minutes; tests have shorter limits of their own. */
 const LIMIT = 40;
 
@@ -43,7 +47,7 @@ const systemFiles = orderedSystemFiles();
 const groups = [
   { name: 'check', jobs: isSelected('check') ? checks() : [] },
   { name: 'unit', jobs: unitJobs(unitFiles.filter((file) => isSelected('unit', file))) },
-  { name: 'system', jobs: systemFiles.filter((file) => isSelected('system', file)).map(systemJob) },
+  { name: 'system', jobs: systemFiles.filter(isWanted).map(systemJob) },
 ];
 
 const total = { passed: 0, failed: 0 };
@@ -79,7 +83,7 @@ function testFiles(folder) {
 }
 
 function orderedSystemFiles() {
-  const ordered = SYSTEM.map((name) => `test/system/${name}.test.ts`);
+  const ordered = [...SYSTEM, ...LONG].map((name) => `test/system/${name}.test.ts`);
   const unordered = testFiles('test/system').filter((file) => !ordered.includes(file));
   if (unordered.length > 0) refuse(`test/run.mjs does not name ${unordered.join(', ')}`);
   const absent = ordered.filter((file) => !existsSync(file));
@@ -90,6 +94,12 @@ function orderedSystemFiles() {
 /** A group's name selects all of it, any other word the files whose path has it. */
 function isSelected(group, file = '') {
   return selectors.length === 0 || selectors.some((word) => word === group || (file !== '' && file.includes(word)));
+}
+
+function isWanted(file) {
+  const long = LONG.find((name) => file.endsWith(`/${name}.test.ts`));
+  if (long === undefined || process.env.PIIMG_TEST_ALL !== undefined) return isSelected('system', file);
+  return selectors.some((word) => long.includes(word));
 }
 
 /** Every command of `npm run check` counts as one test. */

@@ -3,7 +3,10 @@ import { availableParallelism } from 'node:os';
 import { Argument, Command, Option } from 'commander';
 import { piimgVersion } from '../host/package-root.ts';
 import { COMPRESSIONS } from './build-options.ts';
-import { parseCount, parseSize, parseUrl } from './parse.ts';
+import { parseCount, parseSize, parseUrl, parseWord } from './parse.ts';
+
+/** Files that have a schema in images/schemas. */
+const SCHEMAS = ['role', 'base', 'machine'] as const;
 
 const EPILOGUE = `
 Exit codes: 0 done, 1 failed, 2 wrong usage or invalid role, 3 refused target, 4 missing tool, 70 bug, 130 interrupted.
@@ -24,7 +27,7 @@ const progress = () =>
 /** The command line of piimg; `signal` stops the command that runs. Throws commander's CommanderError on wrong usage. */
 export function createProgram(signal: AbortSignal): Command {
   const program = new Command('piimg')
-    .description('Builds bootable Raspberry Pi images, one per role.')
+    .description('Builds bootable Raspberry Pi images, one per role, and tests them in QEMU.')
     .version(piimgVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [command]', 'print help for a command')
@@ -33,13 +36,16 @@ export function createProgram(signal: AbortSignal): Command {
     .exitOverride();
   // commander would complain about a missing --role before it sees that `--rol` is a slip for it.
   program.hook('preAction', (_program, command) => {
-    if (command.options.some(({ long }) => long === '--role') && command.getOptionValue('role') === undefined) {
-      command.error("error: option '--role <name|file>' is required");
-    }
+    const takesImage = command.registeredArguments[0]?.name() === 'image';
+    if (!command.options.some(({ long }) => long === '--role') || command.getOptionValue('role') !== undefined) return;
+    if (!takesImage) command.error("error: option '--role <name|file>' is required");
+    else if (command.args.length === 0)
+      command.error("error: an image, or a role with '--role <name|file>', is required");
   });
   addProjectCommands(program);
   addBuildCommands(program, signal);
   addImageCommands(program, signal);
+  addBootCommands(program, signal);
   addCacheCommands(program, signal);
   program
     .command('doctor')
@@ -69,8 +75,9 @@ function addProjectCommands(program: Command): void {
     .action(async (name: string, options) => (await import('./commands/show.ts')).show(name, options));
   program
     .command('schema')
-    .description('print the JSON schema of role files, for editors')
-    .action(async () => (await import('./commands/schema.ts')).schema());
+    .description('print the JSON schema of role, base or machine files, for editors')
+    .addArgument(new Argument('[kind]', 'kind of file').choices(SCHEMAS).argParser(parseWord(SCHEMAS)).default('role'))
+    .action(async (kind: (typeof SCHEMAS)[number]) => (await import('./commands/schema.ts')).schema(kind));
 }
 
 function addBuildCommands(program: Command, signal: AbortSignal): void {
@@ -138,6 +145,46 @@ function addImageCommands(program: Command, signal: AbortSignal): void {
     .addArgument(new Argument('[command...]', 'command to run instead of a shell, after --'))
     .action(async (command: string[], options) =>
       (await import('./commands/shell.ts')).shell(command, options, signal),
+    );
+}
+
+function addBootCommands(program: Command, signal: AbortSignal): void {
+  const built = () => new Option('--role <name|file>', 'role whose image is built, if needed, and booted');
+  const image = () => new Option('--out <file>', 'image of that role (default: out/ROLE.img)');
+  program
+    .command('test')
+    .description('boot images in QEMU and check that they work; the images are not changed')
+    .addArgument(new Argument('[image...]', 'files of images'))
+    .addOption(built())
+    .addOption(base())
+    .addOption(image())
+    .addOption(
+      new Option(
+        '--machine <name...>',
+        'machines to boot on: virt, raspi3b, raspi4b, or a file of ./qemu/machines',
+      ).default(['virt'], 'virt'),
+    )
+    .option('--reboot', 'boot a second time: it must be the same machine, and healthy')
+    .option('--reports <dir>', 'folder for the HTML page and JUnit XML (default: beside the image)')
+    .addOption(new Option('--jobs <n>', 'tests at the same time').argParser(parseCount).default(1))
+    .addOption(offline())
+    .option('--locked', 'fail unless the lock file fits the role')
+    .addOption(mirror())
+    .addOption(json('the reports'))
+    .addOption(progress())
+    .action(async (images: string[], options) => (await import('./commands/test.ts')).test(images, options, signal));
+  program
+    .command('boot')
+    .description('boot an image in QEMU with its console in this terminal; Ctrl-A X leaves')
+    .addArgument(new Argument('[image]', 'file of the image'))
+    .addOption(built())
+    .addOption(base())
+    .addOption(image())
+    .addOption(new Option('--machine <name>', 'machine to boot on').default('virt'))
+    .addOption(offline())
+    .addOption(mirror())
+    .action(async (file: string | undefined, options) =>
+      (await import('./commands/boot.ts')).boot(file, options, signal),
     );
 }
 

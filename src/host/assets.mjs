@@ -1,4 +1,4 @@
-// After the compiler: copies what it leaves behind (.mjs and .json) from src to dist and makes the program executable.
+// After the compiler: copies what it leaves behind (.mjs, .json and .css) from src to dist and makes the program executable.
 import { chmodSync, cpSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +10,6 @@ const clone = ['setup.mjs', 'assets.mjs'];
 cpSync(path.join(root, 'src'), path.join(root, 'dist'), {
   recursive: true,
   filter: (source) =>
-    statSync(source).isDirectory() || (/\.(mjs|json)$/.test(source) && !clone.includes(path.basename(source))),
+    statSync(source).isDirectory() || (/\.(mjs|json|css)$/.test(source) && !clone.includes(path.basename(source))),
 });
 chmodSync(path.join(root, 'dist/cli/main.js'), 0o755);

@@ -1,9 +1,9 @@
 // What every booted image of role web must show on its console and its port.
 import * as assert from 'uvu/assert';
-import type { Guest } from './qemu.ts';
+import type { TestGuest } from './qemu.ts';
 
 /** Waits until cloud-init is done and GET /health answers; then reads the console for what went wrong on the way. */
-export async function assertBooted(guest: Guest): Promise<void> {
+export async function assertBooted(guest: TestGuest): Promise<void> {
   const finished = await guest.said(/Cloud-init v\. \S+ finished at .*Datasource (\S+)/);
   assert.is(finished[1], 'DataSourceNoCloud');
   const answer = await guest.until('GET /health', async () => {

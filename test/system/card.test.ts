@@ -1,17 +1,28 @@
 // The image on a used card, by stock bmaptool: every file right, and that very card booted, logged in to, updated and switched off.
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { lookAtPasswords } from '../../src/boot/checks/always.ts';
+import { closedCheck } from '../../src/boot/checks/closed.ts';
+import { type Identity, judgeIdentity, readIdentity } from '../../src/boot/checks/identity.ts';
+import type { Target } from '../../src/boot/checks/kind.ts';
+import { MACHINE_ADDRESS, withOutside } from '../../src/boot/checks/outside/endpoint.ts';
+import { loadMachine } from '../../src/boot/machine.ts';
+import type { Look } from '../../src/boot/retry.ts';
+import { makeSeedKey } from '../../src/boot/seed-key.ts';
+import { withSession } from '../../src/boot/session.ts';
 import { run } from '../../src/host/exec.ts';
-import { padSlot } from '../../src/seed/minimal.ts';
+import { packageRoot } from '../../src/host/package-root.ts';
+import { loginSeed } from '../../src/seed/login.ts';
 import { builtWeb } from '../helpers/built.ts';
 import { asRoot } from '../helpers/as-root.ts';
 import { assertBooted } from '../helpers/booted.ts';
 import { checkFileSystems } from '../helpers/fsck.ts';
 import { differentFiles, readBoot, readRoot } from '../helpers/image-files.ts';
-import { askGuest, newKey, sshCommand, type Answer } from '../helpers/login.ts';
+import { attempt } from '../helpers/local-session.ts';
+import { askAll, type Answer } from '../helpers/login.ts';
 import { withQemu } from '../helpers/qemu.ts';
 
 const { image, bmap, manifest } = await builtWeb();
@@ -36,54 +47,101 @@ test('bmaptool writes it onto a used card: both file systems sound, every file a
 /** What the booted card says to these commands; `update` takes minutes. */
 const QUESTIONS = {
   cloudInit: 'cloud-init status --wait --long',
-  seed: 'sudo cloud-init schema --system',
+  seed: 'cloud-init schema --system',
   system: 'systemctl is-system-running --wait',
   failed: 'systemctl --failed --no-legend --plain',
   units: 'systemctl is-active web nftables ssh systemd-timesyncd unattended-upgrades apt-daily-upgrade.timer',
   mounts: 'findmnt --noheadings --raw --output TARGET,FSTYPE,OPTIONS --types ext4,vfat',
   rootSize: 'df --block-size=1 --output=size / | tail -n 1',
-  firewall: 'sudo nft list ruleset',
+  firewall: 'nft list ruleset',
   watchdog: 'systemctl show --property=RuntimeWatchdogUSec',
   upgrades: 'apt-config dump',
   journal: 'systemd-analyze cat-config systemd/journald.conf',
-  sshd: 'sudo sshd -T',
-  passwords: 'sudo cut -d: -f2 /etc/shadow',
+  sshd: 'sshd -T',
   seedCopies: 'stat -c "%a" /boot/firmware/user-data',
-  machineId: 'cat /etc/machine-id',
   names: 'hostname; resolvectl --no-pager dns; readlink -f /etc/resolv.conf; cat /etc/resolv.conf',
   application: 'curl -sS http://localhost:3000/api/health',
-  before: 'sudo sha256sum /boot/firmware/config.txt /boot/firmware/cmdline.txt',
-  update: 'sudo update-initramfs -u',
-  after: 'sudo sha256sum /boot/firmware/config.txt /boot/firmware/cmdline.txt',
+  before: 'sha256sum /boot/firmware/config.txt /boot/firmware/cmdline.txt',
+  update: 'update-initramfs -u',
+  after: 'sha256sum /boot/firmware/config.txt /boot/firmware/cmdline.txt',
 };
 let answers: Record<keyof typeof QUESTIONS, Answer>;
+let passwords: Look;
+let identity: Identity;
 
-test('the used card boots until cloud-init is done, serves its application, takes a login by key and switches off', async () => {
-  const key = await newKey(work);
-  const slot = manifest.slots.find(({ name }) => name === 'user-data');
-  assert.ok(slot);
-  const user = { name: 'pilot', groups: ['sudo'], shell: '/bin/bash', ssh_authorized_keys: [key.public] };
-  const seed = padSlot(`#cloud-config\n${JSON.stringify({ hostname: 'seeded', users: [user] })}\n`, slot.length);
-  const disk = await open(card, 'r+');
-  await disk.write(seed, 0, seed.length, slot.offset);
-  await disk.close();
+/** Services on TCP 5432 and on UDP 5353, of both families; the one of UDP reads and answers nothing. On port 9 is none. */
+const LISTEN = `
+systemd-run --quiet python3 -c 'import socket, time
+s = socket.create_server(("::", 5432), family=socket.AF_INET6, dualstack_ipv6=True); time.sleep(900)'
+systemd-run --quiet python3 -c 'import socket
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+s.bind(("::", 5353))
+while True: s.recv(99)'
+until [ "$(ss -Hlntu "sport = 5432 or sport = 5353" | wc -l)" = 2 ]; do sleep 0.5; done`;
+/** Each port, and what another computer sees of it when there is no firewall. */
+const DOORS = [
+  { port: 5432, protocol: 'tcp', open: 'open: it answers' },
+  { port: 5353, protocol: 'udp', open: 'open: it took 32 datagrams' },
+  { port: 9, protocol: 'tcp', open: 'it refuses' },
+] as const;
+/** What was seen of them, with the firewall and without. */
+let guarded: string[];
+let unguarded: string[];
+const both = (seen: string) => `IPv4: ${seen}, IPv6: ${seen}`;
 
-  const folder = path.join(work, 'virt');
-  await withQemu({ machine: 'virt', image: card, folder, forward: [3000, 22], minutes: 15 }, async (guest) => {
-    await assertBooted(guest);
-    const port = guest.ports[22] ?? 0;
-    const refused = await run(sshCommand(port, 'pilot', ['-o', 'PubkeyAuthentication=no'], 'true'), {
-      okCodes: [255],
-      ...minutes(2),
-    });
-    assert.match(refused.stderr, 'Permission denied (publickey)');
-    answers = await askGuest(port, 'pilot', key.file, QUESTIONS);
-    await run(sshCommand(port, 'pilot', ['-i', key.file], 'sudo systemctl poweroff'), {
-      okCodes: [0, 255],
-      ...minutes(2),
-    });
-    await guest.off();
+async function knock(target: Target): Promise<string[]> {
+  const seen: string[] = [];
+  for (const { port, protocol } of DOORS) {
+    seen.push((await closedCheck.look(target, { check: 'closed', within: 0, port, protocol }, attempt())).seen);
+  }
+  return seen;
+}
+
+test('the used card boots until cloud-init is done, serves its application, takes a login by key and goes off by its power button', async () => {
+  const key = await makeSeedKey(work);
+  const { network } = await loadMachine('virt', [path.join(packageRoot, 'qemu/machines')]);
+  assert.ok(network);
+  const fixed = [{ mac: network.macs[1], addresses: [MACHINE_ADDRESS] }];
+  const seed = loginSeed(manifest.slots, {
+    instanceId: 'seeded-1',
+    hostname: 'seeded',
+    user: 'pilot',
+    keys: [key.public],
+    fixed,
   });
+  const patches = seed.map(({ slot, content }) => ({ offset: slot.offset, content }));
+  const folder = path.join(work, 'virt');
+  const machine = { machine: 'virt', image: card, folder, patches, forward: [3000, 22], segment: true, minutes: 15 };
+  await withQemu(machine, async (guest) => {
+    await assertBooted(guest);
+    const login = { port: guest.ports[22] ?? 0, user: 'pilot', key: key.file };
+    await withSession({ login, seconds: 120 }, async (session) => {
+      answers = await askAll(session, QUESTIONS);
+      passwords = await lookAtPasswords(session, attempt());
+      identity = await readIdentity(session, attempt());
+      const { segment } = guest;
+      assert.ok(segment);
+      await withOutside(segment, async (outside) => {
+        const target = { ports: guest.ports, session, outside };
+        await session.ask(LISTEN);
+        guarded = await knock(target);
+        await session.ask('nft flush ruleset');
+        unguarded = await knock(target);
+      });
+    });
+    await guest.powerOff(180);
+  });
+});
+
+test('other machines do not reach what the firewall does not let in, and would without it', () => {
+  assert.equal(
+    guarded,
+    DOORS.map(() => both('what is sent is dropped')),
+  );
+  assert.equal(
+    unguarded,
+    DOORS.map(({ open }) => both(open)),
+  );
 });
 
 test('cloud-init, systemd and the units of the role have nothing to complain about', () => {
@@ -99,15 +157,15 @@ test('cloud-init, systemd and the units of the role have nothing to complain abo
 
 test('the node has its own identity and a root file system as large as its card', () => {
   assert.match(answers.names.output, /^seeded$/m);
-  assert.match(answers.machineId.output, /^[0-9a-f]{32}$/);
+  const fresh = judgeIdentity(identity, { instanceId: 'seeded-1', others: [] });
+  assert.ok(fresh.ok, fresh.seen);
   assert.match(answers.mounts.output, /^\/ ext4 .*noatime/m);
   assert.match(answers.mounts.output, /^\/boot\/firmware vfat .*fmask=0077,dmask=0077/m);
   assert.ok(Number(answers.rootSize.output) > manifest.image.size, answers.rootSize.output);
 });
 
 test('nobody has a password, ssh takes keys only, and what is not served is dropped', () => {
-  assert.match(answers.passwords.output, /^([!*]+\n?)+$/);
-  assert.match(answers.sshd.output, /^passwordauthentication no$/m);
+  assert.equal(passwords, { ok: true, seen: 'keys only' });
   assert.match(answers.sshd.output, /^permitrootlogin no$/m);
   assert.match(answers.firewall.output, /hook input [^}]*policy drop;/);
   for (const port of ['22', '3000']) assert.match(answers.firewall.output, new RegExp(`dport ${port}\\b.* accept`));

@@ -1,45 +1,30 @@
 // Negative controls of what boots images and judges boots: neither calls a bad boot good, nor leaves a machine behind.
-import { mkdtemp, open, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { run } from '../../src/host/exec.ts';
-import { encodeMbr } from '../../src/image/mbr.ts';
+import { makeCard, readCard } from '../../src/boot/card.ts';
+import { loadMachine } from '../../src/boot/machine.ts';
+import { quote, run } from '../../src/host/exec.ts';
+import { packageRoot } from '../../src/host/package-root.ts';
 import { assertBooted } from '../helpers/booted.ts';
-import { withQemu, type Guest } from '../helpers/qemu.ts';
-
-/** A card of 40 MiB whose kernel is no program. */
-async function deadCard(folder: string): Promise<string> {
-  const image = path.join(folder, 'dead.img');
-  const start = 2048;
-  await writeFile(image, encodeMbr(1, [{ number: 1, type: 0x0c, start, sectors: 79_872 }]));
-  await truncate(image, 40 << 20);
-  await run(['mkfs.vfat', '-F', '32', '-s', '1', '--offset', String(start), image, '39936']);
-  const files = {
-    'config.txt': '[pi5]\nkernel=other\n[all]\nkernel=kernel\ninitramfs initrd followkernel\n',
-    'cmdline.txt': 'root=none\n',
-    kernel: 'no program',
-    initrd: 'no archive',
-    'bcm2837-rpi-3-b.dtb': 'no tree',
-  };
-  for (const [name, content] of Object.entries(files)) {
-    const source = path.join(folder, `source-${name}`);
-    await writeFile(source, content);
-    await run(['mcopy', '-i', `${image}@@${start * 512}`, source, `::${name}`]);
-  }
-  return image;
-}
+import { withQemu, type TestGuest } from '../helpers/qemu.ts';
 
 test('a machine that never comes up is ended at its deadline, and said', async () => {
   const folder = await mkdtemp(path.join(tmpdir(), 'piimg-qemu-'));
-  const image = await deadCard(folder);
+  const image = path.join(folder, 'empty.img');
+  await writeFile(image, '');
+  await truncate(image, 40 << 20);
+  const kernel = path.join(folder, 'kernel');
+  await writeFile(kernel, 'no program');
+  const boot = { kernel, deviceTree: '', cmdline: 'root=none' };
   const place = path.join(folder, 'machine');
-  const boot = withQemu({ machine: 'virt', image, folder: place, forward: [3000], minutes: 0.05 }, async (guest) => {
-    assert.match(guest.cmdline, /^root=none console=ttyAMA0/);
+  const error = await withQemu({ machine: 'virt', image, folder: place, minutes: 0.05, boot }, async (guest) => {
+    assert.is(guest.cmdline, 'root=none console=ttyAMA0');
     await guest.said(/Linux version/);
-  });
-  const error = await boot.then(
+  }).then(
     () => undefined,
     (reason: unknown) => reason,
   );
@@ -49,9 +34,104 @@ test('a machine that never comes up is ended at its deadline, and said', async (
   );
   const left = await run(['pgrep', '--full', '--', place], { okCodes: [0, 1] });
   assert.is(left.stdout, '', 'QEMU still runs');
-  const file = await open(image);
-  assert.is((await file.stat()).size, 40 << 20);
-  await file.close();
+  assert.is((await stat(image)).size, 40 << 20);
+  await rm(folder, { recursive: true });
+});
+
+test('a QEMU that cannot start is told by what it said itself', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'piimg-qemu-'));
+  const image = path.join(folder, 'empty.img');
+  await writeFile(image, '');
+  await truncate(image, 40 << 20);
+  const boot = { kernel: path.join(folder, 'nowhere'), deviceTree: '', cmdline: '' };
+  const reason = await withQemu({ machine: 'virt', image, folder, minutes: 1, boot }, async (guest) => guest.ended);
+  assert.is(reason?.code, 'qemu');
+  assert.match(reason?.message ?? '', "could not load kernel '");
+  await rm(folder, { recursive: true });
+});
+
+test('the card takes patches and what it holds can be read; the image stays as it is, whatever its folder is called', async () => {
+  const folder = path.join(await mkdtemp(path.join(tmpdir(), 'piimg-card-')), 'a, b');
+  await mkdir(folder);
+  const image = path.join(folder, 'small, good.img');
+  await writeFile(image, Buffer.alloc(2 << 20, 'i'));
+  const machine = await loadMachine('raspi3b', [path.join(packageRoot, 'qemu/machines')]);
+  const card = await makeCard(machine, image, folder, [
+    { offset: 512, content: Buffer.alloc(700, 'p') },
+    { offset: 1 << 20, content: Buffer.from('!') },
+  ]);
+  const expected = Buffer.alloc(2 << 20, 'i')
+    .fill('p', 512, 1212)
+    .fill('!', 1 << 20, (1 << 20) + 1);
+  const [all, part] = [path.join(folder, 'all.img'), path.join(folder, 'part.img')];
+  await readCard(card, all);
+  await readCard(card, part, 1 << 20);
+  assert.is((await stat(all)).size, 2 ** 31);
+  const disk = await open(all);
+  const { buffer } = await disk.read(Buffer.alloc(2 << 20), 0, 2 << 20, 0);
+  await disk.close();
+  assert.ok(buffer.equals(expected));
+  assert.ok((await readFile(part)).equals(expected.subarray(0, 1 << 20)));
+  assert.ok((await readFile(image)).equals(Buffer.alloc(2 << 20, 'i')));
+  await rm(path.dirname(folder), { recursive: true });
+});
+
+/** Starts a machine whose kernel is no program, says so, and would wait for ever. */
+const FOREVER = `
+import { withQemu } from './test/helpers/qemu.ts';
+const [folder, image, kernel] = process.argv.slice(1);
+const boot = { kernel, deviceTree: '', cmdline: '' };
+await withQemu({ machine: 'virt', image, folder, minutes: 5, boot }, async () => {
+  console.log('started');
+  await new Promise(() => setInterval(() => {}, 1000));
+});
+`;
+
+test('QEMU dies with its parent, also on SIGKILL', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'piimg-qemu-'));
+  const [image, kernel] = [path.join(folder, 'empty.img'), path.join(folder, 'kernel')];
+  await writeFile(kernel, 'no program');
+  await writeFile(image, '');
+  await truncate(image, 40 << 20);
+  const node = [process.execPath, '--import', 'tsx', '--input-type=module', '--eval', FOREVER];
+  const running = (): Promise<string> =>
+    run(['pgrep', '--full', '--', `file=${folder}/card`], { okCodes: [0, 1] }).then(({ stdout }) => stdout);
+  const parent = run([...node, folder, image, kernel], { cwd: packageRoot, onLine: () => parent.kill('SIGKILL') });
+  const error = await parent.then(
+    () => undefined,
+    (caught: unknown) => caught as Error,
+  );
+  assert.match(error?.message ?? '', 'ended by SIGKILL');
+  for (let tries = 0; tries < 50 && (await running()) !== ''; tries++) await sleep(100);
+  assert.is(await running(), '');
+  await rm(folder, { recursive: true });
+});
+
+/** Starts such a machine in the terminal. */
+const IN_TERMINAL = `
+import { bootInTerminal } from './src/boot/qemu.ts';
+import { loadMachine } from './src/boot/machine.ts';
+const [folder, kernel] = process.argv.slice(1);
+const machine = await loadMachine('virt', ['qemu/machines']);
+const boot = { kernel, deviceTree: '', cmdline: '' };
+const files = { card: folder + '/card.qcow2', consoleLog: folder + '/console.log' };
+const accelerator = machine.accelerators.at(-1);
+await bootInTerminal(machine, { accelerator, boot, ...files, ports: {} }, new AbortController().signal);
+console.log('back');
+`;
+
+test('Ctrl-A X leaves the terminal of a machine', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'piimg-qemu-'));
+  const kernel = path.join(folder, 'kernel');
+  await writeFile(kernel, 'no program');
+  await run(['qemu-img', 'create', '-q', '-f', 'qcow2', path.join(folder, 'card.qcow2'), '40M']);
+  const node = [process.execPath, '--import', 'tsx', '--input-type=module', '--eval', IN_TERMINAL, folder, kernel];
+  const { stdout } = await run(['script', '--quiet', '--return', '--command', quote(node), '/dev/null'], {
+    input: '\u0001x',
+    cwd: packageRoot,
+    signal: AbortSignal.timeout(60_000),
+  });
+  assert.match(stdout, /QEMU: Terminated[^]*back/);
   await rm(folder, { recursive: true });
 });
 
@@ -62,16 +142,18 @@ const GOOD = `Machine model: linux,dummy-virt
 `;
 
 /** A machine that has said `console` and answers with `body`. */
-function guestThat(console: string, body = 'ok\n'): Guest {
+function guestThat(console: string, body = 'ok\n'): TestGuest {
   const answer = { status: 200, text: body };
   return {
     card: '',
     cmdline: '',
     ports: {},
+    poweredOn: 0,
+    ended: new Promise(() => {}),
+    powerOff: async () => 0,
     console: async () => console,
     said: async (pattern) => pattern.exec(console) ?? Promise.reject(new Error(`never said ${pattern}`)),
     until: async () => answer as never,
-    off: async () => {},
   };
 }
 

@@ -13,7 +13,7 @@ export async function init(dir: string): Promise<void> {
   const target = path.resolve(dir);
   const name = await roleName(target);
   const exists = await isEmptyFolder(target);
-  const files = projectFiles(name, await readFile(schemaFile, 'utf8'));
+  const files = projectFiles(name, await readFile(schemaFile('role'), 'utf8'));
   // Everything is written beside its place first, so that an error half-way leaves nothing behind.
   if (!exists) await mkdir(path.dirname(target), { recursive: true });
   const draft = await mkdtemp(path.join(exists ? target : path.dirname(target), '.piimg-init-'));

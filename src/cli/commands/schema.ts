@@ -1,11 +1,13 @@
-// `piimg schema`: the JSON schema of role files, as it lies in images/schemas.
+// `piimg schema`: a JSON schema for editors, as it lies in images/schemas.
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { packageRoot } from '../../host/package-root.ts';
 import { print } from './output.ts';
 
-export const schemaFile = path.join(packageRoot, 'images/schemas/role.schema.json');
+type Kind = 'role' | 'base' | 'machine';
 
-export async function schema(): Promise<void> {
-  print((await readFile(schemaFile, 'utf8')).trimEnd());
+export const schemaFile = (kind: Kind): string => path.join(packageRoot, 'images/schemas', `${kind}.schema.json`);
+
+export async function schema(kind: Kind): Promise<void> {
+  print((await readFile(schemaFile(kind), 'utf8')).trimEnd());
 }

@@ -40,6 +40,7 @@ const slips: { args: string[]; says: string | RegExp }[] = [
   { args: ['build', '--role', 'web', '--size', 'big'], says: 'It is written like 4G' },
   { args: ['build', '--role', 'web', '--jobs', '0'], says: 'at least 1' },
   { args: ['build', '--role', 'web', '--mirror', 'ftp://x'], says: 'http or https URL' },
+  { args: ['schema', 'rol'], says: 'Allowed choices are role, base, machine.\n(Did you mean role?)' },
   { args: ['show'], says: "missing required argument 'role'" },
   { args: ['diff', 'a'], says: "missing required argument 'b'" },
   { args: ['roles', 'extra'], says: 'too many arguments' },
@@ -54,6 +55,16 @@ for (const { args, says } of slips) {
     assert.equal([exitCode, stdout], [EXIT.usage, '']);
   });
 }
+
+test('schema prints that of roles, or of the kind that is named', async () => {
+  const titles = await Promise.all(
+    [[], ['role'], ['base']].map(async (kind) => {
+      const { stdout } = await piimg(['schema', ...kind]);
+      return (JSON.parse(stdout) as { title: string }).title;
+    }),
+  );
+  assert.equal(titles, ['piimg role', 'piimg role', 'piimg base']);
+});
 
 test('a reader that closes the pipe early is no failure', async () => {
   const main = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));

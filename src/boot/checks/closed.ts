@@ -1,0 +1,100 @@
+// Is a port closed to other machines? Judged from another computer on the machine's second network.
+import type { Attempt, Look } from '../retry.ts';
+import type { Session } from '../session.ts';
+import type { HealthCheckOf, Kind } from './kind.ts';
+import { type Outside, type Route, routeTo } from './outside/endpoint.ts';
+import { isIpv6 } from './outside/packets.ts';
+import { answersPing, type Knock, knockTcp, knockUdp } from './outside/probe.ts';
+
+/** Datagrams sent to a UDP port: more than a machine receives by chance in these seconds. */
+const DATAGRAMS = 32;
+
+const SEEN: Record<Knock, string> = {
+  open: 'open: it answers',
+  refused: 'it refuses',
+  silent: 'what is sent is dropped',
+};
+
+export const closedCheck: Kind<HealthCheckOf<'closed'>> = {
+  name: ({ port, protocol }) => `${protocol} port ${port} is closed to others`,
+  expected: () => 'closed',
+
+  /** By every address of the machine's second card: a firewall may forget IPv6. */
+  async look({ session, outside }, { port, protocol }, attempt) {
+    if (outside === undefined) throw new Error('the machine has no second network card to ask from');
+    const addresses = await addressesOf(session, outside.mac, attempt);
+    if (addresses.length === 0) throw new Error('the machine’s second network card has no address');
+    const looks: Look[] = [];
+    for (const ip of addresses) {
+      const route = routeTo(outside, ip);
+      const found =
+        protocol === 'tcp'
+          ? await lookTcp(outside, route, port)
+          : await lookUdp(outside, route, port, session, attempt);
+      // Silence is the machine's own only when it answers something else.
+      const known = !found.ok || (await answersPing(outside, route));
+      const seen = known ? found.seen : 'not known, as it does not answer a ping either';
+      looks.push({ ok: found.ok && known, seen: `${isIpv6(ip) ? 'IPv6' : 'IPv4'}: ${seen}` });
+    }
+    return { ok: looks.every(({ ok }) => ok), seen: looks.map(({ seen }) => seen).join(', ') };
+  },
+};
+
+interface Link {
+  address?: string;
+  addr_info: { family: string; local: string }[];
+}
+
+/** The first address of each family that the card has. */
+async function addressesOf(session: Session, mac: string, attempt: Attempt): Promise<string[]> {
+  const { stdout } = await session.ask('ip -json address show', attempt);
+  const own = (JSON.parse(stdout) as Link[]).find(({ address }) => address === mac)?.addr_info ?? [];
+  const first = ['inet', 'inet6'].map((name) => own.find(({ family }) => family === name)?.local);
+  return first.filter((ip) => ip !== undefined).map((ip) => (isIpv6(ip) ? inGroups(ip) : ip));
+}
+
+/** An IPv6 address without the abbreviation of zeros. */
+function inGroups(ip: string): string {
+  const [head = [], tail = []] = ip.split('::').map((part) => part.split(':').filter(Boolean));
+  const zeros = Array.from({ length: 8 - head.length - tail.length }, () => '0');
+  return [...head, ...zeros, ...tail].join(':');
+}
+
+async function lookTcp(outside: Outside, route: Route, port: number): Promise<Look> {
+  const knock = await knockTcp(outside, route, port);
+  return { ok: knock !== 'open', seen: SEEN[knock] };
+}
+
+/** A service may take datagrams without a word: what the machine received tells silence from a firewall. */
+async function lookUdp(
+  outside: Outside,
+  route: Route,
+  port: number,
+  session: Session,
+  attempt: Attempt,
+): Promise<Look> {
+  const before = await received(session, port, attempt);
+  const knock = await knockUdp(outside, route, port, DATAGRAMS);
+  const now = knock === 'silent' ? await received(session, port, attempt) : before;
+  // Each one that waits takes hundreds of bytes.
+  const taken = Math.max(now.read - before.read, now.waiting - before.waiting) >= DATAGRAMS;
+  if (taken) return { ok: false, seen: `open: it took ${DATAGRAMS} datagrams` };
+  return { ok: knock !== 'open', seen: SEEN[knock] };
+}
+
+/** Datagrams that the machine's services have read or lost for want of room, and bytes that wait for the one at `port`. */
+async function received(session: Session, port: number, attempt: Attempt): Promise<{ read: number; waiting: number }> {
+  const { stdout } = await session.ask('cat /proc/net/snmp /proc/net/snmp6 /proc/net/udp /proc/net/udp6', attempt);
+  const [names = [], counts = []] = stdout
+    .split('\n')
+    .filter((line) => line.startsWith('Udp: '))
+    .map((line) => line.split(' '));
+  const count = (name: string): number =>
+    Number(counts[names.indexOf(name)] ?? 0) + Number(new RegExp(`^Udp6${name}\\s+(\\d+)`, 'm').exec(stdout)?.[1] ?? 0);
+  // sl local_address rem_address st tx_queue:rx_queue …, all in hex.
+  const sockets = stdout.matchAll(/^ *\d+: [0-9A-F]+:([0-9A-F]{4}) \S+ \S+ [0-9A-F]+:([0-9A-F]+) /gm);
+  const waiting = [...sockets]
+    .filter(([, local = '']) => parseInt(local, 16) === port)
+    .reduce((sum, [, , queue = '']) => sum + parseInt(queue, 16), 0);
+  return { read: count('InDatagrams') + count('RcvbufErrors'), waiting };
+}

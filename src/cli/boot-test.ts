@@ -1,0 +1,190 @@
+// A boot test: the image's own card in a machine of QEMU, from the firmware's choice to sound file systems after power-off.
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { makeCard } from '../boot/card.ts';
+import { judgeBoot, type JudgedBoot } from '../boot/checks/boot.ts';
+import { portsOf } from '../boot/checks/health.ts';
+import type { ExpectedIdentity, Identity } from '../boot/checks/identity.ts';
+import { judgeLogin } from '../boot/checks/login.ts';
+import { MACHINE_ADDRESS } from '../boot/checks/outside/endpoint.ts';
+import type { BootFiles } from '../boot/command-line.ts';
+import { boardNamed } from '../boot/firmware/boards.ts';
+import { extractBootFiles } from '../boot/firmware/extract.ts';
+import { selectBootFiles } from '../boot/firmware/select.ts';
+import { reasonOf } from '../boot/firmware/would-not-boot.ts';
+import type { Guest } from '../boot/guest.ts';
+import {
+  cardSize,
+  chooseAccelerator,
+  notExercised,
+  qemuFor,
+  thisHost,
+  type Accelerator,
+  type Machine,
+} from '../boot/machine.ts';
+import { withGuest } from '../boot/qemu.ts';
+import type { BootReport, BootRun, Reason } from '../boot/report.ts';
+import { makeSeedKey, TEST_USER, type SeedKey } from '../boot/seed-key.ts';
+import { SECTOR } from '../image/mbr.ts';
+import { digestOfFile } from '../lib/digest.ts';
+import type { Step } from '../lib/progress.ts';
+import { loginSeed } from '../seed/login.ts';
+import { withBootPartition } from './boot-partition.ts';
+import type { BootImage } from './boot-image.ts';
+
+/** Seconds for the first login, and as many until all has started: an emulated Pi on a busy machine takes minutes. */
+const PATIENCE = 900;
+/** Seconds for power-off: longer than systemd gives a unit that does not stop (90). */
+const POWER_OFF = 150;
+
+export interface BootTestOptions {
+  machine: Machine;
+  /** A second boot, which must be that of the same machine. */
+  reboot: boolean;
+  step: Step;
+  signal: AbortSignal;
+}
+
+/** Everything that is known and made before the power goes on. */
+export interface Bench {
+  machine: Machine;
+  accelerator: Accelerator;
+  boot: BootFiles;
+  warnings: string[];
+  card: string;
+  key: SeedKey;
+  instanceId: string;
+  folder: string;
+  segment: boolean;
+}
+
+/**
+ * Boots `image` and judges it. What the machine does wrong, and a card that no Pi would start, is in the report; a missing tool and
+ * the like are thrown. Nothing is written to the image.
+ */
+export async function testBoot(image: BootImage, options: BootTestOptions): Promise<BootReport> {
+  const { machine, step, signal } = options;
+  const started = Date.now();
+  const sha256 = await digestOfFile(image.file);
+  const accelerator = chooseAccelerator(machine, await thisHost());
+  const { role, base, buildId } = image;
+  const report: Omit<BootReport, 'verdict' | 'seconds'> = {
+    version: 1,
+    image: { file: path.basename(image.file), sha256, role, base, buildId },
+    machine: { name: machine.name, title: machine.title, accelerator: accelerator.name, qemu: await qemuFor(machine) },
+    boots: [],
+    warnings: [],
+    notExercised: notExercised(machine, accelerator),
+    started: started / 1000,
+  };
+  const folder = await mkdtemp(path.join(tmpdir(), 'piimg-boot-'));
+  let reason: Reason | undefined;
+  try {
+    const bench = await makeBench(image, machine, accelerator, folder);
+    report.warnings.push(...bench.warnings);
+    const known: Identity[] = [];
+    for (let boot = 0; boot <= (options.reboot ? 1 : 0) && reason === undefined; boot++) {
+      step.update({ message: boot === 0 ? 'switched on' : 'switched on again' });
+      const [first] = known;
+      const identity = first === undefined ? { instanceId: bench.instanceId, others: [] } : { first };
+      const judged = await runBoot(image, bench, { step, signal }, identity);
+      report.boots.push(judged.run);
+      if (judged.identity) known.push(judged.identity);
+      reason = judged.reason;
+    }
+  } catch (error) {
+    reason = reasonOf(error);
+    if (reason === undefined) throw error;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+  signal.throwIfAborted();
+  if ((await digestOfFile(image.file)) !== sha256) {
+    reason = {
+      code: 'image-changed',
+      message: `${report.image.file} is not what it was before the test`,
+      hint: 'Did something else write to it? Build it again.',
+    };
+  }
+  return {
+    ...report,
+    verdict: reason === undefined ? 'passed' : 'failed',
+    ...(reason && { reason }),
+    seconds: (Date.now() - started) / 1000,
+  };
+}
+
+/** Reads the card as the firmware would, and makes the throw-away one with a login of its own. */
+export async function makeBench(
+  image: BootImage,
+  machine: Machine,
+  accelerator: Accelerator,
+  folder: string,
+): Promise<Bench> {
+  const { boot, warnings } = await withBootPartition(image.file, async (partition) => {
+    const selection = await selectBootFiles(partition, boardNamed(machine.firmware.board));
+    return { boot: await extractBootFiles(partition, selection, folder), warnings: selection.warnings };
+  });
+  const key = await makeSeedKey(folder);
+  const instanceId = `piimg-test-${randomBytes(8).toString('hex')}`;
+  // A second network card costs boot time: only where something has to be seen from outside.
+  const segment = image.health.some(({ check }) => check === 'closed');
+  const fixed = segment && machine.network ? [{ mac: machine.network.macs[1], addresses: [MACHINE_ADDRESS] }] : [];
+  const seed = loginSeed(image.slots, { instanceId, hostname: image.role, user: TEST_USER, keys: [key.public], fixed });
+  const patches = seed.map(({ slot, content }) => ({ offset: slot.offset, content }));
+  const card = await makeCard(machine, image.file, folder, patches);
+  return { machine, accelerator, boot, warnings, card, key, instanceId, folder, segment };
+}
+
+async function runBoot(
+  image: BootImage,
+  bench: Bench,
+  { step, signal }: Pick<BootTestOptions, 'step' | 'signal'>,
+  identity: ExpectedIdentity,
+): Promise<{ run: BootRun; identity?: Identity; reason?: Reason }> {
+  const { machine, key, folder } = bench;
+  const [boot, root] = image.partitions;
+  const expected = {
+    health: image.health,
+    cardSize: cardSize(machine, image.size),
+    partitions: {
+      boot: { offset: (boot?.start ?? 0) * SECTOR, length: (boot?.sectors ?? 0) * SECTOR },
+      root: { offset: (root?.start ?? 0) * SECTOR },
+    },
+    identity,
+    login: { user: TEST_USER, key: key.file },
+    patience: PATIENCE,
+    powerOff: POWER_OFF,
+    folder,
+    plot: 'others' in identity,
+  };
+  const forward = [...new Set([22, ...portsOf(image.health)])];
+  return withGuest({ ...bench, forward, signal }, async (guest) => {
+    const stop = tellFirstSigns(guest, step);
+    const onResult = ({ status, name }: { status: string; name: string }) =>
+      step.update({ message: `${status}: ${name}` });
+    const wire = guest.segment && { segment: guest.segment };
+    const judge: Promise<JudgedBoot> =
+      machine.reaches === 'login' ? judgeLogin(guest, PATIENCE) : judgeBoot(guest, { ...expected, ...wire }, onResult);
+    const { checks, times, plot, reason, identity: found } = await judge.finally(stop);
+    const marked = guest.marked();
+    const run: BootRun = {
+      checks,
+      times,
+      console: await guest.console(),
+      ...(plot && { plot }),
+      ...(marked && { marked }),
+    };
+    return { run, ...(found && { identity: found }), ...(reason && { reason }) };
+  });
+}
+
+/** Until the first result, the console's last line says that something is going on. */
+function tellFirstSigns(guest: Guest, step: Step): () => void {
+  const timer = setInterval(() => {
+    void guest.console().then((text) => step.update({ message: text.trimEnd().split('\n').at(-1) ?? '' }));
+  }, 2000);
+  return () => clearInterval(timer);
+}

@@ -1,0 +1,62 @@
+// The end of a boot: how it is judged when the machine resists, does not end, or leaves a card that is not sound.
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { judgePowerOff } from '../../../../src/boot/checks/power-off.ts';
+import type { Guest } from '../../../../src/boot/guest.ts';
+import { PiimgError } from '../../../../src/lib/errors.ts';
+import { sayingSession } from '../../../helpers/local-session.ts';
+
+/** What is judged of a machine that says `words` while it goes off, and whose card is none. */
+async function judged(words: string, powerOff: Guest['powerOff'] = async () => 5) {
+  let console = '[FAILED] Failed to start early.service\n';
+  const guest: Guest = {
+    card: '/nonexistent/card',
+    cmdline: '',
+    ports: {},
+    poweredOn: 0,
+    console: async () => console,
+    marked: () => undefined,
+    ended: new Promise(() => {}),
+    powerButton: false,
+    powerOff: async (seconds, ask) => {
+      console += words;
+      return powerOff(seconds, ask);
+    },
+  };
+  const expected = { powerOff: 60, partitions: { boot: { offset: 0 }, root: { offset: 0 } }, folder: '/nonexistent' };
+  const session = sayingSession('');
+  session.ask = () => Promise.reject(new PiimgError('the connection was lost'));
+  const { checks, seconds } = await judgePowerOff(guest, session, expected, { elapsed: () => 9 });
+  return { seconds, checks: checks.map(({ name, status, seen }) => [name, status, seen]) };
+}
+
+test('a machine that goes off, and its card', async () => {
+  const { seconds, checks } = await judged('[  OK  ] Stopped web.service.\n', async (_, ask) => {
+    // The answer may never come: the machine is on its way.
+    await ask?.();
+    return 5;
+  });
+  assert.is(seconds, 5);
+  assert.equal(checks[0], ['switches itself off', 'passed', 'after 5.0 s']);
+  assert.is(checks.length, 2);
+  assert.is(checks[1]?.[1], 'failed');
+});
+
+for (const [words, seen] of [
+  ['[FAILED] Failed unmounting boot-firmware.mount\n', '[FAILED] Failed unmounting boot-firmware.mount'],
+  ['[ TIME ] Timed out waiting for x.\n', '[ TIME ] Timed out waiting for x.'],
+  ["web.service: State 'stop-sigterm' timed out. Killing.\n", "web.service: State 'stop-sigterm' timed out. Killing."],
+]) {
+  test(`a machine that says ${words?.trim()}`, async () => {
+    assert.equal((await judged(words ?? '')).checks[0], ['switches itself off', 'failed', seen]);
+  });
+}
+
+test('a machine that does not go off has no card to look at', async () => {
+  const still = new PiimgError('The machine did not switch itself off within 60 s');
+  const { seconds, checks } = await judged('', () => Promise.reject(still));
+  assert.is(seconds, undefined);
+  assert.equal(checks, [['switches itself off', 'failed', still.message]]);
+});
+
+test.run();

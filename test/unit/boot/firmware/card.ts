@@ -1,0 +1,87 @@
+// A boot partition in memory with small stand-ins for what a card has.
+import type { BootPartition } from '../../../../src/boot/firmware/partition.ts';
+
+type Content = string | Buffer;
+
+/** The partition of these files, whose content comes in pieces. */
+export function partitionOf(files: Record<string, Content>): BootPartition {
+  const byName = new Map(Object.entries(files).map(([name, content]) => [name.toLowerCase(), Buffer.from(content)]));
+  return {
+    async find(path) {
+      const content = byName.get(path.toLowerCase());
+      if (content === undefined) return undefined;
+      return {
+        size: content.length,
+        async *chunks() {
+          for (let at = 0; at < content.length; at += 1000) yield content.subarray(at, at + 1000);
+        },
+      };
+    },
+  };
+}
+
+/** A flattened device tree: properties by the path of their node. */
+export function deviceTree(nodes: Record<string, Record<string, string>>): Buffer {
+  const words: Buffer[] = [];
+  let strings = '';
+  const word = (value: number): void => {
+    const bytes = Buffer.alloc(4);
+    bytes.writeUInt32BE(value);
+    words.push(bytes);
+  };
+  const text = (value: string): void => {
+    words.push(Buffer.from(value.padEnd(Math.ceil((value.length + 1) / 4) * 4, '\0'), 'latin1'));
+  };
+  const begin = (name: string): void => {
+    word(1);
+    text(name);
+  };
+  begin('');
+  for (const [node, properties] of Object.entries(nodes)) {
+    begin(node);
+    for (const [name, value] of Object.entries(properties)) {
+      [3, value.length + 1, strings.length].forEach(word);
+      text(value);
+      strings += `${name}\0`;
+    }
+    word(2);
+  }
+  [2, 4, 9].forEach(word);
+  const structure = Buffer.concat(words);
+  const header = Buffer.alloc(40);
+  const total = header.length + structure.length + strings.length;
+  [0xd00dfeed, total, header.length, header.length + structure.length].forEach((value, index) =>
+    header.writeUInt32BE(value, index * 4),
+  );
+  return Buffer.concat([header, structure, Buffer.from(strings, 'latin1')]);
+}
+
+/** As Linux and as Raspberry Pi's kernel number the ports of a Pi 3. */
+export const UPSTREAM = deviceTree({
+  aliases: { serial0: '/soc/serial@7e201000', serial1: '/soc/serial@7e215040' },
+  chosen: { 'stdout-path': 'serial1:115200n8' },
+});
+export const DOWNSTREAM = deviceTree({
+  aliases: { serial5: '/soc/serial@7e215040', serial0: '/soc/serial@7e215040', serial1: '/soc/serial@7e201000' },
+  chosen: { bootargs: 'coherent_pool=1M 8250.nr_uarts=1' },
+});
+
+const names = (list: string): Record<string, string> => Object.fromEntries(list.split(' ').map((name) => [name, name]));
+
+/** A card that every board can start from, with more kernels than any needs. */
+export const CARD: Record<string, Content> = {
+  ...names(
+    'bootcode.bin start.elf start_x.elf start_db.elf start_cd.elf start4.elf start4x.elf start4db.elf start4cd.elf',
+  ),
+  ...names('kernel.img kernel7.img kernel7l.img kernel8.img kernel_2712.img a.img b.img'),
+  ...names('initramfs initramfs7 initramfs7l initramfs8 initramfs_2712 a.gz b.gz'),
+  ...names('overlays/README overlays/disable-bt.dtbo overlays/miniuart-bt.dtbo overlays/vc4-kms-v3d.dtbo'),
+  'bcm2710-rpi-3-b.dtb': DOWNSTREAM,
+  'bcm2837-rpi-3-b.dtb': UPSTREAM,
+  'bcm2710-rpi-3-b-plus.dtb': DOWNSTREAM,
+  'bcm2711-rpi-4-b.dtb': DOWNSTREAM,
+  'bcm2712-rpi-5-b.dtb': DOWNSTREAM,
+  'my.dtb': DOWNSTREAM,
+  'cmdline.txt': 'root=/dev/mmcblk0p2\n',
+  'other.txt': 'root=other\n',
+};
