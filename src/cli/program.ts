@@ -59,6 +59,7 @@ export function createProgram(signal: AbortSignal): Command {
 function addProjectCommands(program: Command): void {
   program
     .command('init')
+    .summary('start a project of your own')
     .description('start a project of your own: a role, an overlay, a CI example')
     .argument('<dir>', 'folder to make; it must be new or empty')
     .action(async (dir: string) => (await import('./commands/init.ts')).init(dir));
@@ -69,12 +70,14 @@ function addProjectCommands(program: Command): void {
     .action(async (options) => (await import('./commands/roles.ts')).roles(options));
   program
     .command('show')
+    .summary('print a role merged with all it builds on')
     .description('print a role with everything it extends and mixes in merged')
     .argument('<role>', 'name, or path of a file')
     .addOption(json('it'))
     .action(async (name: string, options) => (await import('./commands/show.ts')).show(name, options));
   program
     .command('schema')
+    .summary('print a JSON schema, for editors')
     .description('print the JSON schema of role, base or machine files, for editors')
     .addArgument(new Argument('[kind]', 'kind of file').choices(SCHEMAS).argParser(parseWord(SCHEMAS)).default('role'))
     .action(async (kind: (typeof SCHEMAS)[number]) => (await import('./commands/schema.ts')).schema(kind));
@@ -104,6 +107,7 @@ function addBuildCommands(program: Command, signal: AbortSignal): void {
     .action(async (options) => (await import('./commands/build.ts')).build(options, signal));
   program
     .command('plan')
+    .summary('print what a build would do')
     .description('print what a build would do, without doing it')
     .addOption(role())
     .addOption(base())
@@ -116,6 +120,7 @@ function addBuildCommands(program: Command, signal: AbortSignal): void {
     .action(async (options) => (await import('./commands/plan.ts')).plan(options, signal));
   program
     .command('update')
+    .summary('resolve packages again, print what changed')
     .description('resolve packages again, write the lock file, print what changed')
     .addOption(role())
     .addOption(base())
@@ -129,6 +134,7 @@ function addBuildCommands(program: Command, signal: AbortSignal): void {
 function addImageCommands(program: Command, signal: AbortSignal): void {
   program
     .command('diff')
+    .summary('compare two images or plans')
     .description('compare the packages and files of two images or plans')
     .argument('<a>', 'image, manifest or plan file')
     .argument('<b>', 'the one to compare it with')
@@ -136,6 +142,7 @@ function addImageCommands(program: Command, signal: AbortSignal): void {
     .action(async (a: string, b: string, options) => (await import('./commands/diff.ts')).diff(a, b, options, signal));
   program
     .command('shell')
+    .summary('open a shell in the built system of a role')
     .description('open a shell in the built system of a role, or run a command there; the image is not changed')
     .addOption(role())
     .addOption(base())
@@ -153,6 +160,7 @@ function addBootCommands(program: Command, signal: AbortSignal): void {
   const image = () => new Option('--out <file>', 'image of that role (default: out/ROLE.img)');
   program
     .command('test')
+    .summary('boot images in QEMU, check that they work')
     .description('boot images in QEMU and check that they work; the images are not changed')
     .addArgument(new Argument('[image...]', 'files of images'))
     .addOption(built())
@@ -175,6 +183,7 @@ function addBootCommands(program: Command, signal: AbortSignal): void {
     .action(async (images: string[], options) => (await import('./commands/test.ts')).test(images, options, signal));
   program
     .command('boot')
+    .summary('boot an image, its console in this terminal')
     .description('boot an image in QEMU with its console in this terminal; Ctrl-A X leaves')
     .addArgument(new Argument('[image]', 'file of the image'))
     .addOption(built())
@@ -189,7 +198,7 @@ function addBootCommands(program: Command, signal: AbortSignal): void {
 }
 
 function addCacheCommands(program: Command, signal: AbortSignal): void {
-  const cache = program.command('cache').description('look after downloaded packages and built layers');
+  const cache = program.command('cache').description('look after downloads and built layers');
   cache
     .command('ls')
     .description('list what is in the cache')
