@@ -147,7 +147,7 @@ function makeImage(
   return progress.step('image', async (step) => {
     const image = await assembleImage({
       layers,
-      stable: plan.stable,
+      stable: layers.filter(({ index }) => plan.stable.includes(index.key)),
       stages: { dir: path.join(cacheDir, 'stages'), tmp: path.join(cacheDir, 'tmp'), fresh },
       buildId: plan.buildId,
       diskId: parseInt(plan.disk.diskId, 16),

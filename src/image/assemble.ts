@@ -23,14 +23,11 @@ import { readerOf, wholeBlocks, type ByteRange } from './ranges.ts';
 import type { RunTool } from './run-tool.ts';
 import { copyStage, type StageCache } from './stage.ts';
 
-/** Bytes. */
-const COPIED_AT_ONCE = 1 << 20;
-
 export interface AssembleInput {
   /** Lowest first. */
   layers: Layer[];
-  /** How many of them, from the lowest, no file of the role's own changes. */
-  stable: number;
+  /** Those of them that no file of the role's own changes. */
+  stable: Layer[];
   /** Where file systems of those are kept; without, they are made each time. */
   stages?: StageCache;
   buildId: string;
@@ -74,7 +71,6 @@ export async function assembleImage(input: AssembleInput): Promise<AssembledImag
   const part = `${out}.${process.pid}.part`;
   const bmapFile = bmapFileOf(out);
   const bmapPart = `${bmapFile}.${process.pid}.part`;
-  const bootPart = `${out}.boot.${process.pid}.part`;
 
   // 1. What goes where.
   const { root, boot } = divideAtBoot(mergeLayers(input.layers.map(({ index }) => index)));
@@ -87,61 +83,64 @@ export async function assembleImage(input: AssembleInput): Promise<AssembledImag
   let file: FileHandle | undefined;
   let digester: ImageDigester | undefined;
   try {
-    // 2. The root file system but for what the role's own files change, and all that lies before it: each in a file of its own,
-    // as the copy of a kept one begins by emptying its target.
+    // 2. The root file system, first but for what the role's own files change; all that lies before it, which is hashed meanwhile.
     step.update({ message: 'file systems' });
-    file = await open(part, 'w+');
-    const stable = input.layers.slice(0, input.stable);
-    const before = divideAtBoot(mergeLayers(stable.map(({ index }) => index))).root;
+    const image = (file = await open(part, 'w+'));
+    await image.truncate(layout.size);
+    const stable = input.layers.map((layer) => {
+      return input.stable.includes(layer) ? layer.index : { ...layer.index, entries: [] };
+    });
+    const before = divideAtBoot(mergeLayers(stable)).root;
     // The image has the size of what is in it in the end: what the role removes may have no room in it.
     const delta = smallestSize(contentOf(before)) <= layout.size ? deltaOf(before, root) : undefined;
     const { rootUuid, hashSeed } = ids;
-    const rootTarget = { image: part, ids, sourceDateEpoch, partition: layout.root };
-    const make = (entries: MergedEntry[]) => (image: string) => {
+    const target = { image: part, ids, sourceDateEpoch };
+    const rootTarget = { ...target, partition: layout.root };
+    const make = (entries: MergedEntry[]) => (to: string) => {
       const tar = counted(endedTar(mergedTar(input.layers, entries)), content.bytes, step);
-      return makeExt4(runTool, { ...rootTarget, image }, tar);
+      return makeExt4(runTool, { ...rootTarget, image: to }, tar);
     };
-    const makeRoot = async (empty: FileHandle): Promise<void> => {
-      if (delta && input.stages) {
-        const stage = { layers: stable, size: layout.size, partition: layout.root };
-        await copyStage(input.stages, { ...stage, rootUuid, hashSeed, sourceDateEpoch }, part, input, make(before));
-      } else {
-        await empty.truncate(layout.size);
-        await make(delta ? before : root)(part);
-      }
+    const makeRoot = (): Promise<void> => {
+      if (!delta || !input.stages) return make(delta ? before : root)(part);
+      const stage = {
+        layers: input.stable,
+        size: layout.size,
+        partition: layout.root,
+        rootUuid,
+        hashSeed,
+        sourceDateEpoch,
+      };
+      return flushedMeanwhile(image, copyStage(input.stages, stage, part, step, make(before)));
     };
-    const target = { image: bootPart, ids, sourceDateEpoch };
-    const [{ slots, used: usedBefore }] = await settled([
-      makeBoot(input, { boot, target, partitions }),
-      makeRoot(file),
-    ]);
-
-    // 3. Put together; what lies before the root partition is hashed while that is being finished.
-    input.signal?.throwIfAborted();
-    await copyRanges(bootPart, file, usedBefore);
-    digester = digestImage(part, layout.size);
-    const [checkedBoot] = await settled([
-      digester.readTo(layout.root.start * SECTOR, usedBefore),
-      delta ? changeExt4(runTool, rootTarget, deltaTar(input, delta)) : Promise.resolve(),
-    ]);
+    const changeRoot = async (): Promise<void> => {
+      input.signal?.throwIfAborted();
+      if (delta) await changeExt4(runTool, rootTarget, deltaTar(input, delta));
+    };
+    const reading = (digester = digestImage(part, layout.size));
+    const rootMade = makeRoot();
+    const bootMade = settled([makeBoot(input, image, { boot, target, partitions }), rootMade]);
+    const bootRead = bootMade.then(async ([made]) => {
+      return { ...made, checked: await reading.readTo(layout.root.start * SECTOR, made.used) };
+    });
+    const [{ slots, checked: checkedBoot }] = await settled([bootRead, rootMade.then(changeRoot)]);
 
     input.signal?.throwIfAborted();
-    // 4. The block map: the gap before p1 and all that the file systems use. Syncing takes the disk's time meanwhile.
+    // 3. The block map: the gap before p1 and all that the file systems use. Syncing takes the disk's time meanwhile.
     step.update({ message: 'checksums' });
-    const used = wholeBlocks(await ext4UsedRanges(readerOf(file), layout.root.start * SECTOR), BMAP_BLOCK);
-    const [checkedRoot] = await settled([digester.readTo(layout.size, used, step), file.sync()]);
+    const used = wholeBlocks(await ext4UsedRanges(readerOf(image), layout.root.start * SECTOR), BMAP_BLOCK);
+    const [checkedRoot] = await settled([reading.readTo(layout.size, used, step), image.sync()]);
     await writeFile(bmapPart, bmapXml(layout.size, [...checkedBoot, ...checkedRoot]), { flush: true });
 
-    // 5. Both are whole: put them in their places.
+    // 4. Both are whole: put them in their places.
     input.signal?.throwIfAborted();
-    const { blocks } = await file.stat();
+    const { blocks } = await image.stat();
     await rename(bmapPart, bmapFile);
     await rename(part, out);
     const diskId = ids.diskId.toString(16).padStart(8, '0');
     return {
       size: layout.size,
       allocated: blocks * 512,
-      sha256: digester.sha256(),
+      sha256: reading.sha256(),
       slots,
       disk: { id: diskId, sectorSize: SECTOR, partitions },
       bmapFile,
@@ -150,16 +149,17 @@ export async function assembleImage(input: AssembleInput): Promise<AssembledImag
     await Promise.all([rm(part, { force: true }), rm(bmapPart, { force: true })]);
     throw error;
   } finally {
-    await Promise.all([file?.close(), digester?.close(), rm(bootPart, { force: true })]);
+    await Promise.all([file?.close(), digester?.close()]);
   }
 }
 
 /**
- * All that lies before the root partition, in a file of its own (`target.image`): boot file system, partition table, and the header
- * by which the image describes itself. Returns where the seed slots ended up, and the ranges in use, in whole blocks.
+ * All that lies before the root partition: boot file system, partition table, and the header by which the image describes itself.
+ * Returns where the seed slots ended up, and the ranges in use, in whole blocks.
  */
 async function makeBoot(
   input: AssembleInput,
+  file: FileHandle,
   {
     boot,
     target,
@@ -167,44 +167,22 @@ async function makeBoot(
   }: { boot: MergedEntry[]; target: Omit<FileSystemInput, 'partition'>; partitions: [Partition, Partition] },
 ): Promise<{ slots: SeedSlot[]; used: ByteRange[] }> {
   const { buildId, role, base, sourceDateEpoch } = input;
-  const [partition, next] = partitions;
+  const [partition] = partitions;
   const added = [...input.seed.map(({ name, content }) => ({ path: name, content })), ...input.bootFiles];
   const replaced = new Set(added.map(({ path }) => path.toLowerCase()));
   const kept = boot.filter(({ entry }) => !replaced.has(entry.path.toLowerCase()));
   const tar = endedTar(mergedTar(input.layers, kept), tarOf(added, sourceDateEpoch));
   const slotNames = input.seed.map(({ name }) => name);
-  const file = await open(target.image, 'w+');
-  try {
-    await file.truncate(next.start * SECTOR);
-    await makeFat(input.runTool, { ...target, partition }, tar, slotNames);
-    const fat = await openFat(readerOf(file), partition.start * SECTOR);
-    const slots = await findSlots(fat, slotNames);
+  await makeFat(input.runTool, { ...target, partition }, tar, slotNames);
+  const fat = await openFat(readerOf(file), partition.start * SECTOR);
+  const slots = await findSlots(fat, slotNames);
 
-    await file.write(encodeMbr(target.ids.diskId, partitions), 0, SECTOR, 0);
-    const header = encodeHeader({ buildId, role, base, slots, partitions, created: sourceDateEpoch });
-    await file.write(header, 0, header.length, HEADER_LBA * SECTOR);
-    // The gap before the partition is part of the block map: a used card holds another table there.
-    const used = [{ offset: 0, length: partition.start * SECTOR }, ...fatUsedRanges(fat)];
-    return { slots, used: wholeBlocks(used, BMAP_BLOCK) };
-  } finally {
-    await file.close();
-  }
-}
-
-/** Copies these ranges of the file `from` to the same places. */
-async function copyRanges(from: string, to: FileHandle, ranges: ByteRange[]): Promise<void> {
-  const source = await open(from);
-  try {
-    const read = readerOf(source);
-    for (const { offset, length } of ranges) {
-      for (let at = 0; at < length; at += COPIED_AT_ONCE) {
-        const piece = await read(offset + at, Math.min(COPIED_AT_ONCE, length - at));
-        await to.write(piece, 0, piece.length, offset + at);
-      }
-    }
-  } finally {
-    await source.close();
-  }
+  await file.write(encodeMbr(target.ids.diskId, partitions), 0, SECTOR, 0);
+  const header = encodeHeader({ buildId, role, base, slots, partitions, created: sourceDateEpoch });
+  await file.write(header, 0, header.length, HEADER_LBA * SECTOR);
+  // The gap before the partition is part of the block map: a used card holds another table there.
+  const used = [{ offset: 0, length: partition.start * SECTOR }, ...fatUsedRanges(fat)];
+  return { slots, used: wholeBlocks(used, BMAP_BLOCK) };
 }
 
 /** The files that `delta` names by number, and its commands. */
@@ -255,4 +233,13 @@ async function* counted(stream: AsyncIterable<Buffer>, total: number, step: Pick
 async function settled<A, B>(work: [Promise<A>, Promise<B>]): Promise<[A, B]> {
   await Promise.allSettled(work);
   return Promise.all(work);
+}
+
+/** debugfs syncs the whole file before it ends: the disk begins with that while `work` still fills the file. */
+async function flushedMeanwhile(file: FileHandle, work: Promise<void>): Promise<void> {
+  let ended = false;
+  const flush = async (): Promise<void> => {
+    while (!ended) await file.datasync();
+  };
+  await settled([work.finally(() => (ended = true)), flush()]);
 }

@@ -1,4 +1,5 @@
 // Checksums of an image while it is being finished: one thread hashes the whole, another each range of the block map.
+// And copies of ranges of a file, with their checksums.
 import { Worker } from 'node:worker_threads';
 import type { Step } from '../lib/progress.ts';
 import type { ByteRange } from './ranges.ts';
@@ -20,8 +21,8 @@ export interface ImageDigester {
 
 /** Opens the image at `path`, of `size` bytes, for one pass from its first byte to its last. */
 export function digestImage(path: string, size: number): ImageDigester {
-  const whole = startThread({ path, running: true });
-  const parts = startThread({ path, running: false });
+  const whole = startThread({ path, checksum: 'sha256', running: true });
+  const parts = startThread({ path, checksum: 'sha256', running: false });
   let position = 0;
   let digest = '';
   return {
@@ -46,14 +47,23 @@ export function digestImage(path: string, size: number): ImageDigester {
   };
 }
 
-/** The checksums of ranges of the file at `path`. Rejects when it is shorter. */
-export async function digestRanges(path: string, ranges: ByteRange[]): Promise<CheckedRange[]> {
-  const thread = startThread({ path, running: false });
+/**
+ * The CRC-32 (as of zlib, in hex) of each range of the file at `path`: against a failing disk, not against malice, at three times
+ * the speed of sha256. With `to`, another file, the ranges are copied to the same places there, so that they are read once.
+ * Rejects with the error of what failed, its `syscall` among the rest, and when the file is shorter.
+ */
+export async function crcOfRanges(path: string, ranges: ByteRange[], to?: string): Promise<string[]> {
+  const half = ranges.reduce((sum, { length }) => sum + length, 0) / 2;
+  let before = 0;
+  const middle = ranges.findIndex(({ length }) => (before += length) > half);
+  const halves = [ranges.slice(0, middle), ranges.slice(middle)].map((part) => ({
+    pieces: part.map((range) => ({ ...range, hole: false })),
+    thread: startThread({ path, ...(to !== undefined && { to }), checksum: 'crc32', running: false }),
+  }));
   try {
-    const digests = await thread.digest(ranges.map((range) => ({ ...range, hole: false })));
-    return ranges.map((range, i) => ({ ...range, sha256: digests[i] ?? '' }));
+    return (await Promise.all(halves.map(({ thread, pieces }) => thread.digest(pieces)))).flat();
   } finally {
-    await thread.end();
+    await Promise.all(halves.map(({ thread }) => thread.end()));
   }
 }
 
@@ -63,7 +73,10 @@ interface Piece extends ByteRange {
 
 interface ThreadData {
   path: string;
-  /** One hash over all pieces, told as it stands after each; else one for each piece. */
+  /** Another file, which gets what is read. */
+  to?: string;
+  checksum: 'sha256' | 'crc32';
+  /** One sum over all pieces, told as it stands after each; else one for each piece. */
   running: boolean;
 }
 

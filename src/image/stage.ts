@@ -6,15 +6,17 @@ import { digestOf } from '../lib/digest.ts';
 import type { Step } from '../lib/progress.ts';
 import type { Layer } from '../layers/layer.ts';
 import { BMAP_BLOCK } from './bmap.ts';
-import { digestRanges, type CheckedRange } from './digest.ts';
+import { crcOfRanges } from './digest.ts';
 import { ext4UsedRanges } from './ext4.ts';
 import { SECTOR } from './mbr.ts';
 import type { Partition } from './manifest.ts';
-import { readerOf, wholeBlocks } from './ranges.ts';
-import type { RunTool } from './run-tool.ts';
+import { readerOf, wholeBlocks, type ByteRange } from './ranges.ts';
 
 /** Raised when the same layers would make another file system: it is part of every key. */
-const STAGE_FORMAT = 1;
+const STAGE_FORMAT = 2;
+
+/** Bytes under one checksum, at most: small enough that two threads have as much to do. */
+const PIECE = 16 << 20;
 
 export interface StageCache {
   dir: string;
@@ -39,18 +41,22 @@ export interface StageContent {
 interface StageIndex {
   key: string;
   size: number;
-  ranges: CheckedRange[];
+  ranges: ByteRange[];
+  /** Of each range. */
+  crc32: string[];
+  /** The digest of all this: a wrong range would be copied to a wrong place. */
+  digest: string;
 }
 
 /**
- * Makes `image` a copy of the stage: holes, and the file system at its place. One that is missing is made by `make`, in the file
- * it is given; one that is damaged is made anew, and that is noted.
+ * Copies the stage to its place in `image`, which is all zeros there. One that is missing is made by `make`, in the file it is
+ * given; one that is damaged is made anew, and that is noted.
  */
 export async function copyStage(
   cache: StageCache,
   content: StageContent,
   image: string,
-  { runTool, step }: { runTool: RunTool; step: Pick<Step, 'update' | 'note'> },
+  step: Pick<Step, 'note'>,
   make: (file: string) => Promise<void>,
 ): Promise<void> {
   const { layers, ...rest } = content;
@@ -58,30 +64,28 @@ export async function copyStage(
   const names = layers.map(({ index }) => [index.key, index.digest]);
   const key = digestOf({ format: STAGE_FORMAT, layers: names, ...rest });
   const dir = join(cache.dir, key);
-  const copy = (from: string) =>
-    runTool(['cp', '--sparse=auto', '--reflink=auto', join(from, 'stage.img'), image], { writable: [from, image] });
 
   if (!cache.fresh && (await readIndex(dir, key))) {
-    const [damage, [copied]] = await Promise.all([stageDamage(dir, key), Promise.allSettled([copy(dir)])]);
-    if (damage === undefined && copied.status === 'fulfilled') {
+    if ((await stageDamage(dir, key, image)) === undefined) {
       // When it was last used: what `cache prune` goes by.
       await utimes(join(dir, 'stage.json'), new Date(), new Date()).catch(() => {});
       return;
     }
     // Whoever cleans the cache up, or makes the same stage, may have taken it away in between.
-    const gone = !(await readIndex(dir, key));
-    if (damage === undefined && copied.status === 'rejected' && !gone) throw copied.reason;
-    if (!gone) step.note('the cached file system is damaged: made anew');
+    if (await readIndex(dir, key)) step.note('the cached file system is damaged: made anew');
   }
-  await makeStage(cache, dir, { key, ...content }, make, copy);
+  await makeStage(cache, dir, { key, ...content }, make, image);
 }
 
-/** Why the stage in `dir` is damaged, if it is. */
-export async function stageDamage(dir: string, key: string): Promise<string | undefined> {
+/** Why the stage in `dir` is damaged, if it is; with `to`, it is copied there as well. Throws what writing there throws. */
+export async function stageDamage(dir: string, key: string, to?: string): Promise<string | undefined> {
   const index = await readIndex(dir, key);
   if (!index) return 'its index cannot be read';
-  const checked = await digestRanges(join(dir, 'stage.img'), index.ranges).catch(() => []);
-  return isDeepStrictEqual(checked, index.ranges) ? undefined : 'its sha256 differs';
+  const found = await crcOfRanges(join(dir, 'stage.img'), index.ranges, to).catch((error: NodeJS.ErrnoException) => {
+    if (error.syscall === 'write') throw error;
+    return [];
+  });
+  return isDeepStrictEqual(found, index.crc32) ? undefined : 'its checksums differ';
 }
 
 /** The index of the stage in `dir`, if a complete one is there. */
@@ -90,19 +94,20 @@ async function readIndex(dir: string, key: string): Promise<StageIndex | undefin
   const image = await stat(join(dir, 'stage.img')).catch(() => undefined);
   try {
     const index = JSON.parse(text) as StageIndex;
-    return index.key === key && index.size === image?.size ? index : undefined;
+    const { digest, ...content } = index;
+    return index.key === key && index.size === image?.size && digest === digestOf(content) ? index : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** Complete or not at all: it is made elsewhere, copied from there with `copy`, and renamed. */
+/** Complete or not at all: it is made elsewhere, copied from there to `target`, and renamed. */
 async function makeStage(
   cache: StageCache,
   dir: string,
   { key, size, partition }: StageContent & { key: string },
   make: (file: string) => Promise<void>,
-  copy: (from: string) => Promise<unknown>,
+  target: string,
 ): Promise<void> {
   await mkdir(cache.tmp, { recursive: true });
   await mkdir(dirname(dir), { recursive: true });
@@ -116,12 +121,16 @@ async function makeStage(
       await file.truncate(size);
       await make(image);
       const used = wholeBlocks(await ext4UsedRanges(readerOf(file), partition.start * SECTOR), BMAP_BLOCK);
-      const [ranges] = await Promise.all([digestRanges(image, used), file.datasync()]);
-      await writeFile(join(work, 'stage.json'), JSON.stringify({ key, size, ranges } satisfies StageIndex));
+      const ranges = used.flatMap(inPieces);
+      const [crc32] = await Promise.all([crcOfRanges(image, ranges, target), file.datasync()]);
+      const index = { key, size, ranges, crc32 };
+      await writeFile(
+        join(work, 'stage.json'),
+        JSON.stringify({ ...index, digest: digestOf(index) } satisfies StageIndex),
+      );
     } finally {
       await file.close();
     }
-    await copy(work);
     // What is there is damaged, or another build's: the same.
     await rename(dir, old).catch(() => {});
     await rename(work, dir).catch((error: NodeJS.ErrnoException) => {
@@ -130,4 +139,11 @@ async function makeStage(
   } finally {
     await Promise.all([work, old].map((left) => rm(left, { recursive: true, force: true })));
   }
+}
+
+function inPieces({ offset, length }: ByteRange): ByteRange[] {
+  return Array.from({ length: Math.ceil(length / PIECE) }, (_, i) => ({
+    offset: offset + i * PIECE,
+    length: Math.min(PIECE, length - i * PIECE),
+  }));
 }

@@ -8,7 +8,7 @@ import { rootFile } from './root-file.ts';
 import { bootFileConfig, diskIds, touchesInitramfs, type DiskIds } from './boot.ts';
 
 /** Raised when the same plan would be carried out differently: it is part of every key. */
-const PLAN_FORMAT = 6;
+const PLAN_FORMAT = 7;
 
 /** A file of the user's in a recipe, by content; where it lies is in `Plan.inputs`. */
 export type ByDigest = Pick<SourceFile, 'sha256' | 'size'>;
@@ -60,8 +60,8 @@ export interface Plan {
   removed: string[];
   /** Lowest first. */
   layers: LayerRecipe[];
-  /** How many of them, from the lowest, no file of the role's own changes. */
-  stable: number;
+  /** Keys of those that no file of the role's own changes, but for what the initramfs reads. */
+  stable: string[];
   /** Written last, over the layers: depends on the build id. */
   finish: PlannedFile[];
   boards: BaseDefinition['boards'];
@@ -141,7 +141,7 @@ export function planBuild(
     add(`npm: ${app.destination}`, { kind: 'npm', app: { ...app, files: named }, ...build });
   }
   if (role.artifacts.length > 0) add('artifacts', { kind: 'artifacts', artifacts: role.artifacts });
-  const stable = layers.length;
+  const stable = layers.map(({ key }) => key);
   if (role.files.length > 0) add('files', { kind: 'files', files: role.files.map(planned) });
   const runKeys = role.run.map((step) => add(`run: ${step.name}`, { kind: 'run', ...step }));
   const { units, timezone, locale, keymap } = role;
@@ -155,7 +155,9 @@ export function planBuild(
   const read = digestOf({ relevant, keymap });
   const initramfs = add('initramfs', { kind: 'initramfs' }, [...packageKeys, ...runKeys, read]);
   const disk = diskIds(base.name, role.name);
-  add('boot files', { kind: 'boot', files: bootFileConfig(role, disk) }, [initramfs]);
+  const bootFiles = add('boot files', { kind: 'boot', files: bootFileConfig(role, disk) }, [initramfs]);
+  // A script may have read any file.
+  if (runKeys.length === 0) stable.push(initramfs, bootFiles);
 
   const unfinished: Omit<Plan, 'buildId' | 'finish'> = {
     version: 1,

@@ -83,7 +83,7 @@ export function assemble(
     sourceDateEpoch: 1_700_000_000,
     runTool,
     step: { update: () => {}, note: () => {} },
-    stable: from.length - 1,
+    stable: from.slice(0, -1),
     ...more,
   });
 }

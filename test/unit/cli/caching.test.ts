@@ -1,11 +1,12 @@
 // The commands that look after the cache, on one made by hand.
 import { mkdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { crc32 } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { listCache, pruneCache, verifyCache } from '../../../src/cli/caching.ts';
 import { createContext, type Context } from '../../../src/cli/context.ts';
-import { sha256 } from '../../../src/lib/digest.ts';
+import { digestOf } from '../../../src/lib/digest.ts';
 import { EXIT, PiimgError } from '../../../src/lib/errors.ts';
 import { handmadeDownload, handmadeLayer } from '../../helpers/cache.ts';
 import { piimg, withFolder } from './piimg.ts';
@@ -71,13 +72,14 @@ test('kept file systems and npm packages are looked after as well', () =>
     await mkdir(path.join(context.cacheDir, 'npm/_cacache'), { recursive: true });
     await writeFile(path.join(context.cacheDir, 'npm/_cacache/a'), 'a package of npm');
     await writeFile(path.join(stage, 'stage.img'), 'blocks');
-    const ranges = [{ offset: 1, length: 3, sha256: sha256('loc') }];
-    await writeFile(path.join(stage, 'stage.json'), JSON.stringify({ key: 'key', size: 6, ranges }));
+    const sums = { ranges: [{ offset: 1, length: 3 }], crc32: [crc32('loc').toString(16).padStart(8, '0')] };
+    const index = { key: 'key', size: 6, ...sums };
+    await writeFile(path.join(stage, 'stage.json'), JSON.stringify({ ...index, digest: digestOf(index) }));
     const kinds = (await listCache(context)).map(({ kind }) => kind);
     assert.equal([kinds.includes('npm'), kinds.includes('stage')], [true, true]);
     assert.equal(await verifyCache(context), { checked: 5, damaged: [] });
     await flip(path.join(stage, 'stage.img'), 2);
-    assert.equal((await verifyCache(context)).damaged, [{ path: stage, reason: 'its sha256 differs' }]);
+    assert.equal((await verifyCache(context)).damaged, [{ path: stage, reason: 'its checksums differ' }]);
     await rm(path.join(context.cacheDir, 'layers'), { recursive: true });
     await pruneCache(0, context);
     assert.equal(await listCache(context), []);
