@@ -237,9 +237,9 @@ async function settled<A, B>(work: [Promise<A>, Promise<B>]): Promise<[A, B]> {
 
 /** debugfs syncs the whole file before it ends: the disk begins with that while `work` still fills the file. */
 async function flushedMeanwhile(file: FileHandle, work: Promise<void>): Promise<void> {
-  let ended = false;
+  const state = { working: true };
   const flush = async (): Promise<void> => {
-    while (!ended) await file.datasync();
+    while (state.working) await file.datasync();
   };
-  await settled([work.finally(() => (ended = true)), flush()]);
+  await settled([work.finally(() => (state.working = false)), flush()]);
 }
