@@ -36,22 +36,24 @@ export async function spaceNeeds(prepared: Prepared, cacheDir: string): Promise<
   return [
     ...(downloads > 0 ? [{ folder: cacheDir, bytes: downloads, what: 'downloads' }] : []),
     ...(tools > 0 ? [{ folder: cacheDir, bytes: tools, what: 'native tools' }] : []),
-    ...(layers.fresh > 0 ? [{ folder: cacheDir, bytes: 2 * layers.fresh, what: 'layers' }] : []),
+    ...(layers.fresh > 0 ? [{ folder: cacheDir, bytes: layers.fresh, what: 'layers' }] : []),
     // The image is a copy of one in the cache that lacks the role's own files.
     { folder: cacheDir, bytes: image, what: 'its file system' },
     { folder: path.dirname(out), bytes: image, what: 'the image' },
   ];
 }
 
-/** Bytes of all files of the image, and of those in layers still to be made. */
+/** Bytes of all files of the image, and of what is written for layers: archive and files, or files alone where those are missing. */
 async function layerNeeds({ layers }: Plan, cacheDir: string): Promise<{ files: number; fresh: number }> {
   let files = 0;
   let fresh = 0;
   for (const recipe of layers) {
-    const made = await stat(path.join(cacheDir, 'layers', recipe.key, 'layer.tar')).catch(() => undefined);
-    const bytes = made?.size ?? estimate(recipe);
+    const inLayer = (name: string) => stat(path.join(cacheDir, 'layers', recipe.key, name)).catch(() => undefined);
+    const [archive, tree] = [await inLayer('layer.tar'), await inLayer('tree')];
+    const bytes = archive?.size ?? estimate(recipe);
     files += bytes;
-    if (!made) fresh += bytes;
+    if (!archive) fresh += bytes;
+    if (!tree) fresh += bytes;
   }
   return { files, fresh };
 }

@@ -6,6 +6,7 @@ import { findLayer, makeLayer, type LayerCache } from './cache.ts';
 import { captureTree } from './capture.ts';
 import type { Layer } from './layer.ts';
 import type { LayerTar } from './tar-writer.ts';
+import { restoreTree } from './restore-tree.ts';
 import { startLayer, type Phases, type Started } from './started.ts';
 import { makeAccounts } from './steps/accounts.ts';
 import { placeArtifacts } from './steps/artifacts.ts';
@@ -85,6 +86,7 @@ async function buildLayer(
       step.note(`the cached layer is damaged (${reason}): made anew`),
     );
     if (found) {
+      await restoreTree(sandbox, cache.tmp, found, work.signal);
       step.cached(`layer ${recipe.key.slice(0, 12)}`);
       reused.push(found);
       return found;

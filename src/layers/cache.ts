@@ -23,7 +23,10 @@ export interface Workplace {
   tar: string;
 }
 
-/** The layer of this key, if a complete one is there. `damaged` is called with the reason when one is there but not whole. */
+/**
+ * The layer of this key, if a complete one is there; its tree may be missing (restoreTree). `damaged` is called with the reason when
+ * one is there but not whole.
+ */
 export async function findLayer(
   cache: LayerCache,
   key: string,
@@ -35,13 +38,12 @@ export async function findLayer(
     .then((text) => JSON.parse(text) as LayerIndex)
     .catch(() => undefined);
   const tar = await stat(join(dir, 'layer.tar')).catch(() => undefined);
-  const tree = await stat(join(dir, 'tree')).catch(() => undefined);
-  if (index?.key === key && Array.isArray(index.entries) && tar?.size === index.size && tree) {
+  if (index?.key === key && Array.isArray(index.entries) && tar?.size === index.size) {
     // When it was last used: what `cache prune` goes by.
     await utimes(join(dir, 'layer.json'), new Date(), new Date()).catch(() => {});
     return { dir, index };
   }
-  damaged(!index ? 'its index cannot be read' : !tree ? 'its files are gone' : 'its archive has another size');
+  damaged(!index ? 'its index cannot be read' : 'its archive has another size');
   return undefined;
 }
 

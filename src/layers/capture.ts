@@ -7,7 +7,7 @@ import { writeLayerTar, type LayerTar, type LayerTarWriter } from './tar-writer.
 
 /** overlayfs's notes to itself, with userxattr (Documentation/filesystems/overlayfs.rst). */
 const OVERLAY_NOTE = 'user.overlay.';
-const OPAQUE = 'user.overlay.opaque';
+export const OPAQUE = 'user.overlay.opaque';
 
 /** Archives a folder with all that a layer keeps of it. */
 export const ARCHIVE = [

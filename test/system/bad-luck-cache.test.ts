@@ -59,9 +59,12 @@ const damages: { name: string; said: RegExp; damage: (dir: string, index: Index)
     },
   },
   {
-    name: 'its files are gone',
-    said: /the cached layer is damaged \(its files are gone\): made anew/,
-    damage: async (dir) => removeTree(path.join(dir, 'tree')),
+    name: 'its files are gone, and a byte of its archive is another',
+    said: /The cached layer “essential packages configured” is damaged: its archive is not what was stored; made anew/,
+    damage: async (dir, { entries }) => {
+      await removeTree(path.join(dir, 'tree'));
+      await flipByte(path.join(dir, 'layer.tar'), entries.at(-1)?.offset ?? 0);
+    },
   },
   {
     name: 'its index is half an index',

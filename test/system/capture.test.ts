@@ -1,13 +1,16 @@
 // What overlayfs leaves of a command's work, as a layer has it: made by a real sandbox, with every kind of file there is.
 import { execFileSync } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { run } from '../../src/host/exec.ts';
 import { captureTree } from '../../src/layers/capture.ts';
 import { openGuard, type Guard } from '../../src/layers/guard.ts';
+import { restoreTree } from '../../src/layers/restore-tree.ts';
 import type { LayerTar } from '../../src/layers/tar-writer.ts';
+import { treeDifference } from '../../src/layers/verify-tree.ts';
 import { sha256 } from '../../src/lib/digest.ts';
 import { asRoot } from '../helpers/as-root.ts';
 import { showDetail } from '../helpers/built.ts';
@@ -149,6 +152,25 @@ test('the same work later is the same layer; any other is another', async () => 
     const { digest } = await capture(await makeTree(what, change), `${what}.tar`);
     assert.is.not(digest, layer.digest, what);
   }
+});
+
+test('the files are put back from the archive as they were, and from a damaged one not at all', async () => {
+  const dir = path.join(work, 'cached');
+  const index = { ...layer, key: 'key', title: 'everything', notes: [] };
+  await mkdir(dir);
+  await copyFile(path.join(work, 'layer.tar'), path.join(dir, 'layer.tar'));
+  await restoreTree(sandbox, path.join(work, 'tmp'), { dir, index });
+  assert.is(await treeDifference(sandbox, { dir, index }), undefined);
+  const restored = path.join(dir, 'tree');
+  assert.is((await capture(restored, 'restored.tar')).digest, layer.digest);
+
+  await rename(restored, path.join(work, 'restored'));
+  const archive = await readFile(path.join(dir, 'layer.tar'));
+  archive[layer.size - 1] = 1;
+  await writeFile(path.join(dir, 'layer.tar'), archive);
+  const refused = await restoreTree(sandbox, path.join(work, 'tmp'), { dir, index }).catch((error: unknown) => error);
+  assert.match(String(refused), 'everything” is damaged');
+  assert.not.ok(existsSync(restored));
 });
 
 test('a native program that got into a layer is seen', async () => {

@@ -1,4 +1,5 @@
-// Builds where names of folders hold what others quote by, behind a certificate authority of one's own, and without a network.
+// Builds where names of folders hold what others quote by, behind a certificate authority of one's own, without a network,
+// and on a copy of a cache.
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'uvu';
@@ -13,6 +14,7 @@ import {
   makeDeb,
   mustBuild,
   piimg,
+  removeTree,
   withProject,
   writeRole,
   type Ended,
@@ -246,6 +248,28 @@ test('offline: npm packages of an earlier build are used, those that are not the
     await mustBuild(project, 'fetches');
     const cached = await offline('fetches');
     assert.is(cached.code, 0, cached.stderr);
+  });
+});
+
+test('a copy of the cache without the files of layers: they are put back, and what is built upon them is the same', async () => {
+  await withProject(async (shared) => {
+    const project = await freshCache(shared, 'cache');
+    await writeRole(project, 'tiny');
+    await mustBuild(project, 'tiny');
+    const layers = path.join(project.cache, 'layers');
+    for (const key of await readdir(layers)) await removeTree(path.join(layers, key, 'tree'));
+    const whole = await piimg(project, ['cache', 'verify']);
+    assert.is(whole.code, 0, whole.stdout + whole.stderr);
+
+    const look = `find /etc /usr /var -printf '%p %m %U %G %l\\\\n' | sort >/srv/seen`;
+    await writeRole(project, 'tiny', `run: [{ name: look, script: "${look}" }]\n`);
+    const { code, stderr } = await piimg(project, ['build', '--role', 'tiny']);
+    assert.is(code, 0, stderr);
+    assert.match(stderr, /^= essential packages configured: reused/m);
+    const verified = await piimg(project, ['cache', 'verify']);
+    assert.is(verified.code, 0, verified.stdout + verified.stderr);
+    const digest = await digestOfFile(path.join(project.dir, 'out/tiny.img'));
+    assert.is(await mustBuild(project, 'tiny', ['--no-cache']), digest);
   });
 });
 
