@@ -29,7 +29,7 @@ const SYSTEM = [
 ];
 
 /** Long proofs, after all others: run by `npm run test:all`, and when they are asked for by name. */
-const LONG = ['boot-failures', 'boot-slow', 'boot-unhealthy'];
+const LONG = ['boot-failures', 'boot-slow', 'boot-unhealthy', 'ci-example'];
 
 /** No process of a test lasts longer, in minutes; tests have shorter limits of their own. */
 const LIMIT = 40;

@@ -35,8 +35,13 @@ jobs:
           node-version: 22
       - uses: actions/cache@v4
         with:
-          # Downloads only: the files of built layers belong to ids that only a build has.
-          path: ~/.cache/piimg/store
+          # Of a layer, archive and index: the rest belongs to ids that only a build has, and is unpacked again.
+          path: |
+            ~/.cache/piimg/bases
+            ~/.cache/piimg/store
+            ~/.cache/piimg/tools
+            ~/.cache/piimg/layers/*/layer.*
+          # With the lock of the role committed, the same files are the same layers.
           key: piimg-\${{ hashFiles('images/**', 'overlays/**') }}
           restore-keys: piimg-
       # Ubuntu 24.04 forbids unprivileged programs the namespaces a build runs in.

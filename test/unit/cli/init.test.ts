@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
 import { init } from '../../../src/cli/commands/init.ts';
 import { EXIT } from '../../../src/lib/errors.ts';
+import { root } from '../role/golden.ts';
 import { piimg, withFolder } from './piimg.ts';
 
 test("a new project's role is valid and has the overlay's file", () =>
@@ -34,12 +35,24 @@ test('the schema the editor is pointed at is there, and is what piimg schema pri
     assert.ok('properties' in (JSON.parse(schema) as object));
   }));
 
-test('the CI example is YAML and builds this role', () =>
+interface Workflow {
+  jobs: Record<string, { steps: { run?: string; uses?: string; with?: { path: string } }[] }>;
+}
+
+/** The steps of a workflow's first job. */
+async function stepsOf(file: string): Promise<Workflow['jobs'][string]['steps']> {
+  const { jobs } = parse(await readFile(file, 'utf8')) as Workflow;
+  return Object.values(jobs)[0]?.steps ?? [];
+}
+
+test('the CI example is YAML, builds this role, and keeps what the example of piimg itself keeps', () =>
   withFolder(async (folder) => {
     await piimg(['init', 'shop'], { cwd: folder });
-    const workflow = await readFile(path.join(folder, 'shop/.github/workflows/image.yml'), 'utf8');
-    const { jobs } = parse(workflow) as { jobs: { build: { steps: { run?: string }[] } } };
-    assert.ok(jobs.build.steps.some((step) => step.run?.startsWith('piimg build --role shop')));
+    const steps = await stepsOf(path.join(folder, 'shop/.github/workflows/image.yml'));
+    assert.ok(steps.some((step) => step.run?.startsWith('piimg build --role shop')));
+    const kept = (of: typeof steps) => of.find(({ uses }) => uses === 'actions/cache@v4')?.with?.path;
+    assert.match(kept(steps) ?? '', 'layers');
+    assert.is(kept(steps), kept(await stepsOf(`${root}/.github/workflows/images.yml`)));
   }));
 
 test('an empty folder will do, also the one we are in', () =>
