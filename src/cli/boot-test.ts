@@ -43,6 +43,8 @@ export interface BootTestOptions {
   machine: Machine;
   /** A second boot, which must be that of the same machine. */
   reboot: boolean;
+  /** Machines that were tested before, whom this one must not resemble; it is added to them. */
+  met: Identity[];
   step: Step;
   signal: AbortSignal;
 }
@@ -88,12 +90,13 @@ export async function testBoot(image: BootImage, options: BootTestOptions): Prom
     for (let boot = 0; boot <= (options.reboot ? 1 : 0) && reason === undefined; boot++) {
       step.update({ message: boot === 0 ? 'switched on' : 'switched on again' });
       const [first] = known;
-      const identity = first === undefined ? { instanceId: bench.instanceId, others: [] } : { first };
+      const identity = first === undefined ? { instanceId: bench.instanceId, others: options.met } : { first };
       const judged = await runBoot(image, bench, { step, signal }, identity);
       report.boots.push(judged.run);
       if (judged.identity) known.push(judged.identity);
       reason = judged.reason;
     }
+    options.met.push(...known.slice(0, 1));
   } catch (error) {
     reason = reasonOf(error);
     if (reason === undefined) throw error;

@@ -1,6 +1,7 @@
 // `piimg test`: boots images in QEMU, says whether they work, and writes down how it knows.
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
+import type { Identity } from '../../boot/checks/identity.ts';
 import { keepTimes, lastTimes } from '../../boot/history.ts';
 import { loadMachine, qemuFor, type Machine } from '../../boot/machine.ts';
 import type { BootReport } from '../../boot/report.ts';
@@ -14,7 +15,7 @@ import { formatBootSummary } from '../../ui/boot-summary.ts';
 import type { ProgressKind } from '../../ui/progress.ts';
 import { styleFor } from '../../ui/style.ts';
 import { readBootImage, type BootImage } from '../boot-image.ts';
-import { testBoot } from '../boot-test.ts';
+import { testBoot, type BootTestOptions } from '../boot-test.ts';
 import type { BuildOptions } from '../build-options.ts';
 import { createContext, type Context } from '../context.ts';
 import { inTurns } from '../in-turns.ts';
@@ -38,7 +39,10 @@ export async function test(images: string[], flags: TestFlags, signal: AbortSign
   const files = [...images, ...(flags.role === undefined ? [] : [await built(flags.role, flags, context)])];
   const read = await Promise.all(files.map((file) => readBootImage(path.resolve(file))));
   const pairs = read.flatMap((image) => machines.map((machine) => ({ image, machine })));
-  const tests = await inTurns(pairs, flags.jobs, ({ image, machine }) => testOne(image, machine, flags, context));
+  const met: Identity[] = [];
+  const tests = await inTurns(pairs, flags.jobs, ({ image, machine }) =>
+    testOne(image, { machine, reboot: flags.reboot ?? false, met }, flags, context),
+  );
   if (flags.json) printJson({ passed: tests.every(({ report }) => report.verdict === 'passed'), tests });
   else print(tests.map(({ report, files: written }) => summaryOf(report, written)).join('\n\n'));
   if (tests.some(({ report }) => report.verdict === 'failed')) process.exitCode = EXIT.failed;
@@ -73,12 +77,16 @@ interface Tested {
   files: { html: string; junit: string };
 }
 
-async function testOne(image: BootImage, machine: Machine, flags: TestFlags, context: Context): Promise<Tested> {
+async function testOne(
+  image: BootImage,
+  options: Pick<BootTestOptions, 'machine' | 'reboot' | 'met'>,
+  flags: TestFlags,
+  context: Context,
+): Promise<Tested> {
   const { progress, signal, cacheDir } = context;
+  const { machine } = options;
   const title = `${path.basename(image.file)} on ${machine.name}`;
-  const tested = await progress.step(title, (step) =>
-    testBoot(image, { machine, reboot: flags.reboot ?? false, step, signal }),
-  );
+  const tested = await progress.step(title, (step) => testBoot(image, { ...options, step, signal }));
   const earlier = await lastTimes(cacheDir, tested);
   const report = { ...tested, ...(earlier && { earlier }) };
   await keepTimes(cacheDir, report);
