@@ -26,12 +26,18 @@ const INITRAMFS_INPUTS = [
   /^(etc|usr\/lib)\/udev\//,
   /^(etc|usr\/lib)\/systemd\/network\//,
   /^usr\/lib\/(modules|firmware)\//,
-  /^etc\/(default\/(keyboard|console-setup)|console-setup\/|crypttab$|mdadm\/|lvm\/|resume)/,
+  /^etc\/(default\/(keyboard|console-setup)|console-setup\/|crypttab$|fstab\.d\/|ld\.so\.conf|mdadm\/|lvm\/|resume)/,
+  // What raspi-firmware's hook puts on the boot partition.
+  /^usr\/lib\/linux-image-/,
+  /^boot\/(vmlinuz|initrd)/,
 ];
 
-/** Whether a file of an overlay may change the initramfs. */
-export function touchesInitramfs(path: string): boolean {
-  return INITRAMFS_INPUTS.some((pattern) => pattern.test(path));
+/**
+ * Whether an entry of an overlay may change the layers of initramfs and boot files. Any folder may: those layers hold the folders
+ * they write in, with owner and mode.
+ */
+export function touchesBoot({ path, type }: { path: string; type: string }): boolean {
+  return type === 'directory' || INITRAMFS_INPUTS.some((pattern) => pattern.test(path));
 }
 
 /**

@@ -5,7 +5,7 @@ import type { LockedPackage } from '../image/manifest.ts';
 import { digestOf } from '../lib/digest.ts';
 import type { NpmApp, OverlayEntry, ResolvedRole, SourceFile } from '../role/resolved.ts';
 import { rootFile } from './root-file.ts';
-import { bootFileConfig, diskIds, touchesInitramfs, type DiskIds } from './boot.ts';
+import { bootFileConfig, diskIds, touchesBoot, type DiskIds } from './boot.ts';
 
 /** Raised when the same plan would be carried out differently: it is part of every key. */
 const PLAN_FORMAT = 7;
@@ -149,8 +149,8 @@ export function planBuild(
 
   // 4. Boot: the initramfs depends on what it reads, so that an application's file does not make it anew.
   const relevant = [
-    ...role.files.filter(({ path }) => touchesInitramfs(path)).map(planned),
-    ...role.artifacts.filter(({ destination }) => touchesInitramfs(destination.replace(/^\/+/, ''))),
+    ...role.files.filter(touchesBoot).map(planned),
+    ...role.artifacts.filter(({ destination: path }) => touchesBoot({ path: path.replace(/^\/+/, ''), type: 'file' })),
   ];
   const read = digestOf({ relevant, keymap });
   const initramfs = add('initramfs', { kind: 'initramfs' }, [...packageKeys, ...runKeys, read]);

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { planBuild, type Plan } from '../../../src/plan/plan.ts';
-import { touchesInitramfs } from '../../../src/plan/boot.ts';
+import { touchesBoot } from '../../../src/plan/boot.ts';
 import type { ResolvedRole } from '../../../src/role/resolved.ts';
 import {
   HOST_FOLDER,
@@ -81,7 +81,7 @@ const path = fc
 test("an overlay's file alters files, settings and identity, and no package", () => {
   fc.assert(
     fc.property(path, content, content, (name, one, two) => {
-      fc.pre(one !== two && !touchesInitramfs(name));
+      fc.pre(one !== two && !touchesBoot({ path: name, type: 'file' }));
       const [before, after] = [one, two].map((text) => planOf({ files: [overlayFile(name, text)] })) as [Plan, Plan];
       assert.equal(altered(before, after), ['files', 'settings']);
       assert.is.not(before.buildId, after.buildId);
@@ -111,6 +111,10 @@ for (const name of [
   'usr/lib/firmware/x.bin',
   'etc/crypttab',
   'etc/default/keyboard',
+  'etc/ld.so.conf.d/x.conf',
+  'etc/fstab.d/x.fstab',
+  'usr/lib/linux-image-6.12/broadcom/x.dtb',
+  'boot/vmlinuz-6.12',
 ]) {
   test(`${name} alters the initramfs`, () => {
     assert.equal(altered(planOf(), planOf({ files: [overlayFile(name, 'x')] })), [
@@ -128,8 +132,25 @@ for (const name of [
   'etc/modules2',
   'opt/etc/modules',
 ]) {
-  test(`${name} does not`, () => assert.not(touchesInitramfs(name)));
+  test(`${name} does not`, () => assert.not(touchesBoot({ path: name, type: 'file' })));
 }
+
+test('a folder with a mode of its own alters the initramfs, whose layer holds the folders it writes in', () => {
+  const folder = (mode: number) => ({ ...overlayFile('etc/default', ''), type: 'directory' as const, mode });
+  const titles = altered(planOf({ files: [folder(0o755)] }), planOf({ files: [folder(0o700)] }));
+  assert.equal(titles, ['files', 'settings', 'initramfs', 'boot files']);
+});
+
+test('initramfs and boot files are stable, unless a run step may have read the files', () => {
+  const stable = (plan: Plan) => plan.layers.filter(({ key }) => plan.stable.includes(key)).map(({ title }) => title);
+  const without = stable(planOf({ run: [] }));
+  assert.equal(without.slice(-2), ['initramfs', 'boot files']);
+  assert.equal(
+    ['files', 'settings'].filter((title) => without.includes(title)),
+    [],
+  );
+  assert.equal(stable(planOf({ run: [RUN] })), without.slice(0, -2));
+});
 
 const changes: [what: string, role: Partial<ResolvedRole>, titles: string[]][] = [
   ['a unit', { units: { enable: [], disable: [], mask: [] } }, ['settings']],
