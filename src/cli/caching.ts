@@ -118,12 +118,13 @@ async function findEntries(cacheDir: string): Promise<Found[]> {
       await info(path.join(dir, 'layer.tar')),
       await info(path.join(dir, 'layer.json')),
     ];
-    // The tree holds the same files once more.
+    // The tree holds the same files once more; it may be missing.
+    const tree = await stat(path.join(dir, 'tree')).catch(() => undefined);
     found.push({
       kind: 'layer',
       key,
       title: index?.title ?? 'damaged',
-      size: 2 * tar.size,
+      size: tree ? 2 * tar.size : tar.size,
       used: json.used,
       path: dir,
     });

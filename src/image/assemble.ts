@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { abandoned } from '../lib/alive.ts';
 import { PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
+import { settled } from '../lib/settled.ts';
 import type { Layer } from '../layers/layer.ts';
 import { BMAP_BLOCK, bmapXml } from './bmap.ts';
 import { divideAtBoot } from './boot-partition.ts';
@@ -110,7 +111,7 @@ export async function assembleImage(input: AssembleInput): Promise<AssembledImag
         hashSeed,
         sourceDateEpoch,
       };
-      return flushedMeanwhile(image, copyStage(input.stages, stage, part, step, make(before)));
+      return copyStage(input.stages, stage, part, step, make(before));
     };
     const changeRoot = async (): Promise<void> => {
       input.signal?.throwIfAborted();
@@ -227,19 +228,4 @@ async function* counted(stream: AsyncIterable<Buffer>, total: number, step: Pick
     done = Math.min(total, done + chunk.length);
     step.update({ done, total, unit: 'bytes' });
   }
-}
-
-/** Like Promise.all, but a failure waits for the others, so that nothing still works on a file that is removed. */
-async function settled<A, B>(work: [Promise<A>, Promise<B>]): Promise<[A, B]> {
-  await Promise.allSettled(work);
-  return Promise.all(work);
-}
-
-/** debugfs syncs the whole file before it ends: the disk begins with that while `work` still fills the file. */
-async function flushedMeanwhile(file: FileHandle, work: Promise<void>): Promise<void> {
-  const state = { working: true };
-  const flush = async (): Promise<void> => {
-    while (state.working) await file.datasync();
-  };
-  await settled([work.finally(() => (state.working = false)), flush()]);
 }

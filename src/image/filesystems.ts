@@ -7,7 +7,7 @@ import type { RunTool } from './run-tool.ts';
 
 /** Where a file system goes, and what makes its bytes the same every time. */
 export interface FileSystemInput {
-  /** The image file, already of full size and all zeros. */
+  /** The image file, already of full size; the partition is all zeros, but where a file system is changed. */
   image: string;
   partition: Partition;
   ids: ImageIds;
@@ -31,7 +31,7 @@ export async function makeExt4(runTool: RunTool, input: FileSystemInput, tar: As
     'root_owner=0:0',
     `hash_seed=${ids.hashSeed}`,
     // The file is new: nothing to discard, and its inode tables are zero already. Marking them so now spares the card
-    // the kernel's background zeroing on first boot, and leaves them holes in the image.
+    // the kernel's background zeroing on first boot.
     'nodiscard',
     'assume_storage_prezeroed=1',
     'lazy_itable_init=0',

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { digestOf } from '../lib/digest.ts';
 import type { Step } from '../lib/progress.ts';
+import { settled } from '../lib/settled.ts';
 import type { Layer } from '../layers/layer.ts';
 import { BMAP_BLOCK } from './bmap.ts';
 import { crcOfRanges } from './digest.ts';
@@ -77,15 +78,36 @@ export async function copyStage(
   await makeStage(cache, dir, { key, ...content }, make, image);
 }
 
-/** Why the stage in `dir` is damaged, if it is; with `to`, it is copied there as well. Throws what writing there throws. */
+/** Why the stage in `dir` is damaged, if it is; with `to`, it is copied there as well. Throws what has nothing to do with the stage. */
 export async function stageDamage(dir: string, key: string, to?: string): Promise<string | undefined> {
   const index = await readIndex(dir, key);
   if (!index) return 'its index cannot be read';
-  const found = await crcOfRanges(join(dir, 'stage.img'), index.ranges, to).catch((error: NodeJS.ErrnoException) => {
-    if (error.syscall === 'write') throw error;
-    return [];
+  const image = join(dir, 'stage.img');
+  const sums = to === undefined ? crcOfRanges(image, index.ranges) : copied(image, index.ranges, to);
+  const found = await sums.catch((error: NodeJS.ErrnoException) => {
+    // Too short, gone, or not to be read; all else is not the stage's fault.
+    if (error instanceof RangeError || error.path === image || error.syscall === 'read') return [];
+    throw error;
   });
   return isDeepStrictEqual(found, index.crc32) ? undefined : 'its checksums differ';
+}
+
+/**
+ * Copies the ranges to the same places of `to`; returns their checksums. Whoever changes that file next syncs it: the disk begins
+ * with that at once.
+ */
+async function copied(from: string, ranges: ByteRange[], to: string): Promise<string[]> {
+  const file = await open(to, 'r+');
+  const state = { working: true };
+  const flush = async (): Promise<void> => {
+    while (state.working) await file.datasync();
+  };
+  try {
+    const copying = crcOfRanges(from, ranges, to).finally(() => (state.working = false));
+    return (await settled([copying, flush()]))[0];
+  } finally {
+    await file.close();
+  }
 }
 
 /** The index of the stage in `dir`, if a complete one is there. */
@@ -122,7 +144,7 @@ async function makeStage(
       await make(image);
       const used = wholeBlocks(await ext4UsedRanges(readerOf(file), partition.start * SECTOR), BMAP_BLOCK);
       const ranges = used.flatMap(inPieces);
-      const [crc32] = await Promise.all([crcOfRanges(image, ranges, target), file.datasync()]);
+      const [crc32] = await settled([copied(image, ranges, target), file.datasync()]);
       const index = { key, size, ranges, crc32 };
       await writeFile(
         join(work, 'stage.json'),

@@ -62,17 +62,45 @@ test("a role's own files are put into a kept file system of the layers below: so
 test('a kept file system that goes while it is in use, and two builds that make the same one', async () => {
   const stages = { dir: join(work, 'stages-2'), tmp: join(work, 'tmp-2'), fresh: false };
   const [one, two] = await Promise.all([assemble('one.img', from, { stages }), assemble('two.img', from, { stages })]);
+  const clear = async (what = ''): Promise<void> => {
+    for (const key of await readdir(stages.dir)) await rm(join(stages.dir, key, what), { recursive: true });
+  };
+  // It goes when the copy begins: that may have opened it already.
   const pruned: RunTool = async (tool, io) => {
-    // The copy begins at the same time: it finds the file or not.
-    if (tool[0] === 'make-fat')
-      for (const key of await readdir(stages.dir)) await rm(join(stages.dir, key), { recursive: true });
+    if (tool[0] === 'make-fat') await clear();
     return runTool(tool, io);
   };
-  const again = await assemble('one.img', from, { stages, runTool: pruned });
-  assert.equal([one.sha256, two.sha256], [again.sha256, again.sha256]);
+  const during = await assemble('one.img', from, { stages, runTool: pruned });
+  await assemble('one.img', from, { stages });
+  await clear('stage.img');
+  const after = await assemble('one.img', from, { stages });
+  assert.equal(
+    [one, two, during].map(({ sha256 }) => sha256),
+    [after, after, after].map(({ sha256 }) => sha256),
+  );
   assert.is((await readdir(stages.dir)).length, 1);
   assert.equal(await readdir(stages.tmp), []);
   await Promise.all([rm(join(work, 'one.img')), rm(join(work, 'two.img'))]);
+});
+
+test('a kept file system may have layers from above those that change', async () => {
+  await sh(
+    'mkdir -p "$1/usr/share/above" && cd "$1" && echo above > usr/share/above/file && chmod 711 usr',
+    join(work, 'above'),
+  );
+  await sh(
+    'cp -a "$1/expected-top" "$1/expected-above" && cp -a "$1/above/." "$1/expected-above" && chmod --reference "$1/expected" "$1/expected-above"',
+    work,
+  );
+  const above = await makeLayer(join(work, 'layer-above'), join(work, 'above'));
+  const stages = { dir: join(work, 'stages-3'), tmp: join(work, 'tmp-3'), fresh: false };
+  const [kept, plain] = [
+    await assemble('with.img', [...from, above], { stages, stable: [...layers, above] }),
+    await assemble('without.img', [...from, above], { stable: [...layers, above] }),
+  ];
+  assert.is(kept.sha256, plain.sha256);
+  await judge(join(work, 'with.img'), 'expected-above');
+  await Promise.all([rm(join(work, 'with.img')), rm(join(work, 'without.img'))]);
 });
 
 test('what the role removes may be more than its image has room for', async () => {
