@@ -49,6 +49,7 @@ jobs:
       - run: npm install --global piimg
       - run: piimg doctor --fix
       - run: piimg build --role ${name} --compress xz
+      - run: piimg cache prune --days 7
       - uses: actions/upload-artifact@v4
         with:
           name: ${name}
