@@ -19,7 +19,7 @@ import {
 } from '../helpers/bad-luck-project.ts';
 
 /** All of them take a quarter of an hour. */
-const INSTANTS = process.env['PIIMG_TEST_ALL'] === undefined ? 4 : 20;
+const INSTANTS = process.env['PIIMG_TEST_ALL'] === undefined ? 2 : 20;
 
 /** Numbers in [0, 1) that a seed gives again (mulberry32). */
 function random(seed: number): () => number {
