@@ -12,7 +12,7 @@ import { deltaOf, type Delta } from './delta.ts';
 import { digestImage, type ImageDigester } from './digest.ts';
 import { ext4UsedRanges } from './ext4.ts';
 import { fatUsedRanges, listFat, openFat, type FatVolume } from './fat.ts';
-import { changeExt4, makeExt4, makeFat, type FileSystemInput } from './filesystems.ts';
+import { changeExt4, makeExt4, makeFat } from './filesystems.ts';
 import { encodeHeader } from './header.ts';
 import { imageIds } from './ids.ts';
 import { contentOf, HEADER_LBA, layoutFor, smallestSize } from './layout.ts';
@@ -22,7 +22,7 @@ import { mergeLayers, type MergedEntry } from './merge.ts';
 import { endedTar, mergedTar, tarOf } from './merged-tar.ts';
 import { readerOf, wholeBlocks, type ByteRange } from './ranges.ts';
 import type { RunTool } from './run-tool.ts';
-import { copyStage, type StageCache } from './stage.ts';
+import { copyStage, type BootFiles, type StageCache } from './stage.ts';
 
 export interface AssembleInput {
   /** Lowest first. */
@@ -67,7 +67,7 @@ export interface AssembledImage {
  */
 export async function assembleImage(input: AssembleInput): Promise<AssembledImage> {
   const { out, step, runTool, sourceDateEpoch } = input;
-  const ids = imageIds(input.buildId, input.diskId);
+  const ids = imageIds(input.diskId);
   // Named after the process: two builds of one image do not write into the same file, and what a killed one left is known.
   const part = `${out}.${process.pid}.part`;
   const bmapFile = bmapFileOf(out);
@@ -84,7 +84,8 @@ export async function assembleImage(input: AssembleInput): Promise<AssembledImag
   let file: FileHandle | undefined;
   let digester: ImageDigester | undefined;
   try {
-    // 2. The root file system, first but for what the role's own files change; all that lies before it, which is hashed meanwhile.
+    // 2. Both file systems, first but for the seed and what the role's own files change; then those. What lies before the root
+    // file system is whole by then, and hashed meanwhile.
     step.update({ message: 'file systems' });
     const image = (file = await open(part, 'w+'));
     await image.truncate(layout.size);
@@ -94,36 +95,31 @@ export async function assembleImage(input: AssembleInput): Promise<AssembledImag
     const before = divideAtBoot(mergeLayers(stable)).root;
     // The image has the size of what is in it in the end: what the role removes may have no room in it.
     const delta = smallestSize(contentOf(before)) <= layout.size ? deltaOf(before, root) : undefined;
-    const { rootUuid, hashSeed } = ids;
-    const target = { image: part, ids, sourceDateEpoch };
+    const target = { ids, sourceDateEpoch };
     const rootTarget = { ...target, partition: layout.root };
-    const make = (entries: MergedEntry[]) => (to: string) => {
-      const tar = counted(endedTar(mergedTar(input.layers, entries)), content.bytes, step);
-      return makeExt4(runTool, { ...rootTarget, image: to }, tar);
+    const bootFiles = bootFilesOf(input, boot);
+    const make = async (to: string): Promise<void> => {
+      const { kept, added, first } = bootFiles;
+      const bootTar = endedTar(mergedTar(input.layers, kept), tarOf(added, sourceDateEpoch));
+      const rootTar = counted(endedTar(mergedTar(input.layers, delta ? before : root)), content.bytes, step);
+      await settled([
+        makeFat(runTool, { ...target, image: to, partition: layout.boot }, bootTar, first),
+        makeExt4(runTool, { ...rootTarget, image: to }, rootTar),
+      ]);
     };
-    const makeRoot = (): Promise<void> => {
-      if (!delta || !input.stages) return make(delta ? before : root)(part);
-      const stage = {
-        layers: input.stable,
-        size: layout.size,
-        partition: layout.root,
-        rootUuid,
-        hashSeed,
-        sourceDateEpoch,
-      };
-      return copyStage(input.stages, stage, part, step, make(before));
-    };
+    if (delta && input.stages) {
+      const stage = { layers: input.stable, bootFiles, size: layout.size, partitions, ids, sourceDateEpoch };
+      await copyStage(input.stages, stage, part, step, make);
+    } else {
+      await make(part);
+    }
     const changeRoot = async (): Promise<void> => {
-      input.signal?.throwIfAborted();
-      if (delta) await changeExt4(runTool, rootTarget, deltaTar(input, delta));
+      if (delta) await changeExt4(runTool, { ...rootTarget, image: part }, deltaTar(input, delta));
     };
+    input.signal?.throwIfAborted();
     const reading = (digester = digestImage(part, layout.size));
-    const rootMade = makeRoot();
-    const bootMade = settled([makeBoot(input, image, { boot, target, partitions }), rootMade]);
-    const bootRead = bootMade.then(async ([made]) => {
-      return { ...made, checked: await reading.readTo(layout.root.start * SECTOR, made.used) };
-    });
-    const [{ slots, checked: checkedBoot }] = await settled([bootRead, rootMade.then(changeRoot)]);
+    const { slots, used: usedBefore } = await finishBoot(input, image, partitions);
+    const [checkedBoot] = await settled([reading.readTo(layout.root.start * SECTOR, usedBefore), changeRoot()]);
 
     input.signal?.throwIfAborted();
     // 3. The block map: the gap before p1 and all that the file systems use. Syncing takes the disk's time meanwhile.
@@ -154,35 +150,38 @@ export async function assembleImage(input: AssembleInput): Promise<AssembledImag
   }
 }
 
-/**
- * All that lies before the root partition: boot file system, partition table, and the header by which the image describes itself.
- * Returns where the seed slots ended up, and the ranges in use, in whole blocks.
- */
-async function makeBoot(
-  input: AssembleInput,
-  file: FileHandle,
-  {
-    boot,
-    target,
-    partitions,
-  }: { boot: MergedEntry[]; target: Omit<FileSystemInput, 'partition'>; partitions: [Partition, Partition] },
-): Promise<{ slots: SeedSlot[]; used: ByteRange[] }> {
-  const { buildId, role, base, sourceDateEpoch } = input;
-  const [partition] = partitions;
-  const added = [...input.seed.map(({ name, content }) => ({ path: name, content })), ...input.bootFiles];
+/** What the boot partition holds, its seed slots still blank: the same for every node, and kept with the stage. */
+function bootFilesOf({ seed, bootFiles }: AssembleInput, boot: MergedEntry[]): BootFiles {
+  const blank = seed.map(({ name, content }) => ({ path: name, content: Buffer.alloc(content.length) }));
+  const added = [...blank, ...bootFiles];
   const replaced = new Set(added.map(({ path }) => path.toLowerCase()));
   const kept = boot.filter(({ entry }) => !replaced.has(entry.path.toLowerCase()));
-  const tar = endedTar(mergedTar(input.layers, kept), tarOf(added, sourceDateEpoch));
-  const slotNames = input.seed.map(({ name }) => name);
-  await makeFat(input.runTool, { ...target, partition }, tar, slotNames);
-  const fat = await openFat(readerOf(file), partition.start * SECTOR);
-  const slots = await findSlots(fat, slotNames);
+  return { kept, added, first: seed.map(({ name }) => name) };
+}
 
-  await file.write(encodeMbr(target.ids.diskId, partitions), 0, SECTOR, 0);
+/**
+ * Completes what lies before the root partition: the seed, the partition table, and the header by which the image describes itself.
+ * Returns where the seed slots are, and the ranges in use, in whole blocks.
+ */
+async function finishBoot(
+  { buildId, diskId, role, base, seed, sourceDateEpoch }: AssembleInput,
+  file: FileHandle,
+  partitions: [Partition, Partition],
+): Promise<{ slots: SeedSlot[]; used: ByteRange[] }> {
+  const [{ start }] = partitions;
+  const fat = await openFat(readerOf(file), start * SECTOR);
+  const slots = await findSlots(
+    fat,
+    seed.map(({ name }) => name),
+  );
   const header = encodeHeader({ buildId, role, base, slots, partitions, created: sourceDateEpoch });
+  const table = encodeMbr(diskId, partitions);
+  await file.write(table, 0, table.length, 0);
   await file.write(header, 0, header.length, HEADER_LBA * SECTOR);
+  const places = new Map(slots.map(({ name, offset }) => [name, offset]));
+  for (const { name, content } of seed) await file.write(content, 0, content.length, places.get(name));
   // The gap before the partition is part of the block map: a used card holds another table there.
-  const used = [{ offset: 0, length: partition.start * SECTOR }, ...fatUsedRanges(fat)];
+  const used = [{ offset: 0, length: start * SECTOR }, ...fatUsedRanges(fat)];
   return { slots, used: wholeBlocks(used, BMAP_BLOCK) };
 }
 

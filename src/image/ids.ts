@@ -1,4 +1,4 @@
-// The ids of an image's disk and file systems: the same build has the same ids.
+// The ids of an image's disk and file systems: the same role on the same base has the same ids.
 import { createHash } from 'node:crypto';
 
 export interface ImageIds {
@@ -12,18 +12,14 @@ export interface ImageIds {
   volumeId: number;
 }
 
-/**
- * Each id comes from a hash of its own. Those of the ext4 come from the disk id, which is the role's and base's: so they can be
- * the same in every build of it (stage.ts).
- */
-export function imageIds(buildId: string, diskId: number): ImageIds {
-  const bytes = (purpose: string, from: string | number = diskId) =>
-    createHash('sha256').update(`${purpose}:${from}`).digest();
+/** Each id comes from a hash of its own, of the disk id, which is the role's and base's: so every build of it has them (stage.ts). */
+export function imageIds(diskId: number): ImageIds {
+  const bytes = (purpose: string) => createHash('sha256').update(`${purpose}:${diskId}`).digest();
   return {
     diskId,
     rootUuid: uuid(bytes('root')),
     hashSeed: uuid(bytes('hash-seed')),
-    volumeId: bytes('volume', buildId).readUInt32LE(),
+    volumeId: bytes('volume').readUInt32LE(),
   };
 }
 

@@ -1,20 +1,23 @@
-// The stage: a file system of the layers that no file of the role's own changes, kept so that a rebuild need not make it again.
+// The stage: both file systems, but for the seed and what files of the role's own change, kept so that a rebuild need not make them again.
 import { mkdir, mkdtemp, open, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { digestOf } from '../lib/digest.ts';
+import { digestOf, sha256 } from '../lib/digest.ts';
 import type { Step } from '../lib/progress.ts';
 import { settled } from '../lib/settled.ts';
 import type { Layer } from '../layers/layer.ts';
 import { BMAP_BLOCK } from './bmap.ts';
 import { crcOfRanges } from './digest.ts';
 import { ext4UsedRanges } from './ext4.ts';
+import { fatUsedRanges, openFat } from './fat.ts';
+import type { ImageIds } from './ids.ts';
 import { SECTOR } from './mbr.ts';
 import type { Partition } from './manifest.ts';
+import type { MergedEntry } from './merge.ts';
 import { readerOf, wholeBlocks, type ByteRange } from './ranges.ts';
 
-/** Raised when the same layers would make another file system: it is part of every key. */
-const STAGE_FORMAT = 2;
+/** Raised when the same content would make other file systems: it is part of every key. */
+const STAGE_FORMAT = 3;
 
 /** Bytes under one checksum, at most: small enough that two threads have as much to do. */
 const PIECE = 16 << 20;
@@ -27,14 +30,23 @@ export interface StageCache {
   fresh: boolean;
 }
 
-/** What a stage is: the layers in it, and all that decides about the bytes of their file system. */
+/** The files of the boot partition. */
+export interface BootFiles {
+  /** Those of layers. */
+  kept: MergedEntry[];
+  added: { path: string; content: Buffer }[];
+  /** Names of those that are written before all others. */
+  first: string[];
+}
+
+/** What a stage is: the layers and files in it, and all that decides about the bytes of their file systems. */
 export interface StageContent {
   layers: Layer[];
-  /** Bytes of the whole image; the file system lies where it will lie there. */
+  bootFiles: BootFiles;
+  /** Bytes of the whole image; the file systems lie where they will lie there. */
   size: number;
-  partition: Partition;
-  rootUuid: string;
-  hashSeed: string;
+  partitions: [Partition, Partition];
+  ids: ImageIds;
   sourceDateEpoch: number;
 }
 
@@ -60,10 +72,12 @@ export async function copyStage(
   step: Pick<Step, 'note'>,
   make: (file: string) => Promise<void>,
 ): Promise<void> {
-  const { layers, ...rest } = content;
+  const { layers, bootFiles, ...rest } = content;
+  const { kept, added, first } = bootFiles;
   // A layer's key stands for the tools as well, mke2fs among them; its digest for what they made.
   const names = layers.map(({ index }) => [index.key, index.digest]);
-  const key = digestOf({ format: STAGE_FORMAT, layers: names, ...rest });
+  const boot = [kept.map(({ entry }) => entry), added.map(({ path, content: bytes }) => [path, sha256(bytes)]), first];
+  const key = digestOf({ format: STAGE_FORMAT, layers: names, boot, ...rest });
   const dir = join(cache.dir, key);
 
   if (!cache.fresh && (await readIndex(dir, key))) {
@@ -73,7 +87,7 @@ export async function copyStage(
       return;
     }
     // Whoever cleans the cache up, or makes the same stage, may have taken it away in between.
-    if (await readIndex(dir, key)) step.note('the cached file system is damaged: made anew');
+    if (await readIndex(dir, key)) step.note('the cached file systems are damaged: made anew');
   }
   await makeStage(cache, dir, { key, ...content }, make, image);
 }
@@ -127,7 +141,7 @@ async function readIndex(dir: string, key: string): Promise<StageIndex | undefin
 async function makeStage(
   cache: StageCache,
   dir: string,
-  { key, size, partition }: StageContent & { key: string },
+  { key, size, partitions: [boot, root] }: StageContent & { key: string },
   make: (file: string) => Promise<void>,
   target: string,
 ): Promise<void> {
@@ -142,8 +156,12 @@ async function makeStage(
     try {
       await file.truncate(size);
       await make(image);
-      const used = wholeBlocks(await ext4UsedRanges(readerOf(file), partition.start * SECTOR), BMAP_BLOCK);
-      const ranges = used.flatMap(inPieces);
+      const read = readerOf(file);
+      const used = [
+        ...fatUsedRanges(await openFat(read, boot.start * SECTOR)),
+        ...(await ext4UsedRanges(read, root.start * SECTOR)),
+      ];
+      const ranges = wholeBlocks(used, BMAP_BLOCK).flatMap(inPieces);
       const [crc32] = await settled([copied(image, ranges, target), file.datasync()]);
       const index = { key, size, ranges, crc32 };
       await writeFile(

@@ -1,13 +1,15 @@
-// The file system that is kept of the layers below a role's own files: the same bytes with it and without, and it is looked at.
+// The file systems that are kept of all but the seed and a role's own files: the same bytes with it and without, and it is looked at.
 import { open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ext4UsedRanges } from '../../src/image/ext4.ts';
+import { findInFat, openFat, readFromFat } from '../../src/image/fat.ts';
 import { readerOf } from '../../src/image/ranges.ts';
-import type { RunTool } from '../../src/image/run-tool.ts';
+import type { AssembleInput } from '../../src/image/assemble.ts';
+import { minimalSeed } from '../../src/seed/minimal.ts';
 import { makeLayer } from '../helpers/image-layers.ts';
-import { assemble, judge, layers, LONG, ROOT, runTool, sh, work } from '../helpers/small-image.ts';
+import { assemble, BOOT, judge, layers, LONG, ROOT, sh, work } from '../helpers/small-image.ts';
 
 const TOP = `
 mkdir -p "$1" && cd "$1"
@@ -44,7 +46,7 @@ test("a role's own files are put into a kept file system of the layers below: so
   await kept.write(Buffer.from([1]), 0, 1, (range?.offset ?? 0) + 100_000);
   await kept.close();
   assert.is((await assemble('with.img', from, { stages, step })).sha256, without.sha256);
-  assert.equal(notes, ['the cached file system is damaged: made anew']);
+  assert.equal(notes, ['the cached file systems are damaged: made anew']);
 
   // A range in its index would send blocks to another place.
   const index = join(stages.dir, stage, 'stage.json');
@@ -65,12 +67,11 @@ test('a kept file system that goes while it is in use, and two builds that make 
   const clear = async (what = ''): Promise<void> => {
     for (const key of await readdir(stages.dir)) await rm(join(stages.dir, key, what), { recursive: true });
   };
-  // It goes when the copy begins: that may have opened it already.
-  const pruned: RunTool = async (tool, io) => {
-    if (tool[0] === 'make-fat') await clear();
-    return runTool(tool, io);
-  };
-  const during = await assemble('one.img', from, { stages, runTool: pruned });
+  // It goes while the copy begins: that may have opened it already.
+  const cleared: Promise<void>[] = [];
+  const step = { update: () => void (cleared.length === 0 && cleared.push(clear())), note: () => {} };
+  const during = await assemble('one.img', from, { stages, step });
+  await Promise.all(cleared);
   await assemble('one.img', from, { stages });
   await clear('stage.img');
   const after = await assemble('one.img', from, { stages });
@@ -81,6 +82,34 @@ test('a kept file system that goes while it is in use, and two builds that make 
   assert.is((await readdir(stages.dir)).length, 1);
   assert.equal(await readdir(stages.tmp), []);
   await Promise.all([rm(join(work, 'one.img')), rm(join(work, 'two.img'))]);
+});
+
+test('a seed of its own shares a kept boot partition; a file of its own in there does not', async () => {
+  const stages = { dir: join(work, 'stages-4'), tmp: join(work, 'tmp-4'), fresh: false };
+  const written = (id: string, text: string) =>
+    minimalSeed(id).map(({ name, content }) => ({ name, content: content.fill(text) }));
+  const held = async (name: string, more: Partial<AssembleInput>): Promise<string[]> => {
+    const { sha256, slots } = await assemble('kept.img', from, { stages, ...more });
+    assert.is((await assemble('made.img', from, more)).sha256, sha256, name);
+    const file = await open(join(work, 'kept.img'));
+    const read = readerOf(file);
+    const fat = await openFat(read, BOOT);
+    const found = await findInFat(fat, 'cmdline.txt');
+    const cmdline = found && (await readFromFat(fat, found));
+    const seeds = await Promise.all(slots.map(({ offset }) => read(offset, 4)));
+    await file.close();
+    return [...seeds, cmdline].map(String);
+  };
+  const cmdline = (text: string) => ({ bootFiles: [{ path: 'cmdline.txt', content: Buffer.from(text) }] });
+  const one = await held('one', { seed: written('one', 'one.'), ...cmdline('quiet') });
+  const two = await held('two', { seed: written('two', 'two.'), ...cmdline('quiet') });
+  assert.is((await readdir(stages.dir)).length, 1);
+  const loud = await held('loud', { seed: written('two', 'two.'), ...cmdline('debug') });
+  assert.is((await readdir(stages.dir)).length, 2);
+  const seeds = minimalSeed('one').length;
+  const expected = (seed: string, last: string) => [...Array.from({ length: seeds }, () => seed), last];
+  assert.equal([one, two, loud], [expected('one.', 'quiet'), expected('two.', 'quiet'), expected('two.', 'debug')]);
+  await Promise.all([rm(join(work, 'kept.img')), rm(join(work, 'made.img'))]);
 });
 
 test('a kept file system may have layers from above those that change', async () => {
