@@ -1,5 +1,5 @@
 // The stage: both file systems, but for the seed and what files of the role's own change, kept so that a rebuild need not make them again.
-import { mkdir, mkdtemp, open, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { digestOf, sha256 } from '../lib/digest.ts';
@@ -77,7 +77,7 @@ export async function copyStage(
   // A layer's key stands for the tools as well, mke2fs among them; its digest for what they made.
   const names = layers.map(({ index }) => [index.key, index.digest]);
   const boot = [kept.map(({ entry }) => entry), added.map(({ path, content: bytes }) => [path, sha256(bytes)]), first];
-  const key = digestOf({ format: STAGE_FORMAT, layers: names, boot, ...rest });
+  const key = `${diskOf(content)}${digestOf({ format: STAGE_FORMAT, layers: names, boot, ...rest })}`;
   const dir = join(cache.dir, key);
 
   if (!cache.fresh && (await readIndex(dir, key))) {
@@ -141,10 +141,12 @@ async function readIndex(dir: string, key: string): Promise<StageIndex | undefin
 async function makeStage(
   cache: StageCache,
   dir: string,
-  { key, size, partitions: [boot, root] }: StageContent & { key: string },
+  content: StageContent & { key: string },
   make: (file: string) => Promise<void>,
   target: string,
 ): Promise<void> {
+  const { key, size, partitions } = content;
+  const [boot, root] = partitions;
   await mkdir(cache.tmp, { recursive: true });
   await mkdir(dirname(dir), { recursive: true });
   // Named after this process, so that a later one can tell whether it still runs.
@@ -176,9 +178,21 @@ async function makeStage(
     await rename(work, dir).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
     });
+    await removeEarlier(cache, content, key);
   } finally {
     await Promise.all([work, old].map((left) => rm(left, { recursive: true, force: true })));
   }
+}
+
+/** Those of a role on a base begin with their disk id. */
+function diskOf({ ids }: StageContent): string {
+  return `${ids.diskId.toString(16).padStart(8, '0')}-`;
+}
+
+/** Removes what this role's image was made of before: each would keep as many bytes as the image has. */
+async function removeEarlier(cache: StageCache, content: StageContent, key: string): Promise<void> {
+  const own = (await readdir(cache.dir)).filter((name) => name.startsWith(diskOf(content)) && name !== key);
+  await Promise.all(own.map((name) => rm(join(cache.dir, name), { recursive: true, force: true })));
 }
 
 function inPieces({ offset, length }: ByteRange): ByteRange[] {
