@@ -29,7 +29,7 @@ interface Window {
 
 /**
  * The tar of `entries`, in their order, without the two blocks that end an archive (`endedTar` adds them).
- * Yields pieces of about 1 MiB. Throws PiimgError naming layer and path when a header or a file's content is not what
+ * Yields pieces of about 128 KiB (CHUNK). Throws PiimgError naming layer and path when a header or a file's content is not what
  * the layer's index says; its `cause` is `{ layer, path }` with the layer's key, for whoever can build it again.
  */
 export async function* mergedTar(layers: Layer[], entries: MergedEntry[]): AsyncGenerator<Buffer> {
