@@ -16,8 +16,8 @@ export interface ToolRow {
   version?: string[];
   minimum?: string;
   for: Purpose[];
-  /** Root does not need it. */
-  unlessRoot?: boolean;
+  /** For these root does not need it. Tests do: root's become another user. */
+  unlessRoot?: Purpose[];
 }
 
 export interface ToolCheck {
@@ -30,6 +30,7 @@ export const tools: ToolRow[];
 export const minimumNode: string;
 export function searchPath(env?: NodeJS.ProcessEnv): string;
 export function findProgram(name: string, folders?: string): string | undefined;
+export function neededFor(row: ToolRow, isRoot?: boolean): Purpose[];
 export function toolsFor(purposes: readonly Purpose[], isRoot?: boolean, table?: ToolRow[]): ToolRow[];
 export function packagesOf(rows: ToolRow[]): string[];
 export function compareVersions(a: string, b: string): number;

@@ -34,9 +34,14 @@ function isExecutable(file) {
   }
 }
 
+/** What this user needs a row of the table for. */
+export function neededFor(row, isRoot = process.getuid?.() === 0) {
+  return row.for.filter((purpose) => !(isRoot && row.unlessRoot?.includes(purpose)));
+}
+
 /** The rows of the table needed for any of `purposes` by this user. */
 export function toolsFor(purposes, isRoot = process.getuid?.() === 0, table = tools) {
-  return table.filter((row) => row.for.some((purpose) => purposes.includes(purpose)) && !(row.unlessRoot && isRoot));
+  return table.filter((row) => neededFor(row, isRoot).some((purpose) => purposes.includes(purpose)));
 }
 
 /** The rows whose program or file is not on this machine: no program is started for it, so it is quick. */

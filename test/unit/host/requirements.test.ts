@@ -11,6 +11,7 @@ import {
   freeSubIdRange,
   hasSubIds,
   packagesOf,
+  type Purpose,
   searchPath,
   type ToolRow,
   tools,
@@ -34,11 +35,12 @@ test('versions are compared by number', () => {
   assert.ok(compareVersions('22.0', '20.19') > 0);
 });
 
-test('root needs no maps, others do', () => {
-  const names = (isRoot: boolean) => toolsFor(['build'], isRoot).map(({ name }) => name);
-  assert.ok(names(false).includes('newuidmap'));
-  assert.not.ok(names(true).includes('newuidmap'));
-  assert.not.ok(names(true).includes('tmux'));
+test('root needs no maps to build, others do; the tests, in which root becomes another user, need them', () => {
+  const names = (isRoot: boolean, ...purposes: Purpose[]) => toolsFor(purposes, isRoot).map(({ name }) => name);
+  assert.ok(names(false, 'build').includes('newuidmap'));
+  assert.not.ok(names(true, 'build').includes('newuidmap'));
+  assert.ok(names(true, 'build', 'boot', 'test').includes('newuidmap'));
+  assert.not.ok(names(true, 'build').includes('tmux'));
 });
 
 test('packages are named once, and rows without one are left out', () => {
