@@ -81,7 +81,7 @@ until [ "$(ss -Hlntu "sport = 5432 or sport = 5353" | wc -l)" = 2 ]; do sleep 0.
 /** Each port, and what another computer sees of it when there is no firewall. */
 const DOORS = [
   { port: 5432, protocol: 'tcp', open: 'open: it answers' },
-  { port: 5353, protocol: 'udp', open: 'open: it took 32 datagrams' },
+  { port: 5353, protocol: 'udp', open: 'open: it takes what is sent' },
   { port: 9, protocol: 'tcp', open: 'it refuses' },
 ] as const;
 /** What was seen of them, with the firewall and without. */

@@ -121,8 +121,8 @@ async function lookAt(protocol: 'tcp' | 'udp', { service, links = LINKS, ...does
       const check = healthCheck.parse({ check: 'closed', port: 53, protocol }) as HealthCheckOf<'closed'>;
       const session = sayingSession('');
       session.ask = async (command) => {
-        // Two others come in by chance.
-        const read = 100 + (service === 'reads' ? datagrams : Math.min(2, datagrams));
+        // Others come in by chance.
+        const read = 100 + (service === 'reads' ? datagrams : Math.min(40, datagrams));
         const stdout = command.startsWith('ip ') ? links : proc(read, service === 'waits' ? datagrams * 768 : 0);
         return { status: 0, stdout, stderr: '' };
       };
@@ -148,8 +148,8 @@ const CASES: [title: string, protocol: 'tcp' | 'udp', does: Case, ok: boolean, s
   ['a service that answers', 'udp', { ipv4: 'open' }, false, /^IPv4: open: it answers/],
   ['nobody there', 'udp', { ipv4: 'refuse', ipv6: 'refuse' }, true, /refuses.*refuses/],
   ['a firewall', 'udp', {}, true, /dropped.*dropped/],
-  ['a service that takes all and says nothing', 'udp', { service: 'reads' }, false, /took 32 datagrams/],
-  ['a service that does not get round to reading', 'udp', { service: 'waits' }, false, /took 32 datagrams/],
+  ['a service that takes all and says nothing', 'udp', { service: 'reads' }, false, /takes what is sent/],
+  ['a service that does not get round to reading', 'udp', { service: 'waits' }, false, /takes what is sent/],
 ];
 
 for (const [title, protocol, does, ok, seen] of CASES) {
