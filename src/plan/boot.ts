@@ -1,4 +1,4 @@
-// What the plan says about booting: the disk's identity, the firmware's configuration, and which files an initramfs is made of.
+// What the plan says about booting: the disk's identity, the firmware's configuration, and which files an initramfs may be made of.
 import { sha256 } from '../lib/digest.ts';
 import type { ResolvedRole } from '../role/resolved.ts';
 import type { PlannedFile } from './plan.ts';
@@ -17,19 +17,18 @@ export function diskIds(base: string, role: string): DiskIds {
   return { diskId: sha256(`piimg disk ${base} ${role}`).slice(0, 8) };
 }
 
-/** Folders and files that mkinitramfs and its hooks copy or read (initramfs-tools(7), and the hooks of Debian 13's packages). */
-const INITRAMFS_INPUTS = [
-  /^(etc|usr\/share)\/initramfs-tools\//,
-  /^(etc|usr\/lib)\/modprobe\.d\//,
-  /^(etc|usr\/lib)\/modules-load\.d\//,
-  /^etc\/modules$/,
-  /^(etc|usr\/lib)\/udev\//,
-  /^(etc|usr\/lib)\/systemd\/network\//,
-  /^usr\/lib\/(modules|firmware)\//,
-  /^etc\/(default\/(keyboard|console-setup)|console-setup\/|crypttab$|fstab\.d\/|ld\.so\.conf|mdadm\/|lvm\/|resume)/,
-  // What raspi-firmware's hook puts on the boot partition.
-  /^usr\/lib\/linux-image-/,
-  /^boot\/(vmlinuz|initrd)/,
+/**
+ * Folders and files that mkinitramfs, depmod and the hooks of Debian 13's packages neither copy nor read. A hook may read any other:
+ * dropbear-initramfs has keys in /etc/dropbear, plymouth its themes in /usr/share, and most copy programs and libraries.
+ */
+const UNREAD_BY_HOOKS = [
+  /^(home|opt|srv|usr\/local)\//,
+  /^var\/(cache|log|mail|spool|tmp|www)\//,
+  /^usr\/(lib\/(piimg|systemd\/system|sysusers\.d|tmpfiles\.d)|share\/(doc|info|man|nginx))\//,
+  /^etc\/(apt|avahi|chrony|cloud|cron\.[a-z]+|dbus-1|docker|haproxy|logrotate\.d|mosquitto|mysql|netplan|nginx|php|polkit-1|postgresql|profile\.d|rancher|redis|rsyslog\.d|sudoers\.d|sysctl\.d|sysusers\.d|tmpfiles\.d|update-motd\.d|wpa_supplicant)\//,
+  /^etc\/systemd\/([a-z]+\.conf\.d|system|user)\//,
+  /^etc\/ssh\/sshd?_config(\.d\/|$)/,
+  /^etc\/(aliases|crontab|hosts|issue|issue\.net|motd|nftables\.conf|profile|sudoers)$/,
 ];
 
 /**
@@ -37,7 +36,7 @@ const INITRAMFS_INPUTS = [
  * they write in, with owner and mode.
  */
 export function touchesBoot({ path, type }: { path: string; type: string }): boolean {
-  return type === 'directory' || INITRAMFS_INPUTS.some((pattern) => pattern.test(path));
+  return type === 'directory' || !UNREAD_BY_HOOKS.some((pattern) => pattern.test(path));
 }
 
 /**
