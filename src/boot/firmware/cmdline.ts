@@ -23,9 +23,10 @@ export interface CmdlineInput {
 
 /**
  * The kernel's arguments: those of the device tree, then the first line of cmdline.txt, with `serial0` and `serial1` replaced
- * (raspberrypi/firmware#553, #1575) and, where the mini UART is off, `8250.nr_uarts` set to 0 (raspberrypi/linux#4176). Not added is
- * what only drivers of Raspberry Pi's own kernel or hardware without emulation read: bcm2708_fb.*, vc_mem.*, dma.dmachans,
- * smsc95xx.macaddr, video=.
+ * (raspberrypi/firmware#553, #1575) and, where the mini UART is off, `8250.nr_uarts` set to 0 (raspberrypi/linux#4176). That argument
+ * comes from Raspberry Pi's own device trees: with one that lacks it there is none, so the firmware adds none (raspberrypi/linux#5183).
+ * Not added is what only drivers of Raspberry Pi's own kernel or hardware without emulation read: bcm2708_fb.*, vc_mem.*,
+ * dma.dmachans, smsc95xx.macaddr, video=.
  */
 export function buildCmdline(input: CmdlineInput): string {
   const { board, config, deviceTree, file, text = '' } = input;

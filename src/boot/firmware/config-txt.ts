@@ -65,7 +65,8 @@ async function readInto(
     const warn = (what: string): number => config.warnings.push(`${placeOf({ file, line })}: ${what}`);
     const filter = /^\[(.*)\]$/.exec(text)?.[1];
     if (filter !== undefined) {
-      if (!applyFilter(filters, filter, board)) warn(`the filter [${filter}] is unknown, so that it filters nothing.`);
+      const remark = applyFilter(filters, filter, board);
+      if (remark !== undefined) warn(remark);
       continue;
     }
     if (!apply(filters)) continue;

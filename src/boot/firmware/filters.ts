@@ -10,8 +10,8 @@ interface FilterType {
   holds(board: Board, parts: string[]): boolean;
 }
 
-/** Official documentation, "Conditional filters"; cm0 and pi500 from raspberrypi/utils, dtapply. */
-const MODEL = /^(pi0|pi0w|pi02|pi1|pi2|pi3|pi3\+|pi4|pi400|pi5|pi500|cm0|cm4|cm4s|cm5)$/;
+/** Official documentation, "Model filters". */
+const MODEL = /^(pi(0|0w|02|1|2|3|3\+|4|400|5|500)|cm(0|1|3|3\+|4|4s|5))$/;
 
 const TYPES: FilterType[] = [
   // Nothing but [all] ends it, for it is no model.
@@ -31,21 +31,52 @@ const TYPES: FilterType[] = [
   { name: 'hdmi', pattern: /^hdmi:[01]$/, holds: () => true },
 ];
 
-/** Takes the filter between the brackets into account; false when the firmware does not know it. */
-export function applyFilter(filters: Filters, filter: string, board: Board): boolean {
+/**
+ * Boot variables of the expression filter ("The expression filter") that are known of a machine just switched on:
+ * `boot_partition`, from which config.txt is read, is the card's first (raspberrypi/documentation#4100); `partition`, which a
+ * reboot may ask for, is none (#4037). The others are in registers, EEPROM and OTP of a board.
+ */
+const VARIABLES = new Map([
+  ['boot_partition', 1],
+  ['partition', 0],
+]);
+
+/** raspberrypi/rpi-eeprom#662: `[A=1]`, `[A<1]`, `[A>1]`, `[A&1]`, which must not be 0, and `[A&1=1]`. */
+const EXPRESSION = /^(\w+)(?:&(\w+))?(?:([=<>])(\w+))?$/;
+
+/** Takes the filter between the brackets into account; returns what is to be said of it. */
+export function applyFilter(filters: Filters, filter: string, board: Board): string | undefined {
   const text = filter.trim().toLowerCase();
   if (text === 'all') {
     filters.clear();
-    return true;
+    return undefined;
   }
   for (const type of TYPES) {
     const found = type.pattern.exec(text);
     if (found === null) continue;
     filters.set(type.name, type.holds(board, found.slice(1)));
-    return true;
+    return undefined;
   }
   // The firmware goes on as if it had not read it (raspberrypi/firmware#1839, on [pi5] before it was known).
-  return false;
+  if (!/[&=<>]/.test(text)) return `the filter [${filter}] is unknown, so that it filters nothing.`;
+  const holds = evaluate(text);
+  filters.set('expression', holds === true);
+  if (holds === undefined) return `what follows [${filter}] is left out: here nobody knows whether that holds.`;
+  return holds
+    ? undefined
+    : `[${filter}] does not hold here; firmware of before March 2025 does not know it, and takes what follows.`;
+}
+
+/** `undefined`: not known here, or no expression. */
+function evaluate(text: string): boolean | undefined {
+  const [, variable = '', mask, operator, constant] = EXPRESSION.exec(text) ?? [];
+  const known = VARIABLES.get(variable);
+  const [bits, value] = [Number(mask ?? -1), Number(constant ?? 0)];
+  if (known === undefined || Number.isNaN(bits) || Number.isNaN(value)) return undefined;
+  const seen = known & bits;
+  if (operator === '<') return seen < value;
+  if (operator === '>') return seen > value;
+  return (seen === value) === (operator === '=');
 }
 
 /** Whether lines below these filters count. */

@@ -5,15 +5,9 @@ import { lastOf, placeOf, readConfig, type Config } from './config-txt.ts';
 import { readDeviceTree, type DeviceTree } from './device-tree.ts';
 import { demand, findPrefix, pathOf, search, type FoundFile } from './files.ts';
 import { findOverlays } from './overlays.ts';
+import { demandOwnFiles } from './own-files.ts';
 import { readBootFile, type BootPartition } from './partition.ts';
-import {
-  starts64,
-  wantedAutoInitramfs,
-  wantedDeviceTree,
-  wantedFirmware,
-  wantedInitramfs,
-  wantedKernel,
-} from './wanted.ts';
+import { hintFor32, wantedAutoInitramfs, wantedDeviceTree, wantedInitramfs, wantedKernel } from './wanted.ts';
 import { wouldNotBoot } from './would-not-boot.ts';
 
 export interface ChosenFile {
@@ -50,14 +44,15 @@ export async function selectBootFiles(partition: BootPartition, board: Board): P
     );
   }
   const config = await readConfig(partition, board);
-  for (const wanted of wantedFirmware(config, board)) await demand(partition, '', wanted);
+  await demandOwnFiles(partition, config, board);
   const wanted = { kernel: wantedKernel(config, board), deviceTree: wantedDeviceTree(config, board) };
   const prefix = await findPrefix(partition, config, [wanted.kernel, wanted.deviceTree]);
   const kernel = await demand(partition, prefix, wanted.kernel);
-  if (!starts64(config, board, kernel.name)) {
+  const hint = hintFor32(config, board, kernel.name);
+  if (hint !== undefined) {
     throw wouldNotBoot(
       `the firmware of a ${board.model} starts ${kernel.path} in 32-bit mode, and the image is for arm64.`,
-      'Put arm_64bit=1 into config.txt.',
+      hint,
     );
   }
   const deviceTree = await demand(partition, prefix, wanted.deviceTree);

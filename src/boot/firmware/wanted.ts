@@ -1,6 +1,6 @@
-// Which names the firmware looks for: kernel, device tree, initramfs and its own files, by config.txt and board.
+// Which names the firmware looks for: kernel, device tree and initramfs, by config.txt and board.
 import type { Board } from './boards.ts';
-import { isOn, lastOf, numberOf, placeOf, type Config, type Setting } from './config-txt.ts';
+import { isOn, lastOf, placeOf, type Config, type Setting } from './config-txt.ts';
 import { wouldNotBoot } from './would-not-boot.ts';
 
 /** Names in the order in which they are tried, and what for: `the kernel that config.txt line 15 names`. */
@@ -9,9 +9,9 @@ export interface Wanted {
   what: string;
 }
 
-/** Names by which the firmware knows a kernel's kind ("Boot options", `arm_64bit`). */
-const KNOWN_64 = /^kernel(8|_2712)\.img$/;
-const KNOWN_32 = /^kernel(|7|7l)\.img$/;
+/** Names by which the firmware knows a kernel's kind ("Boot options", `arm_64bit`); on FAT their case does not count. */
+const KNOWN_64 = /^kernel(8|_2712)\.img$/i;
+const KNOWN_32 = /^kernel(|7|7l)\.img$/i;
 
 export function wantedKernel(config: Config, board: Board): Wanted {
   const setting = lastOf(config, 'kernel');
@@ -21,12 +21,13 @@ export function wantedKernel(config: Config, board: Board): Wanted {
   return { names, what: `the kernel that a ${board.model} looks for` };
 }
 
-/** Whether the processor starts in 64-bit mode with that kernel. */
-export function starts64(config: Config, board: Board, kernel: string): boolean {
-  const wide = wants64(config, board);
-  if (board.arm64 === 'always' || isOn(config, 'arm_64bit') !== undefined) return wide === true;
-  if (KNOWN_64.test(kernel)) return true;
-  return !KNOWN_32.test(kernel) && wide === true;
+/** What to do about a kernel that would be started in 32-bit mode; `undefined` when it is not. A known name outweighs arm_64bit. */
+export function hintFor32(config: Config, board: Board, kernel: string): string | undefined {
+  if (board.arm64 === 'always' || KNOWN_64.test(kernel)) return undefined;
+  if (!KNOWN_32.test(kernel)) return wants64(config, board) ? undefined : 'Put arm_64bit=1 into config.txt.';
+  return lastOf(config, 'kernel') === undefined
+    ? 'Put arm_64bit=1 into config.txt.'
+    : 'That name is of a 32-bit kernel, whatever arm_64bit says: call the kernel kernel8.img.';
 }
 
 /** `undefined`: as the kernels on the card decide. */
@@ -67,22 +68,8 @@ export function wantedAutoInitramfs(config: Config, board: Board, kernel: string
   const setting = lastOf(config, 'auto_initramfs');
   if (setting === undefined || !isOn(config, 'auto_initramfs')) return undefined;
   const kernels = KNOWN_64.test(kernel) ? [kernel] : board.kernels.filter((name) => KNOWN_64.test(name));
-  const names = kernels.map((name) => name.replace(/^kernel(.*)\.img$/, 'initramfs$1'));
+  const names = kernels.map((name) => name.replace(/^kernel(.*)\.img$/i, 'initramfs$1'));
   return { names, what: `the initramfs for auto_initramfs=1 in ${placeOf(setting)}` };
-}
-
-/** Files of the firmware itself. They are looked up before anything is included, so that only config.txt itself counts. */
-export function wantedFirmware(config: Config, { bootcode, start, model }: Board): Wanted[] {
-  if (start === undefined) return [];
-  const own = { ...config, settings: config.settings.filter(({ file }) => file === 'config.txt') };
-  const setting = lastOf(own, 'start_file');
-  const cut = numberOf(lastOf(own, 'gpu_mem')) === 16;
-  const kind = isOn(own, 'start_x') ? 'x' : isOn(own, 'start_debug') ? 'debug' : cut ? 'cut' : 'normal';
-  const what = `firmware of a ${model}`;
-  return [
-    ...(bootcode === undefined ? [] : [{ names: [bootcode], what }]),
-    setting === undefined ? { names: [start[kind]], what } : named('firmware', setting),
-  ];
 }
 
 const named = (what: string, setting: Setting): Wanted => ({

@@ -73,9 +73,12 @@ export const CARD: Record<string, Content> = {
   ...names(
     'bootcode.bin start.elf start_x.elf start_db.elf start_cd.elf start4.elf start4x.elf start4db.elf start4cd.elf',
   ),
+  ...names('fixup.dat fixup_x.dat fixup_db.dat fixup_cd.dat fixup4.dat fixup4x.dat fixup4db.dat fixup4cd.dat'),
   ...names('kernel.img kernel7.img kernel7l.img kernel8.img kernel_2712.img a.img b.img'),
   ...names('initramfs initramfs7 initramfs7l initramfs8 initramfs_2712 a.gz b.gz'),
-  ...names('overlays/README overlays/disable-bt.dtbo overlays/miniuart-bt.dtbo overlays/vc4-kms-v3d.dtbo'),
+  ...names(
+    'overlays/README overlays/overlay_map.dtb overlays/disable-bt.dtbo overlays/miniuart-bt.dtbo overlays/vc4-kms-v3d.dtbo',
+  ),
   'bcm2710-rpi-3-b.dtb': DOWNSTREAM,
   'bcm2837-rpi-3-b.dtb': UPSTREAM,
   'bcm2710-rpi-3-b-plus.dtb': DOWNSTREAM,

@@ -123,6 +123,17 @@ export const FILTERS: Case[] = [
     config: `${A}\n[pi4]\n\n# still\n\nkernel=b.img`,
     kernel: 'a.img',
   },
+  ...'pi0 pi0w pi02 pi1 pi2 pi4 pi400 pi5 pi500 cm0 cm1 cm3 cm3+ cm4 cm4s cm5'.split(' ').map((model) => ({
+    source: 'Model filters: those of other boards',
+    config: `${A}\n[${model}]\nkernel=b.img`,
+    kernel: 'a.img',
+  })),
+  {
+    source: 'Model filters: [cm3+] is no Pi 3B+',
+    config: `${A}\n[cm3+]\nkernel=b.img`,
+    board: 'pi3b-plus',
+    kernel: 'a.img',
+  },
   { source: 'The [none] filter', config: `${A}\n[none]\nkernel=b.img`, kernel: 'a.img' },
   { source: 'The [none] filter: no other type ends it', config: `${A}\n[none]\n[pi3]\nkernel=b.img`, kernel: 'a.img' },
   { source: 'The [none] filter', config: `${A}\n[none]\n[all]\nkernel=b.img`, kernel: 'b.img' },
@@ -141,6 +152,54 @@ export const FILTERS: Case[] = [
     config: `${A}\n[HDMI:0]\nkernel=b.img`,
     board: 'pi4b',
     kernel: 'b.img',
+  },
+  {
+    source: 'The expression filter: boot_partition, from which config.txt is read (raspberrypi/documentation#4100)',
+    config: `${A}\n[boot_partition=1]\nkernel=b.img`,
+    kernel: 'b.img',
+  },
+  {
+    source: 'The expression filter: boot_partition',
+    config: `${A}\n[boot_partition=2]\nkernel=b.img`,
+    kernel: 'a.img',
+    warns: /line 3: \[boot_partition=2\] does not hold here; firmware of before March 2025/,
+  },
+  {
+    source: 'The expression filter: boot_partition, its example (raspberrypi/documentation#4106)',
+    config: `${A}\n[boot_partition=1]\ncmdline=other.txt\n[boot_partition=2]\ncmdline=gone.txt\n[all]\nkernel=b.img`,
+    kernel: 'b.img',
+    cmdline: 'root=other',
+    warns: /\[boot_partition=2\] does not hold/,
+  },
+  {
+    source: 'The expression filter: partition is of a reboot (raspberrypi/documentation#4037)',
+    config: `${A}\n[partition=62]\nkernel=b.img`,
+    kernel: 'a.img',
+    warns: /\[partition=62\] does not hold here/,
+  },
+  ...['boot_partition<2', 'boot_partition>0', 'boot_partition&1', 'boot_partition&3=1', 'boot_partition=0x1'].map(
+    (expression) => ({
+      source: 'raspberrypi/rpi-eeprom#662: expressions',
+      config: `${A}\n[${expression}]\nkernel=b.img`,
+      kernel: 'b.img',
+    }),
+  ),
+  ...['boot_partition<1', 'boot_partition>1', 'boot_partition&2', 'boot_partition&2=1'].map((expression) => ({
+    source: 'raspberrypi/rpi-eeprom#662: expressions',
+    config: `${A}\n[${expression}]\nkernel=b.img`,
+    kernel: 'a.img',
+    warns: /does not hold here/,
+  })),
+  ...['boot_count>3', 'boot_arg1&1', 'bootvar0=16', 'cust_otp0=1', 'acme=1', 'boot_partition=x'].map((expression) => ({
+    source: 'The expression filter: what a board alone knows (raspberrypi/documentation#4106, #4183, #4280)',
+    config: `${A}\n[${expression}]\nkernel=b.img`,
+    kernel: 'a.img',
+    warns: /line 3: what follows \[.+\] is left out: here nobody knows whether that holds/,
+  })),
+  {
+    source: 'Combine: expressions and models must both hold',
+    config: `${A}\n[boot_partition=1]\n[pi4]\nkernel=b.img`,
+    kernel: 'a.img',
   },
   { source: 'Combine: the same type replaces', config: `${A}\n[pi4]\n[pi3]\nkernel=b.img`, kernel: 'b.img' },
   {
