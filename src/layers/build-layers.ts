@@ -16,7 +16,7 @@ import type { LowerLayer, StepContext } from './steps/context.ts';
 import { writeFilesLayer } from './steps/files.ts';
 import { installNpmApp } from './steps/npm.ts';
 import { runScript } from './steps/run.ts';
-import { applySettings } from './steps/settings.ts';
+import { applySettings, applyUnits } from './steps/settings.ts';
 import { unpackPackages } from './steps/unpack.ts';
 import { requireWholeTrees } from './verify-tree.ts';
 
@@ -140,6 +140,8 @@ function fillTree(spec: Exclude<LayerSpec, { kind: 'files' }>, context: StepCont
       return runScript(spec, context);
     case 'settings':
       return applySettings(spec, context);
+    case 'units':
+      return applyUnits(spec, context);
     case 'initramfs':
       return makeInitramfs(context);
     case 'boot':

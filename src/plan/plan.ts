@@ -36,7 +36,8 @@ export type LayerSpec =
   | { kind: 'artifacts'; artifacts: ResolvedRole['artifacts'] }
   | { kind: 'files'; files: PlannedFile[] }
   | { kind: 'run'; name: string; script: string; network: boolean; env: Record<string, string> }
-  | { kind: 'settings'; units: ResolvedRole['units']; timezone: string; locale: string; keymap: string }
+  | { kind: 'settings'; timezone: string; locale: string; keymap: string }
+  | { kind: 'units'; units: ResolvedRole['units'] }
   | { kind: 'initramfs' }
   | { kind: 'boot'; files: PlannedFile[] };
 
@@ -131,7 +132,7 @@ export function planBuild(
   }
   const packageKeys = layers.map(({ key }) => key);
 
-  // 3. Accounts, applications, files.
+  // 3. Accounts, applications, settings, files.
   if (role.users.length + role.groups.length > 0) {
     add('accounts', { kind: 'accounts', users: role.users, groups: role.groups });
   }
@@ -141,11 +142,12 @@ export function planBuild(
     add(`npm: ${app.destination}`, { kind: 'npm', app: { ...app, files: named }, ...build });
   }
   if (role.artifacts.length > 0) add('artifacts', { kind: 'artifacts', artifacts: role.artifacts });
+  const { units, timezone, locale, keymap } = role;
+  add('settings', { kind: 'settings', timezone, locale, keymap });
   const stable = layers.map(({ key }) => key);
   if (role.files.length > 0) add('files', { kind: 'files', files: role.files.map(planned) });
   const runKeys = role.run.map((step) => add(`run: ${step.name}`, { kind: 'run', ...step }));
-  const { units, timezone, locale, keymap } = role;
-  add('settings', { kind: 'settings', units, timezone, locale, keymap });
+  add('units', { kind: 'units', units });
 
   // 4. Boot: the initramfs depends on what it reads, so that an application's file does not make it anew.
   const relevant = [

@@ -181,7 +181,7 @@ test('the job builds and boots; the next one, with a changed overlay, has all ot
     now.reused,
     kept.map(({ title }) => title),
   );
-  assert.equal(now.made, ['files', 'settings', 'identity']);
+  assert.equal(now.made, ['files', 'units', 'identity']);
   assert.ok(second.lines.some((line) => line.startsWith('= download: reused')));
   assert.ok(second.lines.some((line) => line.startsWith('= native tools: reused')));
   assert.equal(

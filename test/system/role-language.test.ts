@@ -234,7 +234,7 @@ test('only what a change concerns is built again', async () => {
   // Run steps may write anything: what stands on them is made anew with them.
   const runs = ['run: no network', 'run: network'];
   const after = toBuild(await plannedLayers('kitchen-sink', kitchen));
-  assert.equal(after, ['files', ...runs, 'settings', 'initramfs', 'boot files']);
+  assert.equal(after, ['files', ...runs, 'units', 'initramfs', 'boot files']);
 });
 
 test('a project that init makes builds on the same base, by an installed piimg that prefers what the user has', async () => {

@@ -10,21 +10,34 @@ const LACKING = 9;
 /** Run with what, its name, and names that exist: the lines of the output. */
 const LACKS = `exec 3>&1 >&2; lacks() { printf '%s\\n' "$@" >&3; exit ${LACKING}; }`;
 
-/**
- * systemctl, localedef and setupcon (all native) and the files of localtime, locale and keyboard. Throws PiimgError when no
- * package of the image has the time zone, locale or keyboard layout.
- */
-export async function applySettings(
-  { units, timezone, locale, keymap }: Extract<LayerSpec, { kind: 'settings' }>,
+/** Enables, disables and masks units, by systemctl. Throws PiimgError with what that says. */
+export async function applyUnits(
+  { units }: Extract<LayerSpec, { kind: 'units' }>,
   context: StepContext,
 ): Promise<string[]> {
   const changes = (['disable', 'enable', 'mask'] as const)
     .filter((verb) => units[verb].length > 0)
     .map((verb) => `systemctl --quiet ${verb} ${units[verb].map((unit) => `'${unit}'`).join(' ')}`);
-  const script = [LACKS, ...changes, setTimezone(timezone), setLocale(locale), setKeymap(keymap)].join('\n');
+  await context.sandbox.inRoot(rootOf(context, 'native'), {
+    argv: ['sh', '-euc', changes.join('\n')],
+    env: { ...clock(context), SYSTEMD_OFFLINE: '1' },
+    signal: context.signal,
+  });
+  return [];
+}
+
+/**
+ * localedef and setupcon (native both) and the files of localtime, locale and keyboard. Throws PiimgError when no package of the image
+ * has the time zone, locale or keyboard layout.
+ */
+export async function applySettings(
+  { timezone, locale, keymap }: Extract<LayerSpec, { kind: 'settings' }>,
+  context: StepContext,
+): Promise<string[]> {
+  const script = [LACKS, setTimezone(timezone), setLocale(locale), setKeymap(keymap)].join('\n');
   const { stdout, exitCode } = await context.sandbox.inRoot(rootOf(context, 'native'), {
     argv: ['sh', '-euc', script],
-    env: { ...clock(context), SYSTEMD_OFFLINE: '1' },
+    env: clock(context),
     okCodes: [0, LACKING],
     signal: context.signal,
   });

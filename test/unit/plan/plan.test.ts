@@ -51,9 +51,10 @@ test('the order of layers', () => {
       'accounts',
       'npm: /opt/web',
       'artifacts',
+      'settings',
       'files',
       'run: greet',
-      'settings',
+      'units',
       'initramfs',
       'boot files',
     ],
@@ -83,7 +84,7 @@ test("an overlay's file alters files, settings and identity, and no package", ()
     fc.property(path, content, content, (name, one, two) => {
       fc.pre(one !== two);
       const [before, after] = [one, two].map((text) => planOf({ files: [overlayFile(name, text)] })) as [Plan, Plan];
-      assert.equal(altered(before, after), ['files', 'settings']);
+      assert.equal(altered(before, after), ['files', 'units']);
       assert.is.not(before.buildId, after.buildId);
       assert.is.not(JSON.stringify(before.finish), JSON.stringify(after.finish));
     }),
@@ -95,7 +96,7 @@ test("with run steps, which may read it, an overlay's file alters them and what 
     fc.property(content, (text) => {
       const after = planOf({ run: [RUN], files: [overlayFile('etc/motd', text)] });
       const titles = altered(planOf({ run: [RUN] }), after);
-      assert.equal(titles, ['files', 'run: greet', 'settings', 'initramfs', 'boot files']);
+      assert.equal(titles, ['files', 'run: greet', 'units', 'initramfs', 'boot files']);
       assert.not(titles.some((title) => PACKAGE_LAYERS.includes(title)));
     }),
   );
@@ -124,7 +125,7 @@ for (const name of [
   test(`${name} alters the initramfs`, () => {
     assert.equal(altered(planOf(), planOf({ files: [overlayFile(name, 'x')] })), [
       'files',
-      'settings',
+      'units',
       'initramfs',
       'boot files',
     ]);
@@ -146,7 +147,7 @@ for (const name of [
 test('a folder with a mode of its own alters the initramfs, whose layer holds the folders it writes in', () => {
   const folder = (mode: number) => ({ ...overlayFile('etc/default', ''), type: 'directory' as const, mode });
   const titles = altered(planOf({ files: [folder(0o755)] }), planOf({ files: [folder(0o700)] }));
-  assert.equal(titles, ['files', 'settings', 'initramfs', 'boot files']);
+  assert.equal(titles, ['files', 'units', 'initramfs', 'boot files']);
 });
 
 test('initramfs and boot files are stable, unless a run step may have read the files', () => {
@@ -154,21 +155,22 @@ test('initramfs and boot files are stable, unless a run step may have read the f
   const without = stable(planOf({ run: [] }));
   assert.equal(without.slice(-2), ['initramfs', 'boot files']);
   assert.equal(
-    ['files', 'settings'].filter((title) => without.includes(title)),
+    ['files', 'units'].filter((title) => without.includes(title)),
     [],
   );
   assert.equal(stable(planOf({ run: [RUN] })), without.slice(0, -2));
 });
 
 const changes: [what: string, role: Partial<ResolvedRole>, titles: string[]][] = [
-  ['a unit', { units: { enable: [], disable: [], mask: [] } }, ['settings']],
+  ['a unit', { units: { enable: [], disable: [], mask: [] } }, ['units']],
+  ['the time zone', { timezone: 'Asia/Tokyo' }, ['settings', 'files', 'units']],
   ['a health check', { health: [{ check: 'unit', unit: 'x.service' } as ResolvedRole['health'][number]] }, []],
   ['the summary', { summary: 'Another' }, []],
   ['a line of config.txt', { config: [] }, ['boot files']],
   ['a word of cmdline.txt', { cmdline: [] }, ['boot files']],
-  ['a user', { users: [] }, ['npm: /opt/web', 'artifacts', 'files', 'settings']],
-  ['an npm application', { npm: [] }, ['artifacts', 'files', 'settings']],
-  ['an artifact', { artifacts: [] }, ['files', 'settings']],
+  ['a user', { users: [] }, ['npm: /opt/web', 'artifacts', 'settings', 'files', 'units']],
+  ['an npm application', { npm: [] }, ['artifacts', 'settings', 'files', 'units']],
+  ['an artifact', { artifacts: [] }, ['settings', 'files', 'units']],
 ];
 for (const [what, role, titles] of changes) {
   test(`${what} alters ${titles.join(', ') || 'identity only'}`, () => {
