@@ -1,11 +1,11 @@
 // Puts files into a layer with owners and modes of their own, whatever the host's are.
-import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { PiimgError } from '../../lib/errors.ts';
 import { encodeHeader, endOfArchive, padding, type TarHeader } from '../../lib/tar.ts';
 import type { PlannedFile } from '../../plan/plan.ts';
+import { unchangedFile } from '../inputs.ts';
 import { writeLayerTar, type LayerTar } from '../tar-writer.ts';
 import type { StepContext } from './context.ts';
 
@@ -88,22 +88,6 @@ async function* archive(entries: AsyncIterable<Entry>): AsyncGenerator<Buffer> {
     yield Buffer.alloc(padding(header.size));
   }
   yield endOfArchive();
-}
-
-/** A file's bytes, as they were when the plan was made: an editor may have saved it since. */
-async function* unchangedFile(
-  path: string,
-  { sha256, size }: { sha256: string; size: number },
-): AsyncGenerator<Buffer> {
-  const hash = createHash('sha256');
-  let length = 0;
-  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
-    hash.update(chunk);
-    length += chunk.length;
-    if (length <= size) yield chunk;
-  }
-  if (length === size && hash.digest('hex') === sha256) return;
-  throw new PiimgError(`${path} was changed while the image was being built`, { hint: 'Build again.' });
 }
 
 function parents(path: string): string[] {

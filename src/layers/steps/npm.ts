@@ -1,9 +1,10 @@
 // Installs an npm application for the image: from its lock file, for linux/arm64/glibc, its packages' scripts off.
-import { chmod, copyFile, lstat, mkdir, readdir, readlink, rm } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { chmod, lstat, readdir, readlink, rm } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import type { LockedPackage } from '../../image/manifest.ts';
 import { digestOfFile } from '../../lib/digest.ts';
-import type { PlannedFile } from '../../plan/plan.ts';
+import type { ByDigest, PlannedFile } from '../../plan/plan.ts';
+import { copyUnchanged } from '../inputs.ts';
 import type { StepContext } from './context.ts';
 import { placeFiles } from './files.ts';
 import { npmCi } from './npm-ci.ts';
@@ -14,7 +15,7 @@ export interface App {
   owner: string;
   group: string;
   rebuild: string[];
-  files: { path: string; mode: number; file: { sha256: string } }[];
+  files: { path: string; mode: number; file: ByDigest }[];
 }
 
 /**
@@ -27,8 +28,7 @@ export async function installNpmApp(
 ): Promise<string[]> {
   const source = join(context.scratch, 'app');
   for (const { path, file } of app.files) {
-    await mkdir(dirname(join(source, path)), { recursive: true });
-    await copyFile(context.file(file.sha256), join(source, path));
+    await copyUnchanged(context.file(file.sha256), file, join(source, path));
     await chmod(join(source, path), 0o644);
   }
   await npmCi(source, app.destination, context);

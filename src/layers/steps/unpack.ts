@@ -1,7 +1,8 @@
 // Unpacks packages: dpkg without its scripts' second half, at native speed.
+import { join } from 'node:path';
 import type { LockedPackage } from '../../image/manifest.ts';
 import { PiimgError } from '../../lib/errors.ts';
-import { verifyInputs } from '../inputs.ts';
+import { copyUnchanged, verifyInputs } from '../inputs.ts';
 import { clock, rootOf, type StepContext } from './context.ts';
 
 /**
@@ -12,12 +13,11 @@ export async function unpackPackages(
   spec: { packages: LockedPackage[]; bootstrap: boolean },
   context: StepContext,
 ): Promise<string[]> {
-  const binds = spec.packages.map(({ name, sha256 }, i) => ({ from: context.file(sha256), to: inside(i, name) }));
-  const named = spec.packages.map(({ name, sha256, local }) => ({
-    name: local ? `The role's package ${name}` : `The stored package ${name}`,
-    sha256,
-  }));
+  const stored = spec.packages.filter(({ local }) => !local);
+  const named = stored.map(({ name, sha256 }) => ({ name: `The stored package ${name}`, sha256 }));
   await verifyInputs(named, context.file);
+  const files = await Promise.all(spec.packages.map((locked) => placeOf(locked, context)));
+  const binds = spec.packages.map(({ name }, i) => ({ from: files[i] ?? '', to: inside(i, name) }));
   if (spec.bootstrap) await layGround(spec.packages, context);
   const script = [
     'dpkg=/usr/lib/piimg-native/dpkg',
@@ -52,6 +52,15 @@ export async function unpackPackages(
     });
   });
   return [];
+}
+
+/** Where a package lies: in the store; one of the role's own as a copy, which nobody edits while dpkg reads it. */
+async function placeOf(locked: LockedPackage, { file, scratch }: StepContext): Promise<string> {
+  const place = file(locked.sha256);
+  if (!locked.local) return place;
+  const copy = join(scratch, `${locked.sha256}.deb`);
+  await copyUnchanged(place, locked, copy);
+  return copy;
 }
 
 /**

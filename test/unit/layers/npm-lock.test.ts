@@ -9,6 +9,7 @@ import type { StepContext } from '../../../src/layers/steps/context.ts';
 import { missingIn, packagesFor } from '../../../src/layers/steps/npm-lock.ts';
 import { installNpmApp } from '../../../src/layers/steps/npm.ts';
 import { runScript } from '../../../src/layers/steps/run.ts';
+import { sha256 } from '../../../src/lib/digest.ts';
 import { PiimgError } from '../../../src/lib/errors.ts';
 
 const digest = (text: string): Buffer => createHash('sha512').update(text).digest();
@@ -91,9 +92,9 @@ async function told(work: Promise<unknown>): Promise<string> {
 test('offline, every npm package that is missing is named, optional ones too', async () => {
   await inFolder(async (scratch) => {
     await writeFile(path.join(scratch, 'lock'), LOCK);
-    const files = [{ path: 'package-lock.json', mode: 0o644, file: { sha256: 'lock' } }];
+    const files = [{ path: 'package-lock.json', mode: 0o644, file: { sha256: sha256(LOCK), size: LOCK.length } }];
     const app = { destination: '/opt/app', owner: 'root', group: 'root', rebuild: [], files };
-    const file = (name: string): string => path.join(scratch, name);
+    const file = (): string => path.join(scratch, 'lock');
     const context = { scratch, file, offline: true, npmCache: path.join(scratch, 'npm'), step: { update: () => {} } };
     const words = await told(installNpmApp({ app }, context as unknown as StepContext));
     assert.match(words, /^Offline, and 6 of 6 npm packages of \/opt\/app are not in the cache\n/);
