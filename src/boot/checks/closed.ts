@@ -1,5 +1,5 @@
 // Is a port closed to other machines? Judged from another computer on the machine's second network.
-import type { Attempt, Look } from '../retry.ts';
+import type { Attempt } from '../retry.ts';
 import type { Session } from '../session.ts';
 import type { HealthCheckOf, Kind } from './kind.ts';
 import { type Outside, type Route, routeTo } from './outside/endpoint.ts';
@@ -9,8 +9,12 @@ import { answersPing, type Knock, knockTcp, knockUdp } from './outside/probe.ts'
 /** Datagrams sent to a UDP port: far more than a machine receives by chance meanwhile, whose names cannot be resolved (over 32 were seen). */
 const DATAGRAMS = 256;
 
-const SEEN: Record<Knock, string> = {
+/** `takes`: a service that reads what it gets and says nothing. */
+type Found = Knock | 'takes';
+
+const SEEN: Record<Found, string> = {
   open: 'open: it answers',
+  takes: 'open: it takes what is sent',
   refused: 'it refuses',
   silent: 'what is sent is dropped',
 };
@@ -24,19 +28,20 @@ export const closedCheck: Kind<HealthCheckOf<'closed'>> = {
     if (outside === undefined) throw new Error('the machine has no second network card to ask from');
     const addresses = await addressesOf(session, outside.mac, attempt);
     if (addresses.length === 0) throw new Error('the machine’s second network card has no address');
-    const looks: Look[] = [];
+    const looks: { closed: boolean; seen: string }[] = [];
     for (const ip of addresses) {
       const route = routeTo(outside, ip);
-      const found =
+      const found: Found =
         protocol === 'tcp'
-          ? await lookTcp(outside, route, port)
+          ? await knockTcp(outside, route, port)
           : await lookUdp(outside, route, port, session, attempt);
-      // Silence is the machine's own only when it answers something else.
-      const known = !found.ok || (await answersPing(outside, route));
-      const seen = known ? found.seen : 'not known, as it does not answer a ping either';
-      looks.push({ ok: found.ok && known, seen: `${isIpv6(ip) ? 'IPv6' : 'IPv4'}: ${seen}` });
+      // Silence is the machine's own only when it answers something else; a refusal is an answer.
+      const known = found !== 'silent' || (await answersPing(outside, route));
+      const seen = known ? SEEN[found] : 'not known, as it does not answer a ping either';
+      const closed = known && (found === 'refused' || found === 'silent');
+      looks.push({ closed, seen: `${isIpv6(ip) ? 'IPv6' : 'IPv4'}: ${seen}` });
     }
-    return { ok: looks.every(({ ok }) => ok), seen: looks.map(({ seen }) => seen).join(', ') };
+    return { ok: looks.every(({ closed }) => closed), seen: looks.map(({ seen }) => seen).join(', ') };
   },
 };
 
@@ -60,11 +65,6 @@ function inGroups(ip: string): string {
   return [...head, ...zeros, ...tail].join(':');
 }
 
-async function lookTcp(outside: Outside, route: Route, port: number): Promise<Look> {
-  const knock = await knockTcp(outside, route, port);
-  return { ok: knock !== 'open', seen: SEEN[knock] };
-}
-
 /** A service may take datagrams without a word: what the machine received tells silence from a firewall. */
 async function lookUdp(
   outside: Outside,
@@ -72,14 +72,13 @@ async function lookUdp(
   port: number,
   session: Session,
   attempt: Attempt,
-): Promise<Look> {
+): Promise<Found> {
   const before = await received(session, port, attempt);
   const knock = await knockUdp(outside, route, port, DATAGRAMS);
   const now = knock === 'silent' ? await received(session, port, attempt) : before;
   // Each one that waits takes hundreds of bytes.
   const taken = Math.max(now.read - before.read, now.waiting - before.waiting) >= DATAGRAMS / 2;
-  if (taken) return { ok: false, seen: 'open: it takes what is sent' };
-  return { ok: knock !== 'open', seen: SEEN[knock] };
+  return taken ? 'takes' : knock;
 }
 
 /** Datagrams that the machine's services have read or lost for want of room, and bytes that wait for the one at `port`. */
