@@ -34,7 +34,9 @@ export interface Session {
 const AT_ONCE = 8;
 
 const READY = 'piimg: logged in';
+/** Before the status of a command that has ended by itself, and before that of all that was run for it. */
 const STATUS = 'piimg: status ';
+const OVER = 'piimg: over ';
 
 /** The command that runs `command` on the machine; nothing of this computer's ssh configuration counts. */
 export function sshCommand({ port, user, key }: Login, options: string[], command: string): string[] {
@@ -104,20 +106,30 @@ function connect(login: Login, socket: string, signal: AbortSignal): Promise<voi
 function asker(login: Login, socket: string): Session['ask'] {
   return async (command, { seconds = 60, signal } = {}) => {
     const limit = Math.ceil(seconds);
-    const asRoot = ['sudo', '-n', 'env', 'LC_ALL=C.UTF-8', 'timeout', '-k', '5', String(limit), 'sh', '-c', command];
-    // Its status as text: ssh's own 255 could be either's. What the machine ends itself comes a little before this side's.
-    const line = `${quote(asRoot)} </dev/null; echo "${STATUS}$?" >&2`;
+    const within = ['sudo', '-n', 'env', 'LC_ALL=C.UTF-8', 'timeout', '-k', '5', String(limit)];
+    // Statuses as text: ssh's own 255 and timeout's own 124 could be the command's. Of one that is ended at its deadline
+    // there is none; what the machine ends itself comes a little before this side's.
+    const asRoot = quote([...within, 'sh', '-c', `trap 'exit 124' TERM; sh -c "$0"; echo "${STATUS}$?" >&2`, command]);
+    const line = `${asRoot} </dev/null; echo "${OVER}$?" >&2`;
     const timeout = AbortSignal.timeout((limit + 15) * 1000);
     const { stdout, stderr } = await run(sshCommand(login, ['-S', socket], line), {
       signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
     });
-    const at = stderr.lastIndexOf(STATUS);
-    const status = Number.parseInt(stderr.slice(at + STATUS.length), 10);
-    if (at < 0) throw new PiimgError(`The connection was lost during: ${command}`);
+    const over = statusIn(stderr, OVER);
+    if (over === undefined) throw new PiimgError(`The connection was lost during: ${command}`);
+    const own = statusIn(over.before, STATUS);
     // coreutils' timeout: 124, or 137 where it had to kill.
-    if (status === 124 || status === 137) throw new PiimgError(`Not done within ${limit} seconds: ${command}`);
-    return { status, stdout, stderr: stderr.slice(0, at) };
+    if (own === undefined && (over.status === 124 || over.status === 137))
+      throw new PiimgError(`Not done within ${limit} seconds: ${command}`);
+    const { status, before } = own ?? over;
+    return { status, stdout, stderr: before };
   };
+}
+
+/** The number after the last `mark`, and the text before it. */
+function statusIn(text: string, mark: string): { status: number; before: string } | undefined {
+  const at = text.lastIndexOf(mark);
+  return at < 0 ? undefined : { status: Number.parseInt(text.slice(at + mark.length), 10), before: text.slice(0, at) };
 }
 
 /** The same function, of which no more than `count` calls are under way. */

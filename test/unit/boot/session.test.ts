@@ -60,6 +60,13 @@ test('a command has a status of its own, both outputs, and nothing to read', asy
   assert.equal(answer, { status: 255, stdout: 'out', stderr: "it's\n" });
 });
 
+for (const status of [124, 137]) {
+  test(`a command may end with ${status}, as those do that are ended`, async () => {
+    const answer = await logIn(({ ask }) => ask(`echo said >&2; exit ${status}`, { seconds: 30 }));
+    assert.equal(answer, { status, stdout: '', stderr: 'said\n' });
+  });
+}
+
 test('more commands than sshd takes at once wait for each other', async () => {
   const answers = await logIn(({ ask }) => Promise.all(Array.from({ length: 20 }, (_, i) => ask(`echo ${i}`))));
   assert.equal(
@@ -71,6 +78,8 @@ test('more commands than sshd takes at once wait for each other', async () => {
 test('a command that does not end is ended', async () => {
   const message = await logIn(({ ask }) => failure(ask('sleep 60', { seconds: 1 })));
   assert.is(message, 'Not done within 1 seconds: sleep 60');
+  const stubborn = await logIn(({ ask }) => failure(ask(`trap '' TERM; while :; do sleep 1; done`, { seconds: 1 })));
+  assert.match(stubborn, /^Not done within 1 seconds: trap/);
 });
 
 test('a lost connection is no status of the command', async () => {
