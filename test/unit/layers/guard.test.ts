@@ -132,4 +132,20 @@ for (const [title, { files, failures, notes }] of Object.entries(addons)) {
   });
 }
 
+test('a private key in /etc is a note: a package may have made it for itself', () => {
+  const [pem, openssh] = ['', 'OPENSSH '].map((kind) => Buffer.from(`-----BEGIN ${kind}PRIVATE KEY-----\nMIIE`));
+  const files = {
+    'etc/ssl/private/ssl-cert-snakeoil.key': { head: pem ?? Buffer.alloc(0) },
+    'etc/dropbear/initramfs/dropbear_ed25519_host_key': { head: Buffer.alloc(8) },
+    'etc/backup/id': { head: openssh ?? Buffer.alloc(0) },
+    'etc/ssl/certs/ca.pem': { head: Buffer.from('-----BEGIN CERTIFICATE-----\n') },
+    'usr/share/doc/example/key.pem': { head: pem ?? Buffer.alloc(0) },
+  };
+  const found = Object.keys(files).slice(0, 3);
+  assert.equal(verdict(files, true), {
+    failures: [],
+    notes: found.map((path) => `/${path} is a private key: every card gets the same one`),
+  });
+});
+
 test.run();
