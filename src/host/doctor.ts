@@ -10,6 +10,7 @@ import {
   minimumNode,
   missingEmulation,
   missingSubIds,
+  namelessUser,
   neededFor,
   packagesOf,
   type Purpose,
@@ -129,6 +130,8 @@ function namespaceRemedy(unprivileged: boolean): string {
 function checkSubIds(): Check {
   const missing = missingSubIds();
   const reason = 'own the files of an image without root';
+  const nameless = namelessUser();
+  if (nameless) return environment('subordinate ids', reason, `${nameless.name} is missing`, nameless.hint);
   const found = process.getuid?.() === 0 ? 'root needs none' : missing.length > 0 ? 'missing' : 'there';
   return environment('subordinate ids', reason, found, missing.length > 0 ? `sudo ${missing.join(' ')}` : undefined);
 }

@@ -37,10 +37,13 @@ export function compareVersions(a: string, b: string): number;
 export function checkTool(row: ToolRow, folders?: string): ToolCheck;
 export function hasSubIds(text: string, user: string, uid: number): boolean;
 export function freeSubIdRange(text: string): string;
-export function missingSubIds(): string[];
+/** Something a person has to see to. */
+type ByHand = Pick<ToolRow, 'name' | 'reason' | 'hint'>;
+export function namelessUser(ask?: () => { username: string }): ByHand | undefined;
+export function missingSubIds(ask?: () => { username: string }): string[];
 export function missingEmulation(): string[];
 export function kernelVersion(): string;
-export function missingFor(purposes: readonly Purpose[]): { packages: string[]; subIds: string[]; byHand: ToolRow[] };
+export function missingFor(purposes: readonly Purpose[]): { packages: string[]; subIds: string[]; byHand: ByHand[] };
 export function asRoot(): string[] | undefined;
 export function repair(
   packages: string[],

@@ -102,10 +102,33 @@ function subIdRanges(text) {
 
 const readIfThere = (file) => (existsSync(file) ? readFileSync(file, 'utf8') : '');
 
-/** The `usermod` arguments that give this user the subordinate ids it lacks; empty when it has them or is root. */
-export function missingSubIds() {
-  const { username, uid } = userInfo();
-  if (uid === 0) return [];
+/**
+ * What a user lacks who is a number without a name, as in many containers: newuidmap gives subordinate ids to names only. In the shape of
+ * a row of the table; undefined for everybody else. `ask` is for tests.
+ */
+export function namelessUser(ask = userInfo) {
+  const uid = process.getuid?.();
+  if (uid === 0 || userName(ask) !== undefined) return undefined;
+  return {
+    name: `a name for user ${uid} in /etc/passwd`,
+    reason: 'own the files of an image without root',
+    hint: 'Run piimg as a user that has one, or as root.',
+  };
+}
+
+function userName(ask) {
+  try {
+    return ask().username;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The `usermod` arguments that give this user the subordinate ids it lacks; empty when it has them, is root or has no name. */
+export function missingSubIds(ask = userInfo) {
+  const uid = process.getuid?.();
+  const username = userName(ask);
+  if (uid === 0 || username === undefined) return [];
   const [uids, gids] = ['/etc/subuid', '/etc/subgid'].map(readIfThere);
   const options = [
     ...(hasSubIds(uids, username, uid) ? [] : ['--add-subuids', freeSubIdRange(uids)]),
@@ -134,10 +157,11 @@ export function kernelVersion() {
 export function missingFor(purposes) {
   const building = purposes.includes('build');
   const missing = missingTools(purposes);
+  const nameless = building ? namelessUser() : undefined;
   return {
     packages: [...new Set([...packagesOf(missing), ...(building ? missingEmulation() : [])])].sort(),
     subIds: building ? missingSubIds() : [],
-    byHand: missing.filter((row) => row.package === null),
+    byHand: [...missing.filter((row) => row.package === null), ...(nameless ? [nameless] : [])],
   };
 }
 

@@ -10,6 +10,8 @@ import {
   findProgram,
   freeSubIdRange,
   hasSubIds,
+  missingSubIds,
+  namelessUser,
   packagesOf,
   type Purpose,
   searchPath,
@@ -86,6 +88,26 @@ test('subordinate ids: a range of 65,536, by name or number, free of the others'
   assert.not.ok(hasSubIds(text, 'bob', 1002));
   assert.is(freeSubIdRange(''), '100000-165535');
   assert.is(freeSubIdRange(text), '231172-296707');
+});
+
+test('a user without a name gets no command that could not work, but is told what to do', () => {
+  const nobody = (): never => {
+    throw new Error('A system error occurred: uv_os_get_passwd returned ENOENT (no such file or directory)');
+  };
+  const getuid = process.getuid;
+  process.getuid = () => 4711;
+  try {
+    assert.equal(missingSubIds(nobody), []);
+    assert.is(namelessUser(nobody)?.name, 'a name for user 4711 in /etc/passwd');
+    assert.is(
+      namelessUser(() => ({ username: 'me' })),
+      undefined,
+    );
+    process.getuid = () => 0;
+    assert.is(namelessUser(nobody), undefined);
+  } finally {
+    Object.assign(process, { getuid });
+  }
 });
 
 test('requireTools names what is missing, why it is needed and its package', () => {
