@@ -76,6 +76,12 @@ async function putInPlace(part: string, dir: string): Promise<void> {
   });
 }
 
+/** When this process dies, so does the shell, and with it both ends of its pipe. */
+const FIRST_OF_QEMU = `
+setpriv --pdeathsig KILL dpkg-deb --fsys-tarfile "$1" |
+  setpriv --pdeathsig KILL tar -x --occurrence=1 -C "$2" ./usr/bin/qemu-aarch64
+`;
+
 async function unpackAll(debs: Map<string, string>, root: string, jobs: number, step: Step): Promise<void> {
   const waiting = [...debs];
   let done = 0;
@@ -84,18 +90,8 @@ async function unpackAll(debs: Map<string, string>, root: string, jobs: number, 
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       const [name, file] = next;
       // qemu-user emulates thirty machines, 460 MB of them; we need the first, and tar then reads no further.
-      if (name === 'qemu-user') {
-        await run([
-          'sh',
-          '-euc',
-          'dpkg-deb --fsys-tarfile "$1" | tar -x --occurrence=1 -C "$2" ./usr/bin/qemu-aarch64',
-          'sh',
-          file,
-          root,
-        ]);
-      } else {
-        await run(dieWithParent(['dpkg-deb', '-x', file, root]));
-      }
+      if (name === 'qemu-user') await run(dieWithParent(['sh', '-euc', FIRST_OF_QEMU, 'sh', file, root]));
+      else await run(dieWithParent(['dpkg-deb', '-x', file, root]));
       step.update({ message: name, done: ++done, total: debs.size, unit: 'packages' });
     }
   };
