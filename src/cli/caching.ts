@@ -2,6 +2,7 @@
 import { readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import type { LayerIndex } from '../layers/layer.ts';
+import { abandoned } from '../lib/alive.ts';
 import { PiimgError } from '../lib/errors.ts';
 import { digestIfThere } from '../host/store.ts';
 import { stageDamage } from '../image/stage.ts';
@@ -21,9 +22,18 @@ export async function listCache(context: Context): Promise<CacheEntry[]> {
   return (await findEntries(context.cacheDir)).map(({ path: _, ...entry }) => entry);
 }
 
-/** Removes what was not used for `days` days. Layers first: their files belong to ids only a sandbox has, which needs the tools. */
+/**
+ * Removes what was not used for `days` days. Layers first: their files belong to ids only a sandbox has, which needs the tools. While a
+ * build is under way, which marks what it uses before it does, whatever was used within a day stays.
+ */
 export async function pruneCache(days: number, context: Context): Promise<PruneResult> {
-  const limit = Date.now() - days * 86_400_000;
+  const busy = days < 1 && (await isBusy(context.cacheDir));
+  if (busy) {
+    await context.progress.step('prune', async (step) => {
+      step.note('another piimg is at work: what was used within a day stays');
+    });
+  }
+  const limit = Date.now() - (busy ? 1 : days) * 86_400_000;
   const entries = (await findEntries(context.cacheDir)).filter(({ used }) => Date.parse(used) <= limit);
   const paths = (wanted: boolean) =>
     entries.filter(({ kind }) => (kind === 'layer') === wanted).map((entry) => entry.path);
@@ -42,6 +52,14 @@ export async function pruneCache(days: number, context: Context): Promise<PruneR
     freed: entries.reduce((sum, { size }) => sum + size, 0),
   };
 }
+
+/** Whether a process that is still there works in the cache: each has a folder named after it. */
+async function isBusy(cacheDir: string): Promise<boolean> {
+  const work = (await readdir(path.join(cacheDir, 'tmp')).catch(() => [])).filter((name) => WORK.test(name));
+  return work.length > abandoned(work, WORK).length;
+}
+
+const WORK = /^(\d+)-/;
 
 /**
  * Compares every digest in the cache: downloads with their names, native tools with their record, archives and files of layers
@@ -63,10 +81,10 @@ export async function verifyCache(context: Context): Promise<VerifyResult> {
         tools: () => toolsDamage(place, true),
         layer: () => checkLayer(entry, sandbox, context.signal),
         stage: () => stageDamage(place, key),
-        // npm keeps a digest of each file and compares it whenever it reads one.
-        npm: () => Promise.resolve(undefined),
+        download: () => checkFile(place, key),
       }[kind];
-      const reason = await (check?.() ?? checkFile(place, key));
+      // npm and apt compare what they have stored with digests of their own, whenever they read it.
+      const reason = await check?.();
       if (reason !== undefined) {
         damaged.push({ path: place, reason });
         await utimes(place, 0, 0);
@@ -108,6 +126,13 @@ async function checkFile(file: string, sha256: string): Promise<string | undefin
   }
 }
 
+/** Folders of small files → kind and title of each. */
+const NOTES: Record<string, [kind: string, title: string]> = {
+  bases: ['clock', 'when these packages were first seen'],
+  updates: ['updates', 'security updates that wait'],
+  'boot-times': ['boots', 'how long boots took'],
+};
+
 async function findEntries(cacheDir: string): Promise<Found[]> {
   const names = (...parts: string[]) => readdir(path.join(cacheDir, ...parts)).catch((): string[] => []);
   const found: Found[] = [];
@@ -139,6 +164,18 @@ async function findEntries(cacheDir: string): Promise<Found[]> {
     const dir = path.join(cacheDir, 'npm');
     const { used } = await info(dir);
     found.push({ kind: 'npm', key: 'npm', title: 'npm packages', size: await folderSize(dir), used, path: dir });
+  }
+  for (const key of await names('apt')) {
+    const dir = path.join(cacheDir, 'apt', key);
+    // The folder's own time is when they were fetched.
+    const used = [(await info(dir)).used, (await info(path.join(dir, 'lock'))).used].sort().at(-1) ?? '';
+    found.push({ kind: 'lists', key, title: 'package lists', size: await folderSize(dir), used, path: dir });
+  }
+  for (const [folder, [kind, title]] of Object.entries(NOTES)) {
+    for (const key of await names(folder)) {
+      const file = path.join(cacheDir, folder, key);
+      found.push({ kind, key, title, ...(await info(file)), path: file });
+    }
   }
   for (const key of await names('stages')) {
     const dir = path.join(cacheDir, 'stages', key);

@@ -91,6 +91,51 @@ test('kept file systems and npm packages are looked after as well', () =>
     assert.equal(await listCache(context), []);
   }));
 
+/** The kinds of all entries, sorted. */
+const kindsIn = async (context: Context): Promise<string[]> =>
+  (await listCache(context)).map(({ kind }) => kind).sort();
+
+test('what apt has fetched and small notes are listed, and removed by their last use', () =>
+  withCache(async ({ context }) => {
+    await rm(path.join(context.cacheDir, 'layers'), { recursive: true });
+    const old = new Date(Date.now() - 40 * 86_400_000);
+    for (const file of ['apt/new/lock', 'apt/used/lock', 'apt/old/lock', 'bases/a', 'updates/b', 'boot-times/c']) {
+      await mkdir(path.join(context.cacheDir, path.dirname(file)), { recursive: true });
+      await writeFile(path.join(context.cacheDir, file), '');
+    }
+    // Fetched long ago, but used offline today.
+    for (const name of ['apt/used', 'apt/old/lock', 'apt/old', 'bases/a'])
+      await utimes(path.join(context.cacheDir, name), old, old);
+    const all = ['boots', 'clock', 'download', 'download', 'lists', 'lists', 'lists', 'updates'];
+    assert.equal(await kindsIn(context), all);
+    assert.equal(await verifyCache(context), { checked: all.length, damaged: [] });
+    const { removed } = await pruneCache(30, context);
+    assert.equal(removed.map(({ kind, key }) => [kind, key]).sort(), [
+      ['clock', 'a'],
+      ['lists', 'old'],
+    ]);
+    await pruneCache(0, context);
+    assert.equal(await listCache(context), []);
+  }));
+
+test('while a build is under way, what it may use stays, whatever the days', () =>
+  withCache(async ({ context, download }) => {
+    await rm(path.join(context.cacheDir, 'layers'), { recursive: true });
+    const old = new Date(Date.now() - 2 * 86_400_000);
+    await utimes(download, old, old);
+    const work = path.join(context.cacheDir, 'tmp', `${process.pid}-build`);
+    await mkdir(work, { recursive: true });
+    const busy = await pruneCache(0, context);
+    assert.equal(
+      busy.removed.map(({ key }) => key),
+      [path.basename(download)],
+    );
+    await rm(work, { recursive: true });
+    // Of a process that was killed: no Linux has numbers as high.
+    await mkdir(path.join(context.cacheDir, 'tmp', '99999999-build'));
+    assert.is((await pruneCache(0, context)).removed.length, 1);
+  }));
+
 const damages: Record<string, { damage: (cache: Cache) => Promise<void>; reason: string }> = {
   'a flipped byte of a download': { damage: ({ download }) => flip(download, 4), reason: 'its sha256 differs' },
   'a flipped byte of a header': {
