@@ -67,7 +67,7 @@ function quietAfter({ since, busy }: Watched['quiet'], seen: Observation): Watch
 }
 
 function findFault(watched: Watched, from: number, mayGoOff: boolean): Watched | undefined {
-  const faults = FAULTS.filter(({ code }) => !(mayGoOff && code === 'power-off'));
+  const faults = FAULTS.filter(({ whenAsked }) => !(mayGoOff && whenAsked === true));
   const ended = watched.lines.length - from;
   for (const [index, line] of [...watched.lines.slice(from), plainText(watched.rest)].entries()) {
     // A prompt never ends its line; every other line is whole only when it has ended.

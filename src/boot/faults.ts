@@ -11,6 +11,8 @@ export interface Fault {
   cause?: RegExp;
   /** A prompt, after which no line ends. */
   prompt?: true;
+  /** Right for a machine that was asked to switch itself off. */
+  whenAsked?: true;
 }
 
 /** The line begins with it, or the kernel's time stamp comes before. */
@@ -90,9 +92,15 @@ export const FAULTS: Fault[] = [
   {
     // Linux, kernel/reboot.c.
     code: 'power-off',
-    pattern: kernel('reboot: (Power down|System halted|Restarting system)'),
+    pattern: kernel('reboot: Power down'),
+    message: () => 'The machine switched itself off',
+    whenAsked: true,
+  },
+  {
+    code: 'power-off',
+    pattern: kernel('reboot: (System halted|Restarting system)'),
     message: (word) =>
-      word === 'Restarting system' ? 'The machine restarted by itself' : 'The machine switched itself off',
+      word === 'System halted' ? 'The machine halted, but stays switched on' : 'The machine restarted by itself',
   },
 ];
 

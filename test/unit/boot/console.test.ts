@@ -112,6 +112,15 @@ test('a machine that was asked to may switch itself off, and still not panic', (
   assert.is(watch([{ text: '[ 49.0] Kernel panic - not syncing: x\n', mayGoOff: true }, off]).reason?.code, 'panic');
 });
 
+test('a machine that was asked to switch itself off restarts or halts', () => {
+  for (const [line, message] of [
+    ['[ 50.0] reboot: Restarting system\n', 'The machine restarted by itself'],
+    ['[ 50.0] reboot: System halted\n', 'The machine halted, but stays switched on'],
+  ] as const) {
+    assert.equal(watch([{ text: line, mayGoOff: true }]).reason, { code: 'power-off', message });
+  }
+});
+
 /** A second each, `count` times. */
 const seconds = (count: number, seen: Partial<Observation>): Partial<Observation>[] =>
   Array.from({ length: count }, () => seen);
