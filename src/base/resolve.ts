@@ -23,6 +23,7 @@ export async function resolvePackages(apt: Apt, request: string[], archives: Apt
   if (request.length === 0) return { packages: [], removed: [] };
   const words = ['install', '--no-remove', ...request];
   if (request.some((word) => word.endsWith('-'))) words.splice(1, 1);
+  await requireExactNames(apt, request);
   const simulated = await explained(apt, () => apt(['apt-get', '-q', '-s', ...words]));
   const printed = await apt(['apt-get', '-q', '--print-uris', ...words]);
   const uris = new Map<string, { uri: string; size: number; sha256: string }>();
@@ -109,16 +110,31 @@ async function explained<T>(apt: Apt, work: () => Promise<T>): Promise<T> {
       const reasons = detail.split('\n').filter((line) => !/^(Reading|Building)/.test(line));
       throw new PiimgError('apt cannot install these packages together', { detail: reasons.join('\n'), cause: error });
     }
-    const names = (await apt(['apt-cache', 'pkgnames'])).stdout.split('\n');
-    throw new PiimgError(`No archive has a package ${[...new Set(unknown)].map((name) => `“${name}”`).join(', ')}`, {
-      exitCode: EXIT.usage,
-      hint: [...new Set(unknown)]
-        .map((name) => nearest(name, names))
-        .flatMap((name) => (name === undefined ? [] : [`Did you mean ${name}?`]))
-        .join(' '),
-      cause: error,
-    });
+    throw await noSuchPackages(apt, [...new Set(unknown)], error);
   }
+}
+
+/** Where no package has a name with `.` or `+` in it, apt takes that for a pattern: `nginx.` would install all that match. */
+async function requireExactNames(apt: Apt, request: string[]): Promise<void> {
+  const names = request.flatMap((word) => /^([a-z0-9][a-z0-9+.-]*?)(-|=.*)?$/.exec(word)?.[1] ?? []);
+  const unknown: string[] = [];
+  for (const name of names.filter((candidate) => /[.+]/.test(candidate))) {
+    const { stdout } = await apt(['apt-cache', 'pkgnames', '--all-names', name]);
+    if (!stdout.split('\n').includes(name)) unknown.push(name);
+  }
+  if (unknown.length > 0) throw await noSuchPackages(apt, unknown);
+}
+
+async function noSuchPackages(apt: Apt, unknown: string[], cause?: unknown): Promise<PiimgError> {
+  const names = (await apt(['apt-cache', 'pkgnames'])).stdout.split('\n');
+  return new PiimgError(`No archive has a package ${unknown.map((name) => `“${name}”`).join(', ')}`, {
+    exitCode: EXIT.usage,
+    hint: unknown
+      .map((name) => nearest(name, names))
+      .flatMap((name) => (name === undefined ? [] : [`Did you mean ${name}?`]))
+      .join(' '),
+    cause,
+  });
 }
 
 async function versions(apt: Apt, name: string): Promise<string> {

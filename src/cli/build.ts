@@ -26,6 +26,7 @@ import type { BuildOptions, BuildResult } from './build-options.ts';
 import type { Context } from './context.ts';
 import { archivesFor, HOST_ARCHITECTURE, lockFileOf, obtainLock, type LockRequest } from './locking.ts';
 import { fetchMaterials, prepareSandbox, toolsKey, wantedBy } from './materials.ts';
+import { refuseUnknownPackages } from './known-packages.ts';
 import { adviseOnLock } from './lock-advice.ts';
 import { withCare } from './repair.ts';
 import { removeOldCopy, unchanged } from './reuse.ts';
@@ -50,12 +51,11 @@ export async function prepareBuild(
 ): Promise<Prepared> {
   requireBuildTools();
   const { search, cacheDir, signal, progress } = context;
-  const { role: found, warnings } = await resolveRole(options.role, search);
+  const bases = { load: loadBase, name: options.base };
+  const { role, base, written, warnings } = await resolveRole(options.role, search, bases);
   if (warnings.length > 0) {
     await progress.step('role', async (step) => warnings.forEach((warning) => step.note(printReport([warning]))));
   }
-  const role = options.base === undefined ? found : { ...found, base: options.base };
-  const base = await loadBase(role.base, search.baseDirs);
   const out = path.resolve(options.out ?? path.join('out', `${role.name}.img`));
   await requireFilePlace(out);
   const mirror = options.mirror ?? process.env['PIIMG_MIRROR'];
@@ -65,6 +65,7 @@ export async function prepareBuild(
   const lock = await progress.step('lock', (step) => obtainLock(lockFile, request, keeping, step));
   const sized = options.size === undefined ? {} : { size: options.size };
   const debs = await Promise.all(role.debs.map(localPackage));
+  refuseUnknownPackages(role.name, written, [...lock.basePackages, ...lock.rolePackages, ...debs]);
   const planned = planBuild(role, base, lock, { tools: toolsKey(lock), debs, ...sized });
   const store = { dir: path.join(cacheDir, 'store'), tmp: path.join(cacheDir, 'tmp') };
   return { role, base, lock, lockFile, request, planned, out, store };

@@ -40,9 +40,7 @@ export async function planRole(options: PlanOptions, context: Context): Promise<
 /** Resolves packages anew and writes the lock; an archive that cannot be reached leaves the old one as it is. */
 export async function updateLock(options: UpdateOptions, context: Context): Promise<UpdateResult> {
   const { search, cacheDir, signal, progress } = context;
-  const { role: found } = await resolveRole(options.role, search);
-  const role = options.base === undefined ? found : { ...found, base: options.base };
-  const base = await loadBase(role.base, search.baseDirs);
+  const { role, base } = await resolveRole(options.role, search, { load: loadBase, name: options.base });
   const mirror = options.mirror ?? process.env['PIIMG_MIRROR'];
   const lockPath = lockFileOf(role, path.resolve(options.out ?? path.join('out', `${role.name}.img`)));
   const before = await readLock(lockPath);

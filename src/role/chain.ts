@@ -1,7 +1,7 @@
 // The files a role is made of, in the order in which they are merged: `extends` first, then `with`, then itself.
 import { dirname, resolve } from 'node:path';
 import { nearest } from '../lib/suggest.ts';
-import { filesOfRole, isRoleFile, roleName, roleNames, type RoleSearch } from './find.ts';
+import { filesOfRole, isRoleFile, roleName, roleNames, searchFrom, type RoleSearch } from './find.ts';
 import { loadRole, type LoadedRole } from './load.ts';
 import { within, type Place } from '../lib/yaml/place.ts';
 import { issueAt, type Issue } from '../lib/yaml/report.ts';
@@ -48,7 +48,7 @@ function references({ text, data }: LoadedRole): { reference: string; place: Pla
 }
 
 /** The file that is meant, or what to say when there is none. */
-async function locate(reference: string, place: Place, search: RoleSearch): Promise<string | Issue> {
+async function locate(reference: string, place: Place, outer: RoleSearch): Promise<string | Issue> {
   const from = place.text.file;
   if (isRoleFile(reference)) {
     const file = resolve(dirname(from), reference);
@@ -56,12 +56,13 @@ async function locate(reference: string, place: Place, search: RoleSearch): Prom
       ? issueAt(place, `there is no role file ${file}`)
       : file;
   }
+  const search = searchFrom(from, outer);
   const files = await filesOfRole(reference, search);
   // A user's `web` that extends `web` means the built-in one; only when there is no other is it a circle.
   const file = files.find((candidate) => candidate !== from) ?? files[0];
   if (file !== undefined) return file;
   const names = await roleNames(search);
-  return issueAt(place, `there is no role \`${reference}\``, {
+  return issueAt(place, `there is no role \`${reference}\` in ${search.roleDirs.join(' or ')}`, {
     allowed: names.join(', '),
     suggestion: nearest(reference, names),
   });

@@ -7,7 +7,7 @@ import { compileSshKeys } from './compile/ssh-keys.ts';
 import { compileSysctl } from './compile/sysctl.ts';
 import type { WrittenFile } from './compile/written.ts';
 import type { Draft } from './draft.ts';
-import { findOverlay, roleName, type RoleSearch } from './find.ts';
+import { findOverlay, roleName, searchFrom, type RoleSearch } from './find.ts';
 import { readOverlay } from './overlay.ts';
 import { defaultMode } from './permissions.ts';
 import type { Place } from '../lib/yaml/place.ts';
@@ -39,10 +39,12 @@ export async function collectEntries(
   for (const file of files) {
     for (const { value, place } of merged.overlays.values()) {
       if (place.text.file !== file) continue;
-      const { dir, names } = await findOverlay(value.name, search);
+      const { overlayDirs } = searchFrom(file, search);
+      const { dir, names } = await findOverlay(value.name, overlayDirs);
       if (dir === undefined) {
+        const message = `there is no overlay \`${value.name}\` in ${overlayDirs.join(' or ')}`;
         const suggestion = nearest(value.name, names);
-        issues.push(issueAt(place, `there is no overlay \`${value.name}\``, { allowed: names.join(', '), suggestion }));
+        issues.push(issueAt(place, message, { allowed: names.join(', ') || 'none', suggestion }));
         continue;
       }
       const data = { ...variables, ...value.variables, role };

@@ -1,23 +1,29 @@
 // Finds role files by name: the user's own first, then the built-in ones.
 import { access, readdir } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import { nearest } from '../lib/suggest.ts';
-import { loadRole } from './load.ts';
-import type { Issue } from '../lib/yaml/report.ts';
 
-/** Where roles and overlays are looked for; the first folder that has one of that name wins. */
+/** Where roles, overlays and bases are looked for; the first folder that has one of that name wins. */
 export interface RoleSearch {
   roleDirs: string[];
   overlayDirs: string[];
+  baseDirs: string[];
 }
 
-/** A role as `piimg roles` lists it; `issues` when its file is not valid by itself. */
-export interface RoleSummary {
-  name: string;
-  file: string;
-  summary: string;
-  issues: Issue[];
+/**
+ * Where that is looked for which a role file names. `PROJECT/images/roles/x.yaml` has its own project's folders first, unless they are
+ * searched anyway: it means the same from wherever it is built.
+ */
+export function searchFrom(file: string, search: RoleSearch): RoleSearch {
+  const roles = dirname(file);
+  const project = dirname(dirname(roles));
+  if (roles !== join(project, 'images/roles') || search.roleDirs.includes(roles)) return search;
+  return {
+    roleDirs: [roles, ...search.roleDirs],
+    overlayDirs: [join(project, 'overlays'), ...search.overlayDirs],
+    baseDirs: [join(project, 'images/bases'), ...search.baseDirs],
+  };
 }
 
 /** The name of the role in a file. */
@@ -43,18 +49,6 @@ export async function roleNames({ roleDirs }: RoleSearch): Promise<string[]> {
   return [...new Set(names.flat())].sort();
 }
 
-/** All roles with their summaries; those that are not valid are listed too. */
-export async function listRoles(search: RoleSearch): Promise<RoleSummary[]> {
-  const roles: RoleSummary[] = [];
-  for (const name of await roleNames(search)) {
-    const [file] = await filesOfRole(name, search);
-    if (file === undefined) continue;
-    const { role, issues } = await loadRole(file);
-    roles.push({ name, file, summary: role?.summary ?? '', issues });
-  }
-  return roles;
-}
-
 /** The file of the role a command was given. Throws PiimgError (usage) with the nearest name when there is none. */
 export async function roleFileOf(nameOrFile: string, search: RoleSearch): Promise<string> {
   if (isRoleFile(nameOrFile)) return resolve(nameOrFile);
@@ -69,10 +63,7 @@ export async function roleFileOf(nameOrFile: string, search: RoleSearch): Promis
 }
 
 /** The folder of an overlay, or undefined; and for that case the names that exist. */
-export async function findOverlay(
-  name: string,
-  { overlayDirs }: RoleSearch,
-): Promise<{ dir?: string; names: string[] }> {
+export async function findOverlay(name: string, overlayDirs: string[]): Promise<{ dir?: string; names: string[] }> {
   for (const dir of overlayDirs) {
     const candidate = resolve(dir, name);
     if (await exists(candidate)) return { dir: candidate, names: [] };

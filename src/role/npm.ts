@@ -39,6 +39,7 @@ export async function readNpmApp({ value, place }: Placed<NpmRequest>): Promise<
 
   const files: NpmApp['files'] = [];
   for (const { path, full, kind, executable } of tree) {
+    if (kind === 'misnamed') issues.push(issueAt(at, `the name of ${JSON.stringify(full)} is not UTF-8`));
     if (kind === 'symlink' || kind === 'special') issues.push(issueAt(at, `${full} is not a regular file`));
     if (kind === 'file') files.push({ path, mode: executable ? 0o755 : 0o644, file: await sourceFile(full) });
   }

@@ -1,12 +1,13 @@
 // Reads a folder below overlays/ into entries of the image: rootfs/, boot/, and node/ for the first boot.
 import { lstat, readFile, readlink } from 'node:fs/promises';
 import { join, posix } from 'node:path';
-import { excerptOf, positionAt } from '../lib/code-frame.ts';
+import { positionAt } from '../lib/code-frame.ts';
 import { renderTemplate, type TemplateData } from '../lib/template.ts';
+import { notUtf8 } from '../lib/utf8.ts';
 import type { Permission, Placed } from './draft.ts';
 import { applyPermissions, defaultMode } from './permissions.ts';
 import type { Place } from '../lib/yaml/place.ts';
-import { issueAt, type Issue } from '../lib/yaml/report.ts';
+import { issueAt, issueInText, type Issue } from '../lib/yaml/report.ts';
 import type { OverlayEntry } from './resolved.ts';
 import { readTree, sourceFile, type TreeEntry } from './source-file.ts';
 
@@ -80,7 +81,8 @@ interface Context {
 async function toEntry(item: TreeEntry, path: string, context: Context): Promise<OverlayEntry | undefined> {
   const { request, render, issues } = context;
   const refuse = (message: string): undefined => void issues.push(issueAt(request.place, message));
-  if (/\p{Cc}|\uFFFD/u.test(path)) return refuse(`the name of ${JSON.stringify(item.full)} is not plain text`);
+  if (item.kind === 'misnamed' || /\p{Cc}|\uFFFD/u.test(path))
+    return refuse(`the name of ${JSON.stringify(item.full)} is not plain text in UTF-8`);
   if (item.kind === 'special') {
     return refuse(`${item.full} is a device, socket or pipe; overlays have files, folders and links`);
   }
@@ -97,6 +99,7 @@ async function toEntry(item: TreeEntry, path: string, context: Context): Promise
   if (item.kind === 'symlink') {
     if (!render) return refuse(`${item.full} is a link; node/ has files only`);
     const target = await readlink(item.full);
+    if (target.includes('\uFFFD')) return refuse(`where the link ${item.full} leads is not UTF-8`);
     if (leavesRoot(path, target)) return refuse(`the link ${item.full} → ${target} leaves the image`);
     return { ...entry, target };
   }
@@ -114,11 +117,15 @@ function leavesRoot(path: string, target: string): boolean {
 }
 
 async function renderInto(file: string, data: TemplateData, issues: Issue[]): Promise<string> {
-  const template = await readFile(file, 'utf8');
-  const { output, problems } = renderTemplate(template, data);
-  for (const problem of problems) {
-    const { line, column } = positionAt(template, problem.offset);
-    issues.push({ severity: 'error', file, line, column, excerpt: excerptOf(template, line), path: [], ...problem });
+  const bytes = await readFile(file);
+  const text = bytes.toString();
+  const say = (at: { line: number; column: number; length: number }, message: string, options = {}): unknown =>
+    issues.push(issueInText({ file, text }, at, message, options));
+  const fault = notUtf8(bytes);
+  if (fault !== undefined) say({ ...fault, length: 1 }, 'this is not UTF-8, and a template has to be');
+  const { output, problems } = renderTemplate(text, data);
+  for (const { offset, length, message, ...options } of problems) {
+    say({ ...positionAt(text, offset), length }, message, options);
   }
   return output;
 }

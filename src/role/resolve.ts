@@ -5,7 +5,9 @@ import { impliedPackages, impliedUnits } from './compile/implied.ts';
 import { loadChain } from './chain.ts';
 import { mergeDrafts, toDraft, type Draft, type Entries } from './draft.ts';
 import { collectEntries, type PlacedEntry } from './entries.ts';
-import { roleFileOf, roleName, type RoleSearch } from './find.ts';
+import { roleFileOf, roleName, searchFrom, type RoleSearch } from './find.ts';
+import { definedNames } from '../lib/yaml/named.ts';
+import { nearest } from '../lib/suggest.ts';
 import { readNpmApp } from './npm.ts';
 import { within, type Place } from '../lib/yaml/place.ts';
 import { issueAt, reportError, sortIssues, type Issue } from '../lib/yaml/report.ts';
@@ -15,15 +17,35 @@ import { sourceFile } from './source-file.ts';
 
 const DEFAULTS = { base: 'debian-trixie', timezone: 'Etc/UTC', locale: 'C.UTF-8', keymap: 'us' };
 
+/** What the rules must know of a base. */
+interface BaseFacts {
+  archives: { name: string }[];
+}
+/** How bases are read; `name` stands in for what the role says. */
+export interface Bases<B extends BaseFacts = BaseFacts> {
+  load: (name: string, dirs: string[]) => Promise<B>;
+  name?: string | undefined;
+}
+
+export interface Resolution<B extends BaseFacts> {
+  role: ResolvedRole;
+  base: B;
+  /** Every entry with the place where it was written, for what can only be checked later. */
+  written: Draft;
+  warnings: Issue[];
+}
+
 /**
- * A role by name or by file, with all it extends and mixes in merged and all its files read.
+ * A role by name or by file, with all it extends and mixes in merged and all its files read, and its base.
  * Throws a PiimgError (usage) that carries the whole report when there are errors; warnings are given back.
  */
-export async function resolveRole(
+export async function resolveRole<B extends BaseFacts>(
   nameOrFile: string,
-  search: RoleSearch,
-): Promise<{ role: ResolvedRole; warnings: Issue[] }> {
-  const file = await roleFileOf(nameOrFile, search);
+  from: RoleSearch,
+  bases: Bases<B>,
+): Promise<Resolution<B>> {
+  const file = await roleFileOf(nameOrFile, from);
+  const search = searchFrom(file, from);
   const name = roleName(file);
   const { chain, issues } = await loadChain(file, search);
   const files = chain.flatMap(({ text, role }) => (role === undefined ? [] : [{ text, role }]));
@@ -34,6 +56,7 @@ export async function resolveRole(
   const merged = others.reduce(mergeDrafts, first);
   const summary = valueOf(merged.summary, '');
 
+  const { base, issues: baseIssues } = await readBase(merged, search, bases);
   const { sources, debs, apps, issues: sourceIssues } = await readSources(merged);
   const { entries, issues: fileIssues } = await collectEntries(
     merged,
@@ -42,8 +65,9 @@ export async function resolveRole(
     sources,
     search,
   );
-  const all = [...fileIssues, ...sourceIssues, ...checkRules({ files, merged, entries })];
-  if (all.some(({ severity }) => severity === 'error')) throw reportError(`Role ${name}`, all);
+  const archives = (base?.archives ?? []).map((archive) => archive.name);
+  const all = [...baseIssues, ...fileIssues, ...sourceIssues, ...checkRules({ files, merged, entries, archives })];
+  if (base === undefined || all.some(({ severity }) => severity === 'error')) throw reportError(`Role ${name}`, all);
 
   const locale = valueOf(merged.locale, DEFAULTS.locale);
   const keymap = valueOf(merged.keymap, DEFAULTS.keymap);
@@ -51,7 +75,7 @@ export async function resolveRole(
     version: 1,
     name,
     summary,
-    base: valueOf(merged.base, DEFAULTS.base),
+    base: bases.name ?? valueOf(merged.base, DEFAULTS.base),
     sources: await Promise.all(files.map(({ text }) => sourceFile(text.file))),
     variables: Object.fromEntries([...merged.variables].map(([key, { value }]) => [key, value])),
     packages: packages(merged, locale, keymap),
@@ -83,7 +107,23 @@ export async function resolveRole(
     provision: values(merged.provision),
     health: values(merged.health),
   };
-  return { role, warnings: sortIssues(all) };
+  return { role, base, written: merged, warnings: sortIssues(all) };
+}
+
+/** The base; an unknown name that a role gives is an issue there. */
+async function readBase<B extends BaseFacts>(
+  { base }: Draft,
+  search: RoleSearch,
+  { load, name }: Bases<B>,
+): Promise<{ base?: B; issues: Issue[] }> {
+  const [written] = name === undefined ? base.values() : [];
+  if (written === undefined) return { base: await load(name ?? DEFAULTS.base, search.baseDirs), issues: [] };
+  const { baseDirs } = searchFrom(written.place.text.file, search);
+  const known = await definedNames(baseDirs);
+  if (known.includes(written.value)) return { base: await load(written.value, baseDirs), issues: [] };
+  const message = `there is no base \`${written.value}\` in ${baseDirs.join(' or ')}`;
+  const suggestion = nearest(written.value, known);
+  return { issues: [issueAt(written.place, message, { allowed: known.join(', ') || 'none', suggestion })] };
 }
 
 function values<T>(entries: Entries<T>): T[] {

@@ -1,6 +1,6 @@
 // The list of rules across fields that a role must keep, beyond what the schema says of each field.
 import type { Issue } from '../lib/yaml/report.ts';
-import { accountsAreNew, ownersExist, userGroupsExist } from './rules/accounts.ts';
+import { accountsAreNew, idsAreFree, keysHaveAHome, ownersExist, userGroupsExist } from './rules/accounts.ts';
 import type { Rule, RuleContext } from './rules/context.ts';
 import {
   baseLinksAreKept,
@@ -15,6 +15,7 @@ import {
   namesAreUnique,
   packagesAreListedOnce,
   packagesAreNotAlsoRemoved,
+  sourcesAreNotTheBases,
   unitsAreNotAlsoDisabled,
 } from './rules/names.ts';
 import { checkedPortsAreAllowed, firewallLetsSshIn } from './rules/network.ts';
@@ -22,10 +23,13 @@ import { stepsDoNotWaitInACircle, stepsWaitForKnownSteps, templatesExist } from 
 
 export const rules: readonly Rule[] = [
   namesAreUnique,
+  sourcesAreNotTheBases,
   packagesAreListedOnce,
   packagesAreNotAlsoRemoved,
   unitsAreNotAlsoDisabled,
   accountsAreNew,
+  idsAreFree,
+  keysHaveAHome,
   userGroupsExist,
   ownersExist,
   ownedPathsAreLeftAlone,

@@ -24,7 +24,8 @@ export interface TreeEntry {
   path: string;
   /** Absolute path. */
   full: string;
-  kind: 'file' | 'directory' | 'symlink' | 'special';
+  /** `misnamed`: the name is not UTF-8, so that nothing can be asked of it by that name. */
+  kind: 'file' | 'directory' | 'symlink' | 'special' | 'misnamed';
   /** The owner may execute it: the one permission bit that git keeps. */
   executable: boolean;
   /** A folder in which there is nothing to copy. */
@@ -42,6 +43,10 @@ export async function readTree(root: string, skip: ReadonlySet<string> = new Set
     for (const name of names) {
       const path = folder === '' ? name : `${folder}/${name}`;
       const full = join(root, path);
+      if (name.includes('\uFFFD')) {
+        entries.push({ path, full, kind: 'misnamed', executable: false, empty: false });
+        continue;
+      }
       const status = await lstat(full);
       const entry: TreeEntry = {
         path,

@@ -11,7 +11,7 @@ import { EXIT } from '../../src/lib/errors.ts';
 import { resolveRole } from '../../src/role/resolve.ts';
 import { codeBlocks } from '../helpers/readme.ts';
 import { piimg, withFolder } from './cli/piimg.ts';
-import { root } from './role/golden.ts';
+import { baseDirs, bases, root } from './role/golden.ts';
 
 const readme = readFileSync(`${root}/README.md`, 'utf8');
 
@@ -23,7 +23,8 @@ test('roles in the README are valid, with what they extend', () =>
     mkdirSync(roleDirs[0] ?? '', { recursive: true });
     for (const [i, text] of roles.entries()) {
       writeFileSync(path.join(roleDirs[0] ?? '', `example-${i}.yaml`), text);
-      const { role, warnings } = await resolveRole(`example-${i}`, { roleDirs, overlayDirs: [`${root}/overlays`] });
+      const search = { roleDirs, overlayDirs: [`${root}/overlays`], baseDirs };
+      const { role, warnings } = await resolveRole(`example-${i}`, search, bases);
       assert.equal(warnings, []);
       assert.ok(role.packages.length > 0);
       assert.ok(text.split('\n').length <= 11, 'the README promises ten lines');

@@ -2,10 +2,11 @@
 import { readFile } from 'node:fs/promises';
 import { isAlias, isNode, isScalar, LineCounter, parseDocument, visit, type Document } from 'yaml';
 import type { z } from 'zod';
-import { excerptOf, positionAt } from '../code-frame.ts';
+import { positionAt } from '../code-frame.ts';
 import { EXIT, PiimgError } from '../errors.ts';
+import { notUtf8 } from '../utf8.ts';
 import type { YamlText } from './place.ts';
-import { issueAt, type Issue } from './report.ts';
+import { issueAt, issueInText, type Issue } from './report.ts';
 import { schemaIssues, type Vocabulary } from './schema-issues.ts';
 
 /** A kind of file and what it may say. */
@@ -51,16 +52,20 @@ export async function loadYaml<T>(file: string, language: Language<T>): Promise<
       },
     );
   }
-  return parseYaml(file, bytes.toString('utf8'), language);
+  const loaded = parseYaml(file, bytes.toString('utf8'), language);
+  const fault = notUtf8(bytes);
+  if (fault === undefined) return loaded;
+  const issue = issueInText(loaded.text, { ...fault, length: 1 }, 'this is not UTF-8', {
+    allowed: 'text in UTF-8: save the file in that encoding',
+  });
+  return { text: loaded.text, issues: [issue] };
 }
 
 /** Validates a text; `file` is only shown. */
 export function parseYaml<T>(file: string, text: string, language: Language<T>): Loaded<T> {
   const lines = new LineCounter();
-  const issue = (offset: number, length: number, message: string): Issue => {
-    const { line, column } = positionAt(text, offset);
-    return { severity: 'error', file, line, column, length, message, excerpt: excerptOf(text, line), path: [] };
-  };
+  const issue = (offset: number, length: number, message: string): Issue =>
+    issueInText({ file, text }, { ...positionAt(text, offset), length }, message);
   const document = parseDocument(text, {
     lineCounter: lines,
     prettyErrors: false,
@@ -85,6 +90,8 @@ function validate<T>(text: YamlText, language: Language<T>): Loaded<T> {
     return { text, issues: [issueAt(root, `the ${language.kind} file is empty`, { allowed: language.least })] };
   }
   keepModesAsWritten(document);
+  const reserved = reservedKeys(text);
+  if (reserved.length > 0) return { text, issues: reserved };
   let data: unknown;
   try {
     data = document.toJS({ maxAliasCount: ALIAS_LIMIT });
@@ -96,7 +103,8 @@ function validate<T>(text: YamlText, language: Language<T>): Loaded<T> {
   if (parsed.success) return { text, data, value: parsed.data, issues: [] };
   // A file for another version of the language is wrong in one way only.
   const version = parsed.error.issues.filter(
-    ({ path, code }) => path[0] === 'version' && code === 'invalid_value' && document.has('version'),
+    ({ path, code }) =>
+      path[0] === 'version' && code === 'invalid_value' && typeof document.get('version') === 'number',
   );
   return { text, data, issues: schemaIssues(root, data, version.length > 0 ? version : parsed.error.issues, language) };
 }
@@ -122,18 +130,27 @@ function explodingAlias(text: YamlText): Issue {
       length = node.range[1] - node.range[0];
     },
   });
-  const { line, column } = positionAt(text.text, offset);
-  return {
-    severity: 'error',
-    file: text.file,
-    line,
-    column,
-    length,
-    message: `aliases repeat too much: together they stand for more than ${ALIAS_LIMIT} values`,
-    allowed: 'lists and maps written out where they are used',
-    excerpt: excerptOf(text.text, line),
-    path: [],
-  };
+  return issueInText(
+    text,
+    { ...positionAt(text.text, offset), length },
+    `aliases repeat too much: together they stand for more than ${ALIAS_LIMIT} values`,
+    { allowed: 'lists and maps written out where they are used' },
+  );
+}
+
+/** `__proto__` is no key like others in JavaScript: what is said there would be lost on the way. */
+function reservedKeys(text: YamlText): Issue[] {
+  const issues: Issue[] = [];
+  visit(text.document, {
+    Pair: (_position, { key }) => {
+      if (!isScalar(key) || key.value !== '__proto__' || !key.range) return;
+      const [from, to] = key.range;
+      issues.push(
+        issueInText(text, { ...positionAt(text.text, from), length: to - from }, '`__proto__` cannot be a key'),
+      );
+    },
+  });
+  return issues;
 }
 
 /** The parser's messages begin with a capital and are otherwise good; its recursion ends in a RangeError's. */

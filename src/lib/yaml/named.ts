@@ -22,12 +22,17 @@ export async function loadNamed<T extends object>(
     if (value === undefined) throw reportError(`${title} ${name}`, issues);
     return { ...value, name };
   }
-  const known = [...new Set((await Promise.all(dirs.map(namesIn))).flat())].sort();
+  const known = await definedNames(dirs);
   const near = nearest(name, known);
   throw new PiimgError(`There is no ${language.kind} \`${name}\` in ${dirs.join(' or ')}`, {
     exitCode: EXIT.usage,
     hint: `${near === undefined ? '' : `Did you mean \`${near}\`? `}${title}s: ${known.join(', ') || 'none'}.`,
   });
+}
+
+/** The names of all definitions in these folders, sorted. */
+export async function definedNames(dirs: string[]): Promise<string[]> {
+  return [...new Set((await Promise.all(dirs.map(namesIn))).flat())].sort();
 }
 
 async function namesIn(dir: string): Promise<string[]> {

@@ -2,7 +2,7 @@
 import { isAbsolute, relative, sep } from 'node:path';
 import { codeFrame, excerptOf, type Frame } from '../code-frame.ts';
 import { EXIT, PiimgError } from '../errors.ts';
-import { positionOf, type Path, type Place } from './place.ts';
+import { positionOf, type Path, type Place, type Position } from './place.ts';
 
 /** One complaint; `path` are the keys and list positions that lead to the value meant. */
 export interface Issue extends Frame {
@@ -19,17 +19,26 @@ export interface IssueOptions {
 
 /** An issue about the value, or the key, at a place in a file. */
 export function issueAt(place: Place, message: string, options: IssueOptions = {}): Issue {
-  const { severity = 'error', part = 'value', allowed, suggestion } = options;
-  const position = positionOf(place, part);
+  const position = positionOf(place, options.part);
+  return { ...issueInText(place.text, position, message, options), path: place.path };
+}
+
+/** An issue about a position in any text. */
+export function issueInText(
+  { file, text }: { file: string; text: string },
+  position: Position,
+  message: string,
+  { severity = 'error', allowed, suggestion }: IssueOptions = {},
+): Issue {
   return {
     severity,
-    file: place.text.file,
+    file,
     ...position,
     message,
     ...(allowed !== undefined && { allowed }),
     ...(suggestion !== undefined && { suggestion }),
-    excerpt: excerptOf(place.text.text, position.line),
-    path: place.path,
+    excerpt: excerptOf(text, position.line),
+    path: [],
   };
 }
 

@@ -91,7 +91,12 @@ function wrongType(subject: Subject, name: string, expected: string, say: Say): 
 
 function notAmong(subject: Subject, name: string, values: string[], say: Say): Issue[] {
   if (!hasValue(subject.place)) return say(`${name} is missing`, { allowed: values.join(', ') });
-  return say(`${name} cannot be ${show(subject.value)}`, {
+  const message = `${name} cannot be ${show(subject.value)}`;
+  // `'1'` where 1 is allowed: the two look the same in a message.
+  if (typeof subject.value === 'string' && values.includes(subject.value)) {
+    return say(`${message} in quotes`, { allowed: `${values.join(', ')}, without quotes` });
+  }
+  return say(message, {
     allowed: values.join(', '),
     suggestion: typeof subject.value === 'string' ? nearest(subject.value, values) : undefined,
   });
@@ -101,11 +106,24 @@ function wrongFormat(subject: Subject, name: string, issue: z.core.$ZodIssueInva
   const text = String(subject.value);
   const [, source, flags] = /^\/(.*)\/([a-z]*)$/s.exec(issue.pattern ?? '') ?? [];
   const pattern = new RegExp(source ?? '(?!)', flags);
-  // The three slips that are certain to be meant: capitals, a unit without its type, a path without its slash.
-  const suggestion = [text.toLowerCase(), `${text}.service`, `/${text}`].find((guess) => pattern.test(guess));
+  const suggestion = slips(text, pattern).find((guess) => pattern.test(guess));
   const message =
     subject.part === 'key' ? `${show(text)} cannot be a key here` : `${show(text)} is not right for ${name}`;
   return say(message, { allowed: issue.message, suggestion });
+}
+
+/**
+ * What slips that are certain stand for: capitals, a path with a slash at its end or without the first one, a unit without its type
+ * (where the pattern takes any text, `.service` would only be something else that is allowed).
+ */
+function slips(text: string, pattern: RegExp): string[] {
+  const isPath = text.includes('/');
+  return [
+    text.toLowerCase(),
+    text.replace(/\/+$/, ''),
+    ...(isPath ? [`/${text.replace(/\/+$/, '')}`] : []),
+    ...(isPath || pattern.test('word') ? [] : [`${text}.service`]),
+  ];
 }
 
 function wrongUnion(subject: Subject, name: string, issue: z.core.$ZodIssueInvalidUnion, say: Say): Issue[] {

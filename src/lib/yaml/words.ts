@@ -11,8 +11,9 @@ export function word(pattern: RegExp, right: string): z.ZodString {
 /** Free text on one line: names of steps, summaries. */
 export const line = word(/^[^\p{Cc}]+$/u, 'one line of text');
 
-/** Debian policy 5.6.1. */
+/** Debian policy 5.6.7, but for a `-` at the end: apt takes `vim-` for an order to remove vim. No package has such a name. */
+export const PACKAGE_NAME = '[a-z0-9][a-z0-9+.-]*[a-z0-9+.]';
 export const packageName = word(
-  /^[a-z0-9][a-z0-9+.-]+$/,
-  'a Debian package name in lower case, like `nginx`, without architecture',
+  new RegExp(`^${PACKAGE_NAME}$`),
+  'a Debian package name in lower case, like `nginx`, without architecture and without `-` at the end',
 );

@@ -4,8 +4,11 @@ import type { User } from '../resolved.ts';
 
 type UserEntry = Draft['users'] extends Map<string, Placed<infer T>> ? T : never;
 
+/** The home of a user who has none, as Debian's adduser writes it. */
+export const NO_HOME = '/nonexistent';
+
 export function homeOf({ name, system, home }: UserEntry): string {
-  return home ?? (system ? '/nonexistent' : `/home/${name}`);
+  return home ?? (system ? NO_HOME : `/home/${name}`);
 }
 
 /** `named` are the groups of the role: a user of the same name gets that one, where useradd would want to make it. */

@@ -1,7 +1,8 @@
 // Rules about users and groups: those that are named should exist.
 import { nearest } from '../../lib/suggest.ts';
 import { within, type Place } from '../../lib/yaml/place.ts';
-import { issueAt, type Issue } from '../../lib/yaml/report.ts';
+import { issueAt, type Issue, type IssueOptions } from '../../lib/yaml/report.ts';
+import { homeOf, NO_HOME } from '../compile/users.ts';
 import type { Rule, RuleContext } from './context.ts';
 
 /** Groups of base-passwd 3.6 (group.master), and those that systemd and openssh of the base add. */
@@ -26,6 +27,53 @@ function present(kind: string, name: string, existing: string[], place: Place): 
   if (!existing.includes(name)) return [];
   return [issueAt(within(place, 'name'), `the ${kind} \`${name}\` is part of the base: a role cannot make it`)];
 }
+
+/** Debian policy 9.2.2: 0-99 are the same on every Debian system, 100-999 go to users of packages as these are installed. */
+const [FIRST_SYSTEM, FIRST_OWN] = [100, 1000];
+
+/** useradd and groupadd refuse a number that is taken; below 1000 Debian decides whose it is. */
+export const idsAreFree: Rule = ({ merged }) => [
+  ...freeIds(
+    'uid',
+    [...merged.users.values()].map(({ value, place }) => ({ ...value, id: value.uid, place })),
+  ),
+  ...freeIds(
+    'gid',
+    [...merged.groups.values()].map(({ value, place }) => ({ ...value, id: value.gid, place })),
+  ),
+];
+
+function freeIds(
+  key: 'uid' | 'gid',
+  accounts: { name: string; system: boolean; id: number | undefined; place: Place }[],
+): Issue[] {
+  const taken = new Map<number, string>();
+  return accounts.flatMap(({ name, system, id, place }) => {
+    if (id === undefined) return [];
+    const other = taken.get(id);
+    taken.set(id, name);
+    const say = (message: string, options: IssueOptions): Issue[] => [issueAt(within(place, key), message, options)];
+    const allowed = `a number from ${FIRST_OWN} to 59999, or none: then a free one is taken`;
+    if (other !== undefined) return say(`\`${other}\` has the ${key} ${id} already`, { allowed });
+    if (id < FIRST_SYSTEM)
+      return say(`the ${key} ${id} belongs to the base: Debian itself gives out 0-99`, { allowed });
+    if (id >= FIRST_OWN) return [];
+    const message = `the ${key} ${id} is of those that Debian gives to system users of packages as they come`;
+    return system ? say(`${message}: it may be taken`, { allowed, severity: 'warning' }) : say(message, { allowed });
+  });
+}
+
+/** sshd reads keys from the home folder; one that by its name does not exist would be made for them. */
+export const keysHaveAHome: Rule = ({ merged }) =>
+  [...merged.users.values()].flatMap(({ value, place }) => {
+    if (value.keys.length === 0 || homeOf(value) !== NO_HOME) return [];
+    return [
+      issueAt(within(place, 'keys'), `the user \`${value.name}\` has keys, but no home folder to keep them in`, {
+        part: 'key',
+        allowed: `\`home: /var/lib/${value.name}\`, and to log in \`shell: /bin/bash\``,
+      }),
+    ];
+  });
 
 function groupsOf({ merged }: RuleContext): string[] {
   return [...BASE_GROUPS, ...merged.groups.keys(), ...merged.users.keys()];

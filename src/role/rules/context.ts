@@ -12,6 +12,8 @@ export interface RuleContext {
   merged: Draft;
   /** Everything written into the image, before later entries replace earlier ones of the same path. */
   entries: PlacedEntry[];
+  /** Names of the base's archives. */
+  archives: string[];
 }
 
 /** A rule across fields: a pure function that gives what it has to complain about. */

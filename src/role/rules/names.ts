@@ -1,5 +1,6 @@
 // Rules about saying things once and not taking them back in the same file.
 import type { RoleFile } from '../schema.ts';
+import { within } from '../../lib/yaml/place.ts';
 import { issueAt } from '../../lib/yaml/report.ts';
 import { at, type Rule } from './context.ts';
 
@@ -24,6 +25,22 @@ export const namesAreUnique: Rule = ({ files }) =>
         issueAt(at(text, list, index, key), `\`${list}\` has \`${name}\` twice`),
       );
     }),
+  );
+
+/** Where packages come from is told by the name: a source named as the base's archive would stand for that. */
+export const sourcesAreNotTheBases: Rule = ({ merged, archives }) =>
+  [...merged.sources.values()].flatMap(({ value: { name }, place }) =>
+    archives.includes(name)
+      ? [
+          issueAt(
+            within(place, 'name'),
+            `the base has an archive named \`${name}\`: this source would take its place`,
+            {
+              allowed: `any other name, like \`${name}-extra\``,
+            },
+          ),
+        ]
+      : [],
   );
 
 export const packagesAreListedOnce: Rule = ({ files }) =>

@@ -8,7 +8,7 @@ export const name = word(/^[a-z0-9][a-z0-9._-]*$/, 'lower-case letters, digits, 
 /** A path in the image. */
 export const absolutePath = word(
   /^(\/(?!\.{1,2}(\/|$))[^/\p{Cc}]+)+$/u,
-  'an absolute path in the image without `..`, like `/etc/motd`',
+  'an absolute path in the image without `..` and without `/` at the end, like `/etc/motd`',
 );
 
 /** A path on the machine that builds, relative to the folder of the role file. */
@@ -27,8 +27,12 @@ export const account = z
 export const owner = account.optional().describe('User that owns it, by name or number; root when left out.');
 export const group = account.optional().describe('Group it belongs to, by name or number; root when left out.');
 
-/** Debian policy 5.6.12: [epoch:]upstream[-revision]. */
-export const packageVersion = word(/^(\d+:)?\d[A-Za-z0-9.+~-]*$/, 'a full Debian version, like `1.26.3-3+deb13u1`');
+/** Debian policy 5.6.12: [epoch:]upstream[-revision]; apt takes a `-` at the end for an order to remove. */
+export const PACKAGE_VERSION = '(\\d+:)?\\d([A-Za-z0-9.+~-]*[A-Za-z0-9.+~])?';
+export const packageVersion = word(
+  new RegExp(`^${PACKAGE_VERSION}$`),
+  'a full Debian version, like `1.26.3-3+deb13u1`',
+);
 
 /** The unit types of systemd.unit(5) that can be enabled or masked. */
 export const unitName = word(

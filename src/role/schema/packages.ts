@@ -1,20 +1,35 @@
 // What a role takes from elsewhere: apt packages and sources, .deb files, npm applications, artifacts.
 import { z } from 'zod';
-import { packageName, word } from '../../lib/yaml/words.ts';
-import { absolutePath, group, localPath, mode, name, owner, packageVersion, sha256 } from './common.ts';
+import { PACKAGE_NAME, packageName, word } from '../../lib/yaml/words.ts';
+import {
+  absolutePath,
+  group,
+  localPath,
+  mode,
+  name,
+  owner,
+  PACKAGE_VERSION,
+  packageVersion,
+  sha256,
+} from './common.ts';
+
+const REMOVED = 'what is to be removed goes into `remove:`, without `-`';
 
 /** `nginx`, `nginx=1.26.3-3` or a map: all become { name, version? }. */
 export const aptPackage = z
   .union([
     word(
-      /^[a-z0-9][a-z0-9+.-]+(=(\d+:)?\d[A-Za-z0-9.+~-]*)?$/,
-      'a Debian package name in lower case, `nginx`, or one with its version, `nginx=1.26.3-3+deb13u1`',
+      new RegExp(`^${PACKAGE_NAME}(=${PACKAGE_VERSION})?$`),
+      `a Debian package name in lower case, \`nginx\`, or one with its version, \`nginx=1.26.3-3+deb13u1\`; ${REMOVED}`,
     ).transform((text): { name: string; version?: string } => {
       const [name = '', version] = text.split('=');
       return version === undefined ? { name } : { name, version };
     }),
     z.strictObject({
-      name: packageName.describe('Name of the Debian package.'),
+      name: word(
+        new RegExp(`^${PACKAGE_NAME}$`),
+        `a Debian package name in lower case, like \`nginx\`; ${REMOVED}`,
+      ).describe('Name of the Debian package.'),
       version: packageVersion.optional().describe('Exactly this version; in quotes when it looks like a number.'),
     }),
   ])

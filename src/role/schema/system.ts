@@ -8,6 +8,21 @@ import { absolutePath, accountName, unitName } from './common.ts';
 /** ids below 60000: above, Debian's adduser and systemd's dynamic users choose for themselves. */
 const id = z.int().min(1).max(59999);
 
+/** RFC 4253, section 6.6: base64 of strings, each with its length before it, of which the first is the type. */
+function isWholeKey(line: string): boolean {
+  const [type = '', body = ''] = line.split(' ');
+  const bytes = Buffer.from(body, 'base64');
+  if (bytes.toString('base64').replace(/=+$/, '') !== body.replace(/=+$/, '')) return false;
+  const fields: Buffer[] = [];
+  let at = 0;
+  while (at + 4 <= bytes.length) {
+    const end = at + 4 + bytes.readUInt32BE(at);
+    fields.push(bytes.subarray(at + 4, end));
+    at = end;
+  }
+  return at === bytes.length && fields.length > 1 && fields[0]?.toString() === type;
+}
+
 export const user = z.strictObject({
   name: accountName.describe('Login name.'),
   system: z.boolean().default(false).describe('A user that runs a service: no home by default, no login shell.'),
@@ -24,7 +39,10 @@ export const user = z.strictObject({
       word(
         /^(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com) [A-Za-z0-9+/=]+( [^\n]*)?$/,
         'a public ssh key, the line of a .pub file, like `ssh-ed25519 AAAA… me@laptop`',
-      ),
+      ).refine(isWholeKey, {
+        error: 'this is not a whole public key, or not one of the type it begins with',
+        params: { allowed: 'the line of a .pub file as it is: `ssh-keygen -lf FILE` reads it' },
+      }),
     )
     .default([])
     .describe('Public ssh keys that may log in.'),

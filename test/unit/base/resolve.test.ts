@@ -51,6 +51,25 @@ const rejection = (work: Promise<unknown>): Promise<PiimgError> =>
     (error: unknown) => error as PiimgError,
   ) as Promise<PiimgError>;
 
+test('a name that apt would take for a pattern is asked for first', async () => {
+  const apt = fakeApt({
+    '--all-names g++': 'g++\ng++-14',
+    '--all-names nginx.': 'nginx.',
+    pkgnames: 'nginx',
+    ' -s ': '',
+  });
+  await resolvePackages(apt, ['g++', 'nginx', 'nano-', './a.b.deb', '?essential', 'vim=2:9.1+x'], ARCHIVES);
+  assert.equal(
+    apt.asked.filter((words) => words.includes('pkgnames')),
+    ['apt-cache pkgnames --all-names g++'],
+  );
+  const unknown = fakeApt({ '--all-names nginx.': 'nginx.so', pkgnames: 'nginx' });
+  for (const word of ['nginx.', 'nginx.=1.0', 'nginx.-']) {
+    const error = await rejection(resolvePackages(unknown, [word], ARCHIVES));
+    assert.equal([error.message, error.hint], ['No archive has a package “nginx.”', 'Did you mean nginx?']);
+  }
+});
+
 test('packages come in the order of unpacking, with epoch, rebuild number and the archive they are of', async () => {
   const apt = fakeApt({ ' -s ': SIMULATED, '--print-uris': URIS });
   const { packages, removed } = await resolvePackages(apt, ['vim-common', './greeter.deb', 'nano-'], ARCHIVES);

@@ -2,10 +2,15 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
+import { loadBase } from '../../../src/base/definition.ts';
 
 /** The repository, without a slash at the end. */
 export const root = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '');
 export const fixtures = `${root}/test/fixtures/roles`;
+
+/** The bases that ship, as `resolveRole` takes them. */
+export const bases = { load: loadBase };
+export const baseDirs = [`${root}/images/bases`];
 
 /** Paths of this checkout made relative: goldens are the same everywhere. */
 export function portable(text: string): string {

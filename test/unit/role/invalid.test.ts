@@ -5,9 +5,9 @@ import * as assert from 'uvu/assert';
 import { EXIT, PiimgError } from '../../../src/lib/errors.ts';
 import { printReport, type Issue } from '../../../src/lib/yaml/report.ts';
 import { resolveRole } from '../../../src/role/resolve.ts';
-import { fixtures, golden, portable, root } from './golden.ts';
+import { baseDirs, bases, fixtures, golden, portable, root } from './golden.ts';
 
-const search = { roleDirs: [`${root}/images/roles`], overlayDirs: [`${fixtures}/overlays`] };
+const search = { roleDirs: [`${root}/images/roles`], overlayDirs: [`${fixtures}/overlays`], baseDirs };
 
 function rolesIn(folder: string): string[] {
   return readdirSync(`${fixtures}/${folder}`)
@@ -18,7 +18,7 @@ function rolesIn(folder: string): string[] {
 for (const name of rolesIn('invalid')) {
   test(`reports what is wrong with ${name}`, async () => {
     const file = `${fixtures}/invalid/${name}`;
-    const error: unknown = await resolveRole(`${file}.yaml`, search).then(
+    const error: unknown = await resolveRole(`${file}.yaml`, search, bases).then(
       () => undefined,
       (caught: unknown) => caught,
     );
@@ -34,7 +34,7 @@ for (const name of rolesIn('invalid')) {
 for (const name of rolesIn('warned')) {
   test(`warns of ${name}`, async () => {
     const file = `${fixtures}/warned/${name}`;
-    const { warnings } = await resolveRole(`${file}.yaml`, search);
+    const { warnings } = await resolveRole(`${file}.yaml`, search, bases);
     assert.ok(warnings.every(({ severity }) => severity === 'warning'));
     golden(`${file}.expected.txt`, portable(`${printReport(warnings, root)}\n`));
   });

@@ -1,19 +1,19 @@
 // What a role says on top of what it extends and mixes in.
-import { mkdtempSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { mergeDrafts, toDraft, type Draft } from '../../../src/role/draft.ts';
-import { listRoles } from '../../../src/role/find.ts';
+import { listRoles } from '../../../src/role/list.ts';
 import { parseRole } from '../../../src/role/load.ts';
 import { resolveRole } from '../../../src/role/resolve.ts';
 import type { ResolvedRole } from '../../../src/role/resolved.ts';
 import { roleFileSchema } from '../../../src/role/schema.ts';
-import { fixtures, golden, portable, root } from './golden.ts';
+import { baseDirs, bases, fixtures, golden, portable, root } from './golden.ts';
 
-const search = { roleDirs: [`${fixtures}/valid`], overlayDirs: [`${fixtures}/overlays`] };
+const search = { roleDirs: [`${fixtures}/valid`], overlayDirs: [`${fixtures}/overlays`], baseDirs };
 
 /** A folder with these files, by their paths. */
 function folder(files: Record<string, string>): string {
@@ -31,12 +31,12 @@ function role(lines: string): string {
 
 async function resolved(files: Record<string, string>, name: string): Promise<ResolvedRole> {
   const dir = folder(Object.fromEntries(Object.entries(files).map(([path, text]) => [`${path}.yaml`, role(text)])));
-  return (await resolveRole(name, { roleDirs: [dir], overlayDirs: [] })).role;
+  return (await resolveRole(name, { roleDirs: [dir], overlayDirs: [], baseDirs }, bases)).role;
 }
 
 for (const name of ['child', 'everything']) {
   test(`resolves ${name} as recorded`, async () => {
-    const { role, warnings } = await resolveRole(name, search);
+    const { role, warnings } = await resolveRole(name, search, bases);
     assert.equal(warnings, []);
     golden(`${fixtures}/valid/${name}.resolved.json`, portable(`${JSON.stringify(role, null, 2)}\n`));
   });
@@ -81,7 +81,7 @@ test('lets remove win over inherited packages, and packages over inherited remov
 test("takes the user's own role before the built-in one, which it may extend", async () => {
   const own = folder({ 'web.yaml': role('extends: web\nvariables: { own: true }') });
   const builtIn = folder({ 'web.yaml': role('variables: { builtIn: true }') });
-  const found = await resolveRole('web', { roleDirs: [own, builtIn], overlayDirs: [] });
+  const found = await resolveRole('web', { roleDirs: [own, builtIn], overlayDirs: [], baseDirs }, bases);
   assert.equal(found.role.variables, { builtIn: true, own: true });
 });
 
@@ -93,30 +93,75 @@ test('finds overlays of the user first, and says which files a child replaces', 
     'built-in/a/rootfs/etc/x': 'built-in',
     'built-in/b/rootfs/etc/inline': 'child',
   });
-  const { role: found, warnings } = await resolveRole('child', {
-    roleDirs: [`${dir}/roles`],
-    overlayDirs: [`${dir}/own`, `${dir}/built-in`],
-  });
+  const { role: found, warnings } = await resolveRole(
+    'child',
+    {
+      roleDirs: [`${dir}/roles`],
+      overlayDirs: [`${dir}/own`, `${dir}/built-in`],
+      baseDirs,
+    },
+    bases,
+  );
   assert.equal(warnings, []);
   const files = Object.fromEntries(found.files.map((file) => [file.path, file.source?.path.slice(dir.length)]));
   assert.equal(files, { 'etc/inline': '/built-in/b/rootfs/etc/inline', 'etc/x': '/own/a/rootfs/etc/x' });
 });
 
 test('lists all roles, the faulty ones too', async () => {
-  const dir = folder({ 'good.yaml': role(''), 'bad.yaml': 'version: 1\n', 'notes.txt': '' });
-  const roles = await listRoles({ roleDirs: [dir, `${dir}/nowhere`], overlayDirs: [] });
+  const dir = folder({
+    'good.yaml': role(''),
+    'bad.yaml': 'version: 1\n',
+    'contradiction.yaml': role('packages: [vim]\nremove: [vim]'),
+    'notes.txt': '',
+  });
+  const roles = await listRoles({ roleDirs: [dir, `${dir}/nowhere`], overlayDirs: [], baseDirs }, bases);
   assert.equal(
     roles.map(({ name, summary, issues }) => [name, summary, issues.length]),
     [
       ['bad', '', 1],
+      ['contradiction', 'a test', 1],
       ['good', 'a test', 0],
     ],
   );
 });
 
 test('names the nearest role when there is none of that name', async () => {
-  const error = await resolveRole('chlid', search).catch((caught: unknown) => caught as { hint: string });
+  const error = await resolveRole('chlid', search, bases).catch((caught: unknown) => caught as { hint: string });
   assert.match('hint' in error ? error.hint : '', 'Did you mean `child`?');
+});
+
+test('a role given by its file has the folders of its own project searched first, and so have the files it names', async () => {
+  const dir = folder({
+    'a/images/roles/child.yaml': role('extends: parent\nwith: [../../../b/images/roles/mixin.yaml]\noverlays: [hello]'),
+    'a/images/roles/parent.yaml': role('base: mine\nvariables: { parent: a }'),
+    'a/images/bases/mine.yaml': readFileSync(`${root}/images/bases/debian-trixie.yaml`, 'utf8'),
+    'a/overlays/hello/rootfs/etc/hello': 'a',
+    'b/images/roles/mixin.yaml': role('extends: other\noverlays: [only-b]'),
+    'b/images/roles/other.yaml': role('variables: { other: b }'),
+    'b/overlays/only-b/rootfs/etc/only-b': 'b',
+    'here/roles/parent.yaml': role('variables: { parent: here }'),
+    'here/overlays/hello/rootfs/etc/hello': 'here',
+  });
+  const here = { roleDirs: [`${dir}/here/roles`], overlayDirs: [`${dir}/here/overlays`], baseDirs };
+  const { role: found } = await resolveRole(`${dir}/a/images/roles/child.yaml`, here, bases);
+  assert.equal(found.variables, { parent: 'a', other: 'b' });
+  assert.is(found.base, 'mine');
+  const files = Object.fromEntries(found.files.map((file) => [file.path, file.source?.path.slice(dir.length)]));
+  assert.equal(files, {
+    'etc/hello': '/a/overlays/hello/rootfs/etc/hello',
+    'etc/only-b': '/b/overlays/only-b/rootfs/etc/only-b',
+  });
+});
+
+test('another base may stand in for that of the role, and the rules are about that one', async () => {
+  const archives = [{ name: 'extra' }];
+  const load = (name: string) => Promise.resolve({ name, archives });
+  const file = `${fixtures}/valid/everything.yaml`;
+  const error: unknown = await resolveRole(file, search, { load, name: 'other' }).catch((caught: unknown) => caught);
+  assert.match((error as { detail: string }).detail, 'the base has an archive named `extra`');
+  archives.length = 0;
+  const { role: found, base } = await resolveRole(file, search, { load, name: 'other' });
+  assert.equal([found.base, base.name], ['other', 'other']);
 });
 
 // ---- properties
@@ -178,14 +223,14 @@ test('merging a file with itself changes nothing', () => {
 });
 
 test('every role that ships resolves without a warning', async () => {
-  const shipped = { roleDirs: [`${root}/images/roles`], overlayDirs: [`${root}/overlays`] };
-  const roles = await listRoles(shipped);
+  const shipped = { roleDirs: [`${root}/images/roles`], overlayDirs: [`${root}/overlays`], baseDirs };
+  const roles = await listRoles(shipped, bases);
   assert.equal(
     roles.map(({ name }) => name),
     ['base', 'web'],
   );
   for (const { name } of roles) {
-    const { role, warnings } = await resolveRole(name, shipped);
+    const { role, warnings } = await resolveRole(name, shipped, bases);
     assert.equal(warnings, [], name);
     assert.ok(role.health.length > 0, `${name} says what healthy is`);
   }

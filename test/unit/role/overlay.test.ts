@@ -179,9 +179,30 @@ test('refuses links for the first boot, control characters, and two files for on
   const { messages } = await read(dir);
   assert.equal(messages.sort(), [
     'DIR/node/link is a link; node/ has files only',
-    'the name of "DIR/rootfs/a\\nb" is not plain text',
+    'the name of "DIR/rootfs/a\\nb" is not plain text in UTF-8',
     'the overlay web has two files for /c',
   ]);
+});
+
+test('refuses what is not UTF-8: names, where links lead, templates', async () => {
+  const dir = overlay({ 'rootfs/etc/x': '' });
+  const latin = (path: string): Buffer => Buffer.from(join(dir, path), 'latin1');
+  writeFileSync(latin('rootfs/etc/f\xfcr'), '');
+  symlinkSync(Buffer.from('f\xfcr', 'latin1'), join(dir, 'rootfs/etc/link'));
+  writeFileSync(join(dir, 'rootfs/etc/t.mustache'), Buffer.from('one\ntwo \xfc\n', 'latin1'));
+  writeFileSync(join(dir, 'rootfs/etc/binary'), Buffer.from('\xfc', 'latin1'));
+  const { issues, entries } = await readOverlay({ name: 'web', dir, place, data: {}, permissions: [] });
+  assert.equal(issues.map(({ message }) => message.replaceAll(dir, 'DIR')).sort(), [
+    'the name of "DIR/rootfs/etc/f\uFFFDr" is not plain text in UTF-8',
+    'this is not UTF-8, and a template has to be',
+    'where the link DIR/rootfs/etc/link leads is not UTF-8',
+  ]);
+  const { line, column } = issues.find(({ file }) => file.endsWith('t.mustache')) ?? {};
+  assert.equal([line, column], [2, 5]);
+  assert.ok(
+    entries.some(({ path }) => path === 'etc/binary'),
+    'what is copied may be anything',
+  );
 });
 
 const GLOBS: [glob: string, path: string, matches: boolean][] = [
