@@ -1,8 +1,8 @@
 // One ssh connection to a booted machine, kept open: a login takes seconds on an emulated Pi, a command on it little.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { dieWithParent, quote, run } from '../host/exec.ts';
+import { makeWorkFolder } from '../host/work-folder.ts';
 import { PiimgError } from '../lib/errors.ts';
 import { firstBytes } from './first-bytes.ts';
 import { retry } from './retry.ts';
@@ -63,7 +63,7 @@ export async function withSession<T>(
   work: (session: Session) => Promise<T>,
 ): Promise<T> {
   // A path of its own, as a socket's may not be longer than 104 characters.
-  const folder = await mkdtemp(path.join(tmpdir(), 'piimg-ssh-'));
+  const folder = await makeWorkFolder('ssh');
   const socket = path.join(folder, 's');
   const end = new AbortController();
   try {

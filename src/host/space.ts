@@ -19,29 +19,30 @@ async function freeSpace(folder: string): Promise<number> {
 }
 
 /** Throws PiimgError when a file system lacks the room for what is to be written to it, saying how much is needed and free. */
-export async function requireSpace(needs: SpaceNeed[]): Promise<void> {
+export async function requireSpace(needs: SpaceNeed[], hint = ROOM): Promise<void> {
   for (const { folder, bytes, whats } of await byFileSystem(needs)) {
     const free = await freeSpace(folder);
     if (free >= bytes) continue;
     throw new PiimgError(`Too little free space in ${folder}: ${inGiB(bytes)} are needed, ${inGiB(free)} are free`, {
       detail: [...whats, await fileSystemOf(folder)].filter(Boolean).join('\n'),
-      hint: ROOM,
+      hint,
     });
   }
 }
 
 /** The error for a disk that became full all the same: names the file system that has the least room left. */
-export async function diskFull(needs: SpaceNeed[], cause: unknown): Promise<PiimgError> {
+export async function diskFull(needs: SpaceNeed[], cause: unknown, hint = ROOM): Promise<PiimgError> {
   const all = await Promise.all(
     (await byFileSystem(needs)).map(async (need) => ({ ...need, free: await freeSpace(need.folder) })),
   );
   const [fullest] = all.sort((a, b) => a.free - a.bytes - (b.free - b.bytes));
-  if (!fullest) return new PiimgError('The disk is full', { hint: ROOM, cause });
+  if (!fullest) return new PiimgError('The disk is full', { hint, cause });
   const { folder, bytes, free, whats } = fullest;
-  return new PiimgError(
-    `The disk is full: ${folder} has ${inGiB(free)} left; this build needs about ${inGiB(bytes)} there`,
-    { detail: [...whats, await fileSystemOf(folder)].filter(Boolean).join('\n'), hint: ROOM, cause },
-  );
+  return new PiimgError(`The disk is full: ${folder} has ${inGiB(free)} left; this needs about ${inGiB(bytes)} there`, {
+    detail: [...whats, await fileSystemOf(folder)].filter(Boolean).join('\n'),
+    hint,
+    cause,
+  });
 }
 
 /** Whether the system, or a program of ours by its own words (strerror), ran out of space. */

@@ -73,7 +73,7 @@ const damages: { name: string; said: RegExp; damage: (dir: string, index: Index)
   },
 ];
 
-test('a damaged layer is made anew, which is said, and the image is the same', async () => {
+test('a damaged layer is made anew, for a shell too, which is said, and the image is the same', async () => {
   await withProject(async (project) => {
     await writeRole(project, 'tiny');
     const whole = await mustBuild(project, 'tiny');
@@ -89,6 +89,13 @@ test('a damaged layer is made anew, which is said, and the image is the same', a
     const { code, stderr } = await piimg(project, ['build', '--role', 'tiny', '--out', 'out/again.img']);
     assert.is(code, 0);
     assert.not.match(stderr, /damaged/);
+
+    const gone = damages.find(({ name }) => name.startsWith('its files are gone'));
+    const { dir, index } = await layerOf(project, 'essential packages configured');
+    await gone?.damage(dir, index);
+    const shell = await piimg(project, ['shell', '--role', 'tiny', '--', 'uname', '-m']);
+    assert.is(shell.stdout, 'aarch64\n', shell.stderr);
+    assert.match(shell.stderr, gone?.said ?? 'nothing');
   });
 });
 
@@ -266,7 +273,7 @@ test('a disk that becomes full on the way: said where and how much is needed, no
     assert.is(full.exitCode, 1, full.stderr);
     assert.match(
       full.stderr,
-      /^error: The disk is full: \S+\/out has \d+ MiB left; this build needs about \d+ MiB there$/m,
+      /^error: The disk is full: \S+\/out has \d+ MiB left; this needs about \d+ MiB there$/m,
       full.stderr,
     );
     assert.is(full.stdout, '', 'no .part file is left');
@@ -281,7 +288,7 @@ test('a disk that becomes full on the way: said where and how much is needed, no
     const linked = ['sh', '-c', link, project.cache, cache, ...piimgIn('build', '--role', 'glutton', '--no-cache')];
     const inCache = await onSmallDisk(cache, 1400, linked, { ...env, PIIMG_CACHE: cache });
     assert.is(inCache.exitCode, 1, inCache.stderr);
-    const said = /^error: The disk is full: \S+\/small has [\d.]+ [MG]iB left; this build needs about /m;
+    const said = /^error: The disk is full: \S+\/small has [\d.]+ [MG]iB left; this needs about /m;
     assert.match(inCache.stderr, said, inCache.stderr);
     assert.is((await stat(imageOf(project, 'glutton'))).isFile(), true);
   });
