@@ -55,8 +55,8 @@ export async function retry(
   }
 }
 
-/** The last line says what ssh and the like found; the message before it is the command. */
-function wordsOf(error: unknown): string {
+/** What an error says, for a report. The last line says what ssh and the like found; the message before it is the command. */
+export function wordsOf(error: unknown): string {
   if (error instanceof PiimgError) return error.detail?.trimEnd().split('\n').at(-1) ?? error.message;
   if (!(error instanceof Error)) return String(error);
   if (error.name === 'TimeoutError' || error.name === 'AbortError') return 'no answer';

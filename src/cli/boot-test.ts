@@ -1,6 +1,6 @@
 // A boot test: the image's own card in a machine of QEMU, from the firmware's choice to sound file systems after power-off.
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { makeCard } from '../boot/card.ts';
@@ -27,8 +27,11 @@ import {
 import { withGuest } from '../boot/qemu.ts';
 import type { BootReport, BootRun, Reason } from '../boot/report.ts';
 import { makeSeedKey, TEST_USER, type SeedKey } from '../boot/seed-key.ts';
+import { diskFull, isDiskFull, requireSpace, type SpaceNeed } from '../host/space.ts';
+import { makeWorkFolder } from '../host/work-folder.ts';
 import { SECTOR } from '../image/mbr.ts';
 import { digestOfFile } from '../lib/digest.ts';
+import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
 import { loginSeed } from '../seed/login.ts';
 import { withBootPartition } from './boot-partition.ts';
@@ -43,7 +46,7 @@ export interface BootTestOptions {
   machine: Machine;
   /** A second boot, which must be that of the same machine. */
   reboot: boolean;
-  /** Machines that were tested before, whom this one must not resemble; it is added to them. */
+  /** Machines of other tests, whom this one must not resemble; it is added to them. */
   met: Identity[];
   step: Step;
   signal: AbortSignal;
@@ -63,11 +66,22 @@ export interface Bench {
 }
 
 /**
- * Boots `image` and judges it. What the machine does wrong, and a card that no Pi would start, is in the report; a missing tool and
- * the like are thrown. Nothing is written to the image.
+ * Boots `image` and judges it. What the machine does wrong, and a card that no Pi would start, is in the report; a missing tool, a
+ * full disk and the like are thrown. Nothing is written to the image.
  */
 export async function testBoot(image: BootImage, options: BootTestOptions): Promise<BootReport> {
   const { machine, step, signal } = options;
+  if (options.reboot && machine.reaches === 'login') {
+    throw new PiimgError(
+      `${machine.name} cannot be tested with a second boot: nobody can log in there to switch it off`,
+      {
+        exitCode: EXIT.usage,
+        hint: 'Leave out --reboot, or take another machine, such as virt.',
+      },
+    );
+  }
+  const needs = roomFor(image);
+  await requireSpace(needs, ROOM);
   const started = Date.now();
   const sha256 = await digestOfFile(image.file);
   const accelerator = chooseAccelerator(machine, await thisHost());
@@ -81,7 +95,7 @@ export async function testBoot(image: BootImage, options: BootTestOptions): Prom
     notExercised: notExercised(machine, accelerator),
     started: started / 1000,
   };
-  const folder = await mkdtemp(path.join(tmpdir(), 'piimg-boot-'));
+  const folder = await makeWorkFolder('boot');
   let reason: Reason | undefined;
   try {
     const bench = await makeBench(image, machine, accelerator, folder);
@@ -90,14 +104,17 @@ export async function testBoot(image: BootImage, options: BootTestOptions): Prom
     for (let boot = 0; boot <= (options.reboot ? 1 : 0) && reason === undefined; boot++) {
       step.update({ message: boot === 0 ? 'switched on' : 'switched on again' });
       const [first] = known;
-      const identity = first === undefined ? { instanceId: bench.instanceId, others: options.met } : { first };
-      const judged = await runBoot(image, bench, { step, signal }, identity);
+      const fresh = { instanceId: bench.instanceId, inImage: image.identity, met: options.met };
+      const judged = await runBoot(image, bench, { step, signal }, first === undefined ? fresh : { first });
       report.boots.push(judged.run);
+      report.warnings.push(...judged.notes);
       if (judged.identity) known.push(judged.identity);
       reason = judged.reason;
     }
-    options.met.push(...known.slice(0, 1));
+    // Healthy by the checks that are always made; nobody knows the others.
+    if (image.unread !== undefined) reason ??= { code: 'root-damaged', message: image.unread, hint: UNREAD };
   } catch (error) {
+    if (isDiskFull(error)) throw await diskFull(needs, error, ROOM);
     reason = reasonOf(error);
     if (reason === undefined) throw error;
   } finally {
@@ -119,6 +136,20 @@ export async function testBoot(image: BootImage, options: BootTestOptions): Prom
   };
 }
 
+const UNREAD = 'Check the root file system with `e2fsck -fn`, or build the image again.';
+const ROOM = 'Make room, or choose another place for temporary files with TMPDIR.';
+/** Bytes that the first boots of a card write to it: it grows, keeps a journal, unpacks caches. */
+const WRITTEN = 512 * 2 ** 20;
+
+/** What a test writes: the machine's changes, and both file systems copied out of the card to be checked. */
+function roomFor({ allocated }: BootImage): SpaceNeed[] {
+  const folder = tmpdir();
+  return [
+    { folder, bytes: WRITTEN, what: 'what the machine writes' },
+    { folder, bytes: allocated + WRITTEN, what: 'its file systems, to be checked' },
+  ];
+}
+
 /** Reads the card as the firmware would, and makes the throw-away one with a login of its own. */
 export async function makeBench(
   image: BootImage,
@@ -128,7 +159,8 @@ export async function makeBench(
 ): Promise<Bench> {
   const { boot, warnings } = await withBootPartition(image.file, async (partition) => {
     const selection = await selectBootFiles(partition, boardNamed(machine.firmware.board));
-    return { boot: await extractBootFiles(partition, selection, folder), warnings: selection.warnings };
+    const boot = await extractBootFiles(partition, selection, folder);
+    return { boot, warnings: [...image.warnings, ...selection.warnings] };
   });
   const key = await makeSeedKey(folder);
   const instanceId = `piimg-test-${randomBytes(8).toString('hex')}`;
@@ -146,7 +178,7 @@ async function runBoot(
   bench: Bench,
   { step, signal }: Pick<BootTestOptions, 'step' | 'signal'>,
   identity: ExpectedIdentity,
-): Promise<{ run: BootRun; identity?: Identity; reason?: Reason }> {
+): Promise<{ run: BootRun; notes: string[]; identity?: Identity; reason?: Reason }> {
   const { machine, key, folder } = bench;
   const [boot, root] = image.partitions;
   const expected = {
@@ -161,7 +193,7 @@ async function runBoot(
     patience: PATIENCE,
     powerOff: POWER_OFF,
     folder,
-    plot: 'others' in identity,
+    plot: !('first' in identity),
   };
   const forward = [...new Set([22, ...portsOf(image.health)])];
   return withGuest({ ...bench, forward, signal }, async (guest) => {
@@ -171,7 +203,7 @@ async function runBoot(
     const wire = guest.segment && { segment: guest.segment };
     const judge: Promise<JudgedBoot> =
       machine.reaches === 'login' ? judgeLogin(guest, PATIENCE) : judgeBoot(guest, { ...expected, ...wire }, onResult);
-    const { checks, times, plot, reason, identity: found } = await judge.finally(stop);
+    const { checks, times, plot, notes, reason, identity: found } = await judge.finally(stop);
     const marked = guest.marked();
     const run: BootRun = {
       checks,
@@ -180,7 +212,7 @@ async function runBoot(
       ...(plot && { plot }),
       ...(marked && { marked }),
     };
-    return { run, ...(found && { identity: found }), ...(reason && { reason }) };
+    return { run, notes, ...(found && { identity: found }), ...(reason && { reason }) };
   });
 }
 

@@ -47,21 +47,30 @@ export interface Ext4Volume {
   readKept: (number: number) => Promise<Buffer>;
 }
 
+/** Called for a file system whose journal holds changes that were not carried out: by default the error is thrown. */
+export type OnJournal = (error: PiimgError) => void;
+const refuse: OnJournal = (error) => {
+  throw error;
+};
+
 /**
- * Opens the ext4 that begins at byte `start`. Throws PiimgError where there is none, for one whose journal holds changes, and for
- * features it does not know.
+ * Opens the ext4 that begins at byte `start`. Throws PiimgError where there is none, for one whose journal holds changes (unless
+ * `onJournal` lets it be read as if there were none), and for features it does not know.
  */
-export async function openExt4(read: ReadAt, start: number): Promise<Ext4Volume> {
+export async function openExt4(read: ReadAt, start: number, onJournal: OnJournal = refuse): Promise<Ext4Volume> {
   const sb = await read(start + 1024, 1024);
   if (sb.readUInt16LE(0x38) !== MAGIC) throw new PiimgError(`There is no ext4 file system at byte ${start}.`);
   const incompat = sb.readUInt32LE(0x60);
   if (incompat & INCOMPAT.recover) {
-    throw new PiimgError(`The ext4 at byte ${start} was in use when it was copied: its journal holds changes.`, {
-      hint: 'Check and complete it with `e2fsck`, then compare again.',
-    });
+    onJournal(
+      new PiimgError(`The ext4 at byte ${start} was in use when it was copied: its journal holds changes.`, {
+        hint: 'Check and complete it with `e2fsck`, then compare again.',
+      }),
+    );
   }
-  if (incompat & ~READABLE) {
-    const which = (incompat & ~READABLE).toString(16);
+  const unknown = incompat & ~(READABLE | INCOMPAT.recover);
+  if (unknown) {
+    const which = unknown.toString(16);
     throw new PiimgError(`The ext4 at byte ${start} has features piimg does not read (incompat 0x${which}).`);
   }
   const block = 1024 << sb.readUInt32LE(0x18);

@@ -1,7 +1,7 @@
 // The files of an image by path, read from its two file systems: for comparing images, without mounting them.
 import { createHash } from 'node:crypto';
 import { listExt4, readExt4 } from './ext4-files.ts';
-import { openExt4 } from './ext4-inodes.ts';
+import { openExt4, type OnJournal } from './ext4-inodes.ts';
 import { listFat, openFat, readFromFat, type FatEntry, type FatVolume } from './fat.ts';
 import { parseMbr, SECTOR } from './mbr.ts';
 import type { ReadAt } from './ranges.ts';
@@ -23,12 +23,12 @@ export interface ImageFile {
 /** Where the first partition is mounted. */
 const BOOT = '/boot/firmware';
 
-/** Every file of the image by absolute path. Throws PiimgError for one without an MBR, FAT32 and ext4. */
-export async function filesOfImage(read: ReadAt): Promise<Map<string, ImageFile>> {
+/** Every file of the image by absolute path. Throws PiimgError for one without an MBR, FAT32 and ext4; see openExt4 for `onJournal`. */
+export async function filesOfImage(read: ReadAt, onJournal?: OnJournal): Promise<Map<string, ImageFile>> {
   const { entries } = parseMbr(await read(0, SECTOR));
   const startOf = (number: number): number => (entries.find((entry) => entry.number === number)?.start ?? 0) * SECTOR;
   const files = new Map<string, ImageFile>();
-  for await (const { path, ranges, ...file } of listExt4(read, await openExt4(read, startOf(2)))) {
+  for await (const { path, ranges, ...file } of listExt4(read, await openExt4(read, startOf(2), onJournal))) {
     // What e2fsck makes for itself is no file of the image.
     if (path !== 'lost+found') files.set(`/${path}`, { ...file, content: () => readExt4(read, { ranges }) });
   }

@@ -157,7 +157,7 @@ test('cloud-init, systemd and the units of the role have nothing to complain abo
 
 test('the node has its own identity and a root file system as large as its card', () => {
   assert.match(answers.names.output, /^seeded$/m);
-  const fresh = judgeIdentity(identity, { instanceId: 'seeded-1', others: [] });
+  const fresh = judgeIdentity(identity, { instanceId: 'seeded-1', inImage: [], met: [] });
   assert.ok(fresh.ok, fresh.seen);
   assert.match(answers.mounts.output, /^\/ ext4 .*noatime/m);
   assert.match(answers.mounts.output, /^\/boot\/firmware vfat .*fmask=0077,dmask=0077/m);

@@ -1,9 +1,9 @@
 // One boot of the card, judged: from the first login to the sound file systems after power-off.
 import type { HealthCheck } from '../../role/schema/health.ts';
-import { EXIT, PiimgError } from '../../lib/errors.ts';
+import { PiimgError } from '../../lib/errors.ts';
 import type { Guest } from '../guest.ts';
 import type { BootRun, CheckResult, Reason } from '../report.ts';
-import type { Attempt, Look, Patience } from '../retry.ts';
+import { type Attempt, type Look, type Patience, wordsOf } from '../retry.ts';
 import { type Login, type Session, withSession } from '../session.ts';
 import { lookAtCloudInit, lookAtPasswords, lookAtRoot, lookAtUnits } from './always.ts';
 import { judgeHealth } from './health.ts';
@@ -28,7 +28,12 @@ export interface Expected extends PowerOff {
   plot: boolean;
 }
 
-export type JudgedBoot = Pick<BootRun, 'checks' | 'times' | 'plot'> & { identity?: Identity; reason?: Reason };
+export type JudgedBoot = Pick<BootRun, 'checks' | 'times' | 'plot'> & {
+  identity?: Identity;
+  reason?: Reason;
+  /** What could not be learned, and changes nothing in the verdict. */
+  notes: string[];
+};
 
 /** Judges the boot that `guest` is, and switches it off. What the machine does wrong is in the result; other failures are thrown. */
 export async function judgeBoot(
@@ -36,7 +41,7 @@ export async function judgeBoot(
   expected: Expected,
   onResult?: (result: CheckResult) => void,
 ): Promise<JudgedBoot> {
-  const boot: JudgedBoot = { checks: [], times: {} };
+  const boot: JudgedBoot = { checks: [], times: {}, notes: [] };
   const gone = new AbortController();
   void guest.ended.then((reason) => gone.abort(reason));
   const timing: Timing = {
@@ -46,15 +51,20 @@ export async function judgeBoot(
   };
   const login = { ...expected.login, port: guest.ports[22] ?? 0 };
   const { signal } = gone;
+  let loggedIn = false;
   try {
-    await withSession({ login, seconds: expected.patience, signal }, (session) =>
-      withSecondNetwork(expected.segment, (outside) => judgeStarted(boot, guest, session, outside, expected, timing)),
-    );
+    await withSession({ login, seconds: expected.patience, signal }, (session) => {
+      loggedIn = true;
+      return withSecondNetwork(expected.segment, (outside) =>
+        judgeStarted(boot, guest, session, outside, expected, timing),
+      );
+    });
   } catch (error) {
-    // What cannot be asked of a machine that is gone, or does not answer, is no failure of this computer's.
-    const machines = signal.aborted || (error instanceof PiimgError && error.exitCode === EXIT.failed);
-    if (!machines) throw error;
-    if (!signal.aborted) boot.reason = { code: 'timeout', message: (error as PiimgError).message };
+    const end = signal.aborted ? await guest.ended : undefined;
+    // What cannot be asked of a machine that has failed, or that takes no login, is no failure of this computer's.
+    if (end !== undefined) boot.reason = end;
+    else if (signal.aborted || loggedIn || !(error instanceof PiimgError)) throw error;
+    else boot.reason = { code: 'timeout', message: error.message };
   }
   if (signal.aborted) boot.reason ??= await guest.ended;
   boot.reason ??= firstFailure(boot.checks);
@@ -104,14 +114,23 @@ async function judgeStarted(
   boot.checks.push(...healthy);
   if (timing.signal?.aborted) return;
   boot.checks.push(await always('no unit has failed since', (attempt) => lookAtUnits(session, attempt), soon));
-  boot.times = await readTimes(session, timing.elapsed);
-  if (healthy.every(({ status }) => status !== 'failed'))
-    boot.times.health = Math.max(0, ...healthy.map(({ at }) => at));
-  const plot = expected.plot ? await readPlot(session) : undefined;
+  boot.times = (await noted(boot, 'boot times', readTimes(session, timing.elapsed))) ?? {};
+  const passed = healthy.filter(({ status }) => status === 'passed');
+  if (passed.length > 0 && healthy.every(({ status }) => status !== 'failed'))
+    boot.times.health = Math.max(...passed.map(({ at }) => at));
+  const plot = expected.plot ? await noted(boot, 'drawing of the boot', readPlot(session)) : undefined;
   if (plot !== undefined) boot.plot = plot;
   const { checks, seconds } = await judgePowerOff(guest, session, expected, timing);
   boot.checks.push(...checks);
   if (seconds !== undefined) boot.times.powerOff = seconds;
+}
+
+/** What it resolves with; a rejection is a note, as no check depends on it. */
+function noted<T>({ notes }: JudgedBoot, what: string, reading: Promise<T>): Promise<T | undefined> {
+  return reading.catch((error: unknown) => {
+    notes.push(`The ${what} could not be read from the machine: ${wordsOf(error)}`);
+    return undefined;
+  });
 }
 
 /** The first in time: others may follow from it. */

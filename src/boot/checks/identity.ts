@@ -19,9 +19,19 @@ export async function readIdentity(session: Session, attempt: Attempt): Promise<
   return { instanceId, machineId, hostKeys: hostKeys.sort() };
 }
 
-/** Of a first boot the seed's instance id, and whom it must not resemble; of a second one who it was in the first. */
-export type ExpectedIdentity = { instanceId: string; others: Identity[] } | { first: Identity };
+/** Of a first boot what makes it a machine of its own; of a second one who it was in the first. */
+export type ExpectedIdentity = Fresh | { first: Identity };
 
+interface Fresh {
+  /** The seed's. */
+  instanceId: string;
+  /** Files of the image that are an identity: every machine made of it would have that one. */
+  inImage: string[];
+  /** Machines whom it must not resemble; the one that is judged is added to them. */
+  met: Identity[];
+}
+
+/** A machine is judged and added to those that were met in one go: of two at the same time the second finds the first. */
 export function judgeIdentity(found: Identity, expected: ExpectedIdentity): Look {
   const faults = 'first' in expected ? changes(found, expected.first) : unfit(found, expected);
   const { machineId, hostKeys } = found;
@@ -31,18 +41,20 @@ export function judgeIdentity(found: Identity, expected: ExpectedIdentity): Look
   };
 }
 
-function unfit(
-  { instanceId, machineId, hostKeys }: Identity,
-  seed: { instanceId: string; others: Identity[] },
-): string[] {
+function unfit(found: Identity, seed: Fresh): string[] {
+  const { instanceId, machineId, hostKeys } = found;
+  // An earlier look at this very machine.
+  const others = seed.met.filter((other) => other.instanceId !== seed.instanceId);
+  seed.met.splice(0, seed.met.length, ...others, { ...found, instanceId: seed.instanceId });
   const hasMachineId = (other: Identity): boolean => other.machineId === machineId;
   const hasHostKey = (other: Identity): boolean => other.hostKeys.some((key) => hostKeys.includes(key));
   return [
     ...(instanceId === seed.instanceId ? [] : [`instance id ${instanceId}, not the seed's ${seed.instanceId}`]),
     ...(/^[0-9a-f]{32}$/.test(machineId) ? [] : [`machine-id “${machineId}”`]),
     ...(hostKeys.length > 0 ? [] : ['no host keys']),
-    ...(seed.others.some(hasMachineId) ? ['another machine has its machine-id'] : []),
-    ...(seed.others.some(hasHostKey) ? ['another machine has its host keys'] : []),
+    ...seed.inImage.map((file) => `the image itself holds ${file}`),
+    ...(others.some(hasMachineId) ? ['another machine has its machine-id'] : []),
+    ...(others.some(hasHostKey) ? ['another machine has its host keys'] : []),
   ];
 }
 

@@ -17,10 +17,11 @@ export async function judgeLogin(guest: Guest, seconds: number): Promise<JudgedB
   };
   const check = await judge({ name: 'asks for a login', kind: 'always' }, look, timing, { within: seconds });
   const reason = gone.signal.aborted ? await guest.ended : undefined;
-  if (reason) return { checks: [check], times: {}, reason };
+  if (reason) return { checks: [check], times: {}, notes: [], reason };
   return {
     checks: [check],
     times: {},
+    notes: [],
     ...(check.status === 'failed' && {
       reason: { code: 'timeout' as const, message: `No login prompt within ${seconds} seconds` },
     }),

@@ -136,6 +136,9 @@ test('what is no ext4, has features we do not read, was in use, or is damaged, i
         return bytes;
       };
     assert.match(await refusal(openExt4(changed(0x60, 0x04), START)), 'journal holds changes');
+    const told: string[] = [];
+    await openExt4(changed(0x60, 0x04), START, ({ message }) => told.push(message));
+    assert.match(told.join(), 'journal holds changes');
     assert.match(await refusal(openExt4(changed(0x61, 0x80), START)), 'features piimg does not read');
     const { stdout } = await run(['debugfs', '-R', 'bmap /many 0', `${image}?offset=${START}`]);
     const many = START + Number(stdout.trim()) * 4096;

@@ -105,9 +105,24 @@ for (const [title, changes, ok, seen] of [
 ] as const) {
   test(`identity: ${title}`, () => {
     const found: Identity = { ...first, ...structuredClone(changes as Partial<Identity>) };
-    assertLook(judgeIdentity(found, { instanceId: 'i-1', others: [first] }), ok, seen);
+    const met = [{ ...first, instanceId: 'i-0' }];
+    assertLook(judgeIdentity(found, { instanceId: 'i-1', inImage: [], met }), ok, seen);
+    assert.is(met.length, 2);
   });
 }
+
+test('identity: what the image holds is nobody’s own', () => {
+  const inImage = ['/etc/ssh/ssh_host_ed25519_key'];
+  const found = judgeIdentity(first, { instanceId: 'i-1', inImage, met: [] });
+  assertLook(found, false, /^the image itself holds \/etc\/ssh\/ssh_host_ed25519_key$/);
+});
+
+test('identity: of two machines at the same time the second finds the first, and neither itself', () => {
+  const met: Identity[] = [];
+  const look = (instanceId: string): boolean =>
+    judgeIdentity({ ...first, instanceId }, { instanceId, inImage: [], met }).ok;
+  assert.equal([look('i-1'), look('i-1'), look('i-2'), look('i-2')], [true, true, false, false]);
+});
 
 test('a second boot has the identity of the first', () => {
   assert.is(judgeIdentity(structuredClone(first), { first }).ok, true);
