@@ -12,16 +12,23 @@ interface Answer {
   error?: { desc: string };
 }
 
+/** What QEMU tells unasked. */
+export interface QmpEvent {
+  event: string;
+  data?: unknown;
+}
+
 /** `input` is what QEMU reads, `output` what it writes. The first command waits until QEMU is there. */
-export function openQmp(input: Writable, output: Readable): Qmp {
+export function openQmp(input: Writable, output: Readable, onEvent?: (event: QmpEvent) => void): Qmp {
   const waiting = new Map<number, (answer: Answer) => void>();
   const gone: Answer = { error: { desc: 'QEMU has ended' } };
   let over = false;
   const lines = createInterface({ input: output });
   lines.on('line', (line) => {
-    const answer = JSON.parse(line) as Answer;
-    // A greeting and events have no id.
-    if (answer.id !== undefined) waiting.get(answer.id)?.(answer);
+    const said = JSON.parse(line) as Answer | QmpEvent;
+    if ('event' in said) onEvent?.(said);
+    // A greeting has no id.
+    else if (said.id !== undefined) waiting.get(said.id)?.(said);
   });
   lines.on('close', () => {
     over = true;

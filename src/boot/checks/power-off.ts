@@ -18,7 +18,10 @@ export interface PowerOff {
 /** What systemd says of a unit or mount that it could not stop. */
 const TROUBLE = /^.*(\[(FAILED| TIME )\]|timed out|Failed unmounting).*$/m;
 
-/** `seconds`: how long the power-off took. Of a machine that is still on nobody can say what its card will be. */
+/**
+ * `seconds`: how long the power-off took. Of a machine that is still on nobody can say what its card will be. Throws when this
+ * computer cannot read the card.
+ */
 export async function judgePowerOff(
   guest: Guest,
   session: Session,
@@ -39,6 +42,7 @@ export async function judgePowerOff(
   };
   const off = await once('switches itself off', lookAtEnd);
   if (seconds === undefined) return { checks: [off] };
-  const card = await once('file systems are clean', () => lookAtCard(guest.card, partitions, folder));
+  const found = await lookAtCard(guest.card, partitions, folder);
+  const card = await once('file systems are clean', async () => found);
   return { checks: [off, card], seconds };
 }
