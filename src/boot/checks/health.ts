@@ -8,7 +8,8 @@ import { fileCheck } from './file.ts';
 import { httpCheck } from './http.ts';
 import type { HealthCheckOf, Kind, Target } from './kind.ts';
 import { mountCheck } from './mount.ts';
-import { judge, notRun, type Timing } from './judge.ts';
+import { judge, notRun, type Question, type Timing } from './judge.ts';
+import { reachedCheck } from './reached.ts';
 import { tcpCheck } from './tcp.ts';
 import { unitCheck } from './unit.ts';
 
@@ -20,11 +21,18 @@ const KINDS: { [Name in HealthCheck['check']]: Kind<HealthCheckOf<Name>> } = {
   file: fileCheck,
   mount: mountCheck,
   closed: closedCheck,
+  reached: reachedCheck,
 };
 
 /** The ports of the machine that must be forwarded before it starts. */
 export function portsOf(health: HealthCheck[]): number[] {
   return [...new Set(health.flatMap((check) => (check.check === 'tcp' || check.check === 'http' ? [check.port] : [])))];
+}
+
+/** What a check asks, in words. */
+export function questionOf(check: HealthCheck): Question {
+  const kind = KINDS[check.check] as Kind<HealthCheck>;
+  return { name: check.name ?? kind.name(check), kind: check.check, expected: kind.expected(check) };
 }
 
 /**
@@ -40,7 +48,7 @@ export function judgeHealth(
   return Promise.all(
     health.map(async (check) => {
       const kind = KINDS[check.check] as Kind<HealthCheck>;
-      const question = { name: check.name ?? kind.name(check), kind: check.check, expected: kind.expected(check) };
+      const question = questionOf(check);
       if (check.check === 'closed') {
         if (target.outside === undefined) return notRun(question, timing, 'the machine has no second network card');
         await started.catch(() => {});

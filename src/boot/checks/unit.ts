@@ -1,35 +1,27 @@
-// Is a systemd unit active?
-import { quote } from '../../host/exec.ts';
+// Is a systemd unit active, and does it stay so?
 import type { HealthCheckOf, Kind } from './kind.ts';
+import { readUnit } from './systemctl.ts';
 
-/** Lines of the journal that are shown of a unit that is not active. */
-const LINES = 3;
-
-const PROPERTY = /^(LoadState|ActiveState|SubState|Result|NRestarts)=(.*)$/;
+/**
+ * Seconds that a unit which was restarted must have been active: one that had to wait for its database runs by then, one that
+ * ends again and again does not.
+ */
+const STEADY = 10;
 
 export const unitCheck: Kind<HealthCheckOf<'unit'>> = {
   name: ({ unit }) => `unit ${unit}`,
   expected: () => 'active',
 
   async look({ session }, { unit }, attempt) {
-    const [name, properties] = [quote([unit]), 'LoadState,ActiveState,SubState,Result,NRestarts'];
-    const { stdout } = await session.ask(
-      `systemctl show --property=${properties} -- ${name}
-       systemctl is-active --quiet -- ${name} || journalctl --quiet --no-pager --output=cat -n ${LINES} -u ${name}`,
-      attempt,
-    );
-    const lines = stdout.trimEnd().split('\n');
-    const is = new Map(lines.map((line) => PROPERTY.exec(line)).map((found) => [found?.[1], found?.[2] ?? '']));
-    const said = lines.filter((line) => !PROPERTY.test(line)).join(' · ');
-    const [state, result, restarts] = [is.get('ActiveState') ?? '', is.get('Result'), Number(is.get('NRestarts'))];
-    if (is.get('LoadState') === 'not-found') return { ok: false, seen: 'there is no such unit', final: true };
+    const { known, active, state, failure, restarts, now, since = now, said } = await readUnit(session, unit, attempt);
+    if (!known) return { ok: false, seen: 'there is no such unit', final: true };
+    const steady = restarts === 0 || now - since >= STEADY;
     const seen = [
-      `${state} (${is.get('SubState')})`,
-      ...(result === undefined || result === 'success' ? [] : [result]),
+      state,
+      ...(failure === undefined ? [] : [failure]),
       ...(restarts > 0 ? [`${restarts} restarts`] : []),
+      ...(active && !steady ? [`the last one ${(now - since).toFixed(0)} s ago`] : []),
     ].join(', ');
-    // `reloading` and `refreshing` are states of a unit that runs, as for `systemctl is-active`.
-    const ok = ['active', 'reloading', 'refreshing'].includes(state);
-    return { ok, seen: ok || said === '' ? seen : `${seen}: ${said}` };
+    return { ok: active && steady, seen: active || said === '' ? seen : `${seen}: ${said}` };
   },
 };

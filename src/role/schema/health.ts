@@ -68,6 +68,15 @@ export const healthCheck = z
       protocol: z.enum(['tcp', 'udp']).default('tcp').describe('tcp or udp.'),
       ...common,
     }),
+    z.strictObject({
+      check: z.literal('reached').describe('A systemd unit became active soon enough.'),
+      unit: unitName.default('multi-user.target').describe('The unit; a target stands for all that belongs to it.'),
+      seconds: z
+        .int()
+        .min(1)
+        .describe("How long that may take, by the node's own clock, which starts with its kernel."),
+      ...common,
+    }),
   ])
   .describe('One thing that is true of a healthy node.');
 export type HealthCheck = z.output<typeof healthCheck>;

@@ -1,12 +1,13 @@
 // The checks that ask the machine itself: here it is this computer, with a systemctl of the test's.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { commandCheck } from '../../../../src/boot/checks/command.ts';
 import { fileCheck } from '../../../../src/boot/checks/file.ts';
-import type { Kind } from '../../../../src/boot/checks/kind.ts';
+import type { HealthCheckOf, Kind } from '../../../../src/boot/checks/kind.ts';
+import { reachedCheck } from '../../../../src/boot/checks/reached.ts';
 import { mountCheck } from '../../../../src/boot/checks/mount.ts';
 import { unitCheck } from '../../../../src/boot/checks/unit.ts';
 import { type HealthCheck, healthCheck } from '../../../../src/role/schema/health.ts';
@@ -16,12 +17,13 @@ const work = await mkdtemp(path.join(tmpdir(), 'piimg-checks-'));
 const file = path.join(work, "it's a file");
 await writeFile(file, 'first line\nsecond $line\n');
 
-/** systemctl show answers from the unit's name: `STATE-SUB-RESULT-RESTARTS.service`. */
+/** systemctl show answers from the unit's name, with the seconds it has been active: `STATE-SUB-RESULT-RESTARTS-SECONDS.service`. */
 const SYSTEMCTL = `
 for unit; do :; done
 name=\${unit%.service}; IFS=-; set -- $name $1
-case $5 in
-  show) [ "$1" = absent ] && echo LoadState=not-found || echo LoadState=loaded; echo ActiveState=$1; echo SubState=$2; echo Result=$3; echo NRestarts=$4 ;;
+case $6 in
+  show) [ "$1" = absent ] && echo LoadState=not-found || echo LoadState=loaded; echo ActiveState=$1; echo SubState=$2; echo Result=$3; echo NRestarts=$4
+    awk -v since=$5 '{ printf "ActiveEnterTimestampMonotonic=%.0f\\n", since < 0 ? 0 : ($1 - since) * 1e6 }' /proc/uptime ;;
   is) [ "$1" = active ] ;;
 esac`;
 const session = localSession(
@@ -31,30 +33,68 @@ const session = localSession(
   }),
 );
 
-const KINDS: Record<string, unknown> = { command: commandCheck, file: fileCheck, mount: mountCheck, unit: unitCheck };
+const KINDS: Record<string, unknown> = {
+  command: commandCheck,
+  file: fileCheck,
+  mount: mountCheck,
+  reached: reachedCheck,
+  unit: unitCheck,
+};
+/** Seconds since this computer's kernel started. */
+const [uptime = 0] = (await readFile('/proc/uptime', 'utf8')).split(' ').map(Number);
 
 const CASES: [title: string, check: Record<string, unknown>, ok: boolean, seen: RegExp][] = [
-  ['an active unit', { check: 'unit', unit: 'active-running-success-0.service' }, true, /^active \(running\)$/],
+  ['an active unit', { check: 'unit', unit: 'active-running-success-0-1.service' }, true, /^active \(running\)$/],
   [
-    'an active unit that was restarted',
-    { check: 'unit', unit: 'active-running-success-3.service' },
+    'an active unit that was restarted some time ago',
+    { check: 'unit', unit: 'active-running-success-1-12.service' },
     true,
-    /^active \(running\), 3 restarts$/,
+    /^active \(running\), 1 restarts$/,
+  ],
+  [
+    'a unit that is active between two of its ends',
+    { check: 'unit', unit: 'active-running-success-7-2.service' },
+    false,
+    /^active \(running\), 7 restarts, the last one [23] s ago$/,
+  ],
+  [
+    'a unit that became active in time',
+    { check: 'reached', unit: 'active-running-success-0-2.service', seconds: Math.ceil(uptime) + 600 },
+    true,
+    /^active after \d+\.\d s$/,
+  ],
+  [
+    'a unit that became active too late',
+    { check: 'reached', unit: 'active-running-success-0-0.service', seconds: 1 },
+    false,
+    /^active after \d+\.\d s$/,
+  ],
+  [
+    'a unit that is not active yet',
+    { check: 'reached', unit: 'activating-start-success-0-0.service', seconds: 1 },
+    false,
+    /^activating \(start\): cannot/,
+  ],
+  [
+    'no such unit to become active',
+    { check: 'reached', unit: 'absent-dead-success-0-0.service', seconds: 1 },
+    false,
+    /no such unit/,
   ],
   [
     'a failed unit, with its last words',
-    { check: 'unit', unit: 'failed-failed-exit_code-0.service' },
+    { check: 'unit', unit: 'failed-failed-exit_code-0-0.service' },
     false,
     /^failed \(failed\), exit_code: cannot open \/x · giving up$/,
   ],
   [
     'a unit that is still starting',
-    { check: 'unit', unit: 'activating-start-success-0.service' },
+    { check: 'unit', unit: 'activating-start-success-0-0.service' },
     false,
     /^activating \(start\)/,
   ],
-  ['a unit that is off', { check: 'unit', unit: 'inactive-dead-success-0.service' }, false, /^inactive \(dead\)/],
-  ['no such unit', { check: 'unit', unit: 'absent-dead-success-0.service' }, false, /no such unit/],
+  ['a unit that is off', { check: 'unit', unit: 'inactive-dead-success-0-0.service' }, false, /^inactive \(dead\)/],
+  ['no such unit', { check: 'unit', unit: 'absent-dead-success-0-0.service' }, false, /no such unit/],
   ['exit 0', { check: 'command', command: 'true' }, true, /^exit 0$/],
   ['another exit', { check: 'command', command: 'echo no such table >&2; exit 3' }, false, /^exit 3, “no such table”$/],
   ['the exit asked for', { check: 'command', command: 'exit 3', exit: 3 }, true, /^exit 3$/],
@@ -85,6 +125,15 @@ for (const [title, check, ok, seen] of CASES) {
     assert.is(found.ok, ok);
   });
 }
+
+test('how long a unit took is settled when it is active; until then it is waited for', async () => {
+  const reached = (unit: string) =>
+    healthCheck.parse({ check: 'reached', unit, seconds: 1 }) as HealthCheckOf<'reached'>;
+  const look = async (unit: string) =>
+    (await reachedCheck.look({ ports: {}, session }, reached(unit), attempt())).final ?? false;
+  assert.is(await look('active-running-success-0-0.service'), true);
+  assert.is(await look('activating-start-success-0-0.service'), false);
+});
 
 test('the work is cleaned up', async () => {
   await rm(work, { recursive: true });
