@@ -28,6 +28,7 @@ import { archivesFor, HOST_ARCHITECTURE, lockFileOf, obtainLock, type LockReques
 import { fetchMaterials, prepareSandbox, toolsKey, wantedBy } from './materials.ts';
 import { refuseUnknownPackages } from './known-packages.ts';
 import { adviseOnLock } from './lock-advice.ts';
+import { mirrorFrom } from './parse.ts';
 import { withCare } from './repair.ts';
 import { removeOldCopy, unchanged } from './reuse.ts';
 
@@ -58,7 +59,7 @@ export async function prepareBuild(
   }
   const out = path.resolve(options.out ?? path.join('out', `${role.name}.img`));
   await requireFilePlace(out);
-  const mirror = options.mirror ?? process.env['PIIMG_MIRROR'];
+  const mirror = mirrorFrom(options.mirror, process.env);
   const request: LockRequest = { role, base, cacheDir, mirror, offline: options.offline, signal };
   const lockFile = lockFileOf(role, out);
   const keeping = { locked: options.locked, keep: keepLock };

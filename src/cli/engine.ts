@@ -11,6 +11,7 @@ import type { Context } from './context.ts';
 import { comparePackages } from './diffing.ts';
 import type { PlanOptions, PlanResult, ShellOptions, UpdateOptions, UpdateResult } from './engine-types.ts';
 import { lockFileOf, resolveLock } from './locking.ts';
+import { mirrorFrom } from './parse.ts';
 
 /** What a build is asked when only its preparation is wanted. */
 const defaults = (options: PlanOptions): BuildOptions => ({
@@ -41,7 +42,7 @@ export async function planRole(options: PlanOptions, context: Context): Promise<
 export async function updateLock(options: UpdateOptions, context: Context): Promise<UpdateResult> {
   const { search, cacheDir, signal, progress } = context;
   const { role, base } = await resolveRole(options.role, search, { load: loadBase, name: options.base });
-  const mirror = options.mirror ?? process.env['PIIMG_MIRROR'];
+  const mirror = mirrorFrom(options.mirror, process.env);
   const lockPath = lockFileOf(role, path.resolve(options.out ?? path.join('out', `${role.name}.img`)));
   const before = await readLock(lockPath);
   const request = { role, base, cacheDir, mirror, offline: false, signal };

@@ -1,5 +1,6 @@
 // Values of options, checked while the command line is read.
 import { InvalidArgumentError } from 'commander';
+import { EXIT, PiimgError } from '../lib/errors.ts';
 import { nearest } from '../lib/suggest.ts';
 
 const FACTORS: Record<string, number> = {
@@ -36,6 +37,20 @@ export function parseUrl(text: string): string {
     throw new InvalidArgumentError('It is an http or https URL.');
   }
   return text.replace(/\/+$/, '');
+}
+
+/** `--mirror`, else PIIMG_MIRROR, which is not set when it is empty. Throws PiimgError (usage) when that is no address. */
+export function mirrorFrom(option: string | undefined, { PIIMG_MIRROR: set }: NodeJS.ProcessEnv): string | undefined {
+  if (option !== undefined || !set) return option;
+  try {
+    return parseUrl(set);
+  } catch (error) {
+    if (!(error instanceof InvalidArgumentError)) throw error;
+    throw new PiimgError(`The environment variable PIIMG_MIRROR is ${JSON.stringify(set)}. ${error.message}`, {
+      exitCode: EXIT.usage,
+      hint: 'Set it to the address of a Debian mirror, or unset it.',
+    });
+  }
 }
 
 /** One of a few words. */

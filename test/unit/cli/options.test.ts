@@ -5,7 +5,8 @@ import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { cacheFolder, searchPaths } from '../../../src/cli/context.ts';
-import { parseCount, parseSize, parseUrl } from '../../../src/cli/parse.ts';
+import { mirrorFrom, parseCount, parseSize, parseUrl } from '../../../src/cli/parse.ts';
+import { EXIT, type PiimgError } from '../../../src/lib/errors.ts';
 import { withFolder } from './piimg.ts';
 
 test('sizes count like mkfs with G and GiB, like vendors with GB', () => {
@@ -20,6 +21,17 @@ test('counts are whole and at least 1, mirrors are http', () => {
   for (const wrong of ['0', '1.5', 'x', '-2', '']) assert.throws(() => parseCount(wrong));
   assert.is(parseUrl('http://deb.example.org/debian/'), 'http://deb.example.org/debian');
   for (const wrong of ['deb.example.org', 'file:///x', '']) assert.throws(() => parseUrl(wrong));
+});
+
+test('PIIMG_MIRROR counts when there is no --mirror and it is not empty; it has to be an address as well', () => {
+  assert.is(mirrorFrom('http://a', { PIIMG_MIRROR: 'http://b' }), 'http://a');
+  assert.is(mirrorFrom(undefined, { PIIMG_MIRROR: 'http://b/' }), 'http://b');
+  assert.is(mirrorFrom(undefined, { PIIMG_MIRROR: '' }), undefined);
+  assert.is(mirrorFrom(undefined, {}), undefined);
+  assert.throws(
+    () => mirrorFrom(undefined, { PIIMG_MIRROR: 'deb.example.org' }),
+    (error: PiimgError) => error.exitCode === EXIT.usage && error.message.includes('PIIMG_MIRROR is "deb.example.org"'),
+  );
 });
 
 test("the user's folders come first, where they exist, and none is searched twice", () =>
