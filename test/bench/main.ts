@@ -1,5 +1,5 @@
 // What every bench does with an error: says it as piimg does, and exits as piimg does.
-import { describeFailure } from '../../src/cli/failure.ts';
+import { describeFailure, failureText } from '../../src/cli/failure.ts';
 import { piimgVersion } from '../../src/host/package-root.ts';
 import { styleFor } from '../../src/ui/style.ts';
 
@@ -7,9 +7,8 @@ export async function runMain(main: () => Promise<void>): Promise<void> {
   try {
     await main();
   } catch (error) {
-    const options = { aborted: false, version: piimgVersion(), style: styleFor(process.stderr) };
-    const { text, exitCode } = describeFailure(error, options);
-    process.stderr.write(`${text}\n`);
-    process.exitCode = exitCode;
+    const failure = describeFailure(error, { aborted: false, version: piimgVersion() });
+    process.stderr.write(`${failureText(failure, styleFor(process.stderr))}\n`);
+    process.exitCode = failure.exitCode;
   }
 }

@@ -1,4 +1,18 @@
 // Results go to stdout, as text or as one JSON value; everything else goes to stderr.
+import { EXIT } from '../../lib/errors.ts';
+
+/** Ends the program when its output cannot be written, in one line; whoever reads it may have seen enough (`piimg roles | head`). */
+export function guardOutput(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit();
+    tell(`error: stdout cannot be written: ${error.message}`);
+    process.exit(EXIT.failed);
+  });
+  // What is lost there is only talk, unless it would be lost for a reason: then nobody is told of it but by the exit code.
+  process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') process.exit(EXIT.failed);
+  });
+}
 
 /** Prints text and a line feed, nothing for empty text. */
 export function print(text: string): void {

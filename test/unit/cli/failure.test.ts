@@ -3,12 +3,17 @@ import { CommanderError } from 'commander';
 import { readFile } from 'node:fs/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { describeFailure } from '../../../src/cli/failure.ts';
+import { describeFailure, failureEvent, failureText } from '../../../src/cli/failure.ts';
 import { EXIT, PiimgError } from '../../../src/lib/errors.ts';
 import { styleFor } from '../../../src/ui/style.ts';
 
-const describe = (error: unknown, aborted = false) =>
-  describeFailure(error, { aborted, version: '1.2.3', style: styleFor({}, {}) });
+const describe = (error: unknown, aborted = false) => {
+  const failure = describeFailure(error, { aborted, version: '1.2.3' });
+  return {
+    exitCode: failure.exitCode,
+    text: failure.message === undefined ? '' : failureText(failure, styleFor({}, {})),
+  };
+};
 
 test('a known failure: message, detail, hint, its own exit code', () => {
   const error = new PiimgError('web.yaml is wrong', { exitCode: EXIT.usage, hint: 'Fix it.', detail: 'one\ntwo' });
@@ -20,7 +25,7 @@ test('a known failure: message, detail, hint, its own exit code', () => {
 test('a bug: stack, version, how to report', () => {
   const { exitCode, text } = describe(new TypeError('x is not a function'));
   assert.is(exitCode, EXIT.bug);
-  assert.match(text, /TypeError: x is not a function\n +at /);
+  assert.match(text, /TypeError: x is not a function\n {2}\| +at /);
   assert.match(text, `piimg 1.2.3, Node.js ${process.versions.node}`);
   assert.match(text, 'Please report it');
   assert.is(describe('a string').exitCode, EXIT.bug);
@@ -39,6 +44,15 @@ test('after Ctrl-C everything is an interruption', () => {
   const expected = { exitCode: EXIT.interrupted, text: 'Interrupted.' };
   assert.equal(describe(new Error('aborted'), true), expected);
   assert.equal(describe(new PiimgError('Interrupted', { exitCode: EXIT.interrupted })), expected);
+});
+
+test('a program gets the same as one line of JSON', () => {
+  const of = (error: unknown): unknown =>
+    JSON.parse(failureEvent(describeFailure(error, { aborted: false, version: '1' })));
+  const error = new PiimgError('web.yaml is wrong', { exitCode: EXIT.usage, hint: 'Fix it.', detail: 'one\ntwo' });
+  const said = { message: 'web.yaml is wrong', detail: 'one\ntwo', hint: 'Fix it.' };
+  assert.equal(of(error), { type: 'failure', code: EXIT.usage, ...said });
+  assert.equal(of(new PiimgError('no')), { type: 'failure', code: EXIT.failed, message: 'no' });
 });
 
 test('commander has spoken already', () => {

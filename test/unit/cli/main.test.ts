@@ -73,6 +73,31 @@ test('a reader that closes the pipe early is no failure', async () => {
   assert.is(stderr, 'exit 0');
 });
 
+test('with --progress json a failure is a line of JSON too', async () => {
+  const { stderr, exitCode } = await piimg(['update', '--role', 'no-such-role', '--progress', 'json']);
+  const events = stderr
+    .split('\n')
+    .map((line) => JSON.parse(line) as { type: string; code?: number; message?: string });
+  assert.is(events.at(-1)?.type, 'failure');
+  assert.equal([events.at(-1)?.code, exitCode], [EXIT.usage, EXIT.usage]);
+  assert.match(events.at(-1)?.message ?? '', 'no role `no-such-role`');
+});
+
+const outputs: [what: string, redirection: string, says: RegExp][] = [
+  ['a full disk for stdout', '>/dev/full', /^error: stdout cannot be written: ENOSPC.*\nexit 1$/],
+  ['a full disk for stderr', '>/dev/null 2>/dev/full', /^exit 1$/],
+  ['nobody who reads stderr', '2>&1 >/dev/null | true', /^exit 2$/],
+];
+for (const [what, redirection, says] of outputs) {
+  test(`output that cannot be written: ${what}`, async () => {
+    const main = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
+    const command = what.includes('stderr') ? 'show no-such-role' : 'schema';
+    const script = `exec 3>&2; run() { "$0" --import tsx "$1" ${command}; echo "exit $?" >&3; }; run "$1" ${redirection}`;
+    const { stderr } = await run(['sh', '-c', script, process.execPath, main]);
+    assert.match(stderr, says);
+  });
+}
+
 test('the first SIGINT aborts the work, a second one ends it at once', async () => {
   const signals = new URL('../../../src/cli/signals.ts', import.meta.url).href;
   const source = `
