@@ -69,15 +69,15 @@ export async function installedPackages(files: Map<string, ImageFile>): Promise<
     });
 }
 
-/** The files of the image that `manifest` is about, by the layers in the cache. Throws PiimgError when one is no longer there. */
+/** The files of the image that was made of these layers, from the cache. Throws PiimgError when one is no longer there. */
 export async function filesOfLayers(
-  manifest: ImageManifest,
+  { layers }: { layers: Pick<ImageManifest['layers'][number], 'key' | 'digest' | 'title'>[] },
   image: string,
   context: Context,
 ): Promise<Map<string, ComparedFile>> {
   const cache = { dir: path.join(context.cacheDir, 'layers'), tmp: path.join(context.cacheDir, 'tmp') };
   const indexes: LayerIndex[] = [];
-  for (const { key, digest, title } of manifest.layers) {
+  for (const { key, digest, title } of layers) {
     const layer = await findLayer(cache, key, () => {});
     if (layer?.index.digest !== digest) {
       throw new PiimgError(

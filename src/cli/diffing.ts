@@ -1,10 +1,10 @@
 // Differences between two images or plans: their packages, and their files where both have some.
 import { open, readFile, stat, type FileHandle } from 'node:fs/promises';
+import { z } from 'zod';
 import { filesOfImage, type ImageFile } from '../image/files.ts';
-import type { ImageManifest, LockedPackage } from '../image/manifest.ts';
+import type { LockedPackage } from '../image/manifest.ts';
 import { readerOf } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
-import type { Plan } from '../plan/plan.ts';
 import type { Context } from './context.ts';
 import { compareFiles, filesOfLayers, installedPackages } from './diffing-files.ts';
 import type { DiffResult, PackageChanges } from './engine-types.ts';
@@ -31,7 +31,7 @@ export async function diffImages(a: string, b: string, context: Context): Promis
   }
   const [left, right] = [await readRecord(a), await readRecord(b)];
   const packages = comparePackages(left.packages, right.packages);
-  if (!('image' in left) || !('image' in right)) return { packages };
+  if (!left.image || !right.image) return { packages };
   const [before, after] = [await filesOfLayers(left, a, context), await filesOfLayers(right, b, context)];
   return { packages, files: { from: 'layers', ...(await compareFiles(before, after, context.signal)) } };
 }
@@ -45,6 +45,18 @@ async function readImage(handle: FileHandle, file: string): Promise<Map<string, 
     throw new PiimgError(`${file} cannot be read as an image: ${error.message}`, { cause: error });
   }
 }
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const common = { version: z.literal(1), packages: z.array(z.object({ name: z.string(), version: z.string() })) };
+/** What is read of a record here: a manifest has an image and its layers, a plan has packages alone. */
+const recordSchema = z.union([
+  z.object({
+    ...common,
+    image: z.object({}),
+    layers: z.array(z.object({ title: z.string(), key: sha256, digest: sha256 })),
+  }),
+  z.object({ ...common, image: z.undefined().optional() }),
+]);
 
 const COMPRESSED = /\.(xz|zst|gz)$/;
 
@@ -69,7 +81,7 @@ export function comparePackages(before: Package[], after: Package[]): PackageCha
   };
 }
 
-async function readRecord(file: string): Promise<ImageManifest | Plan> {
+async function readRecord(file: string): Promise<z.infer<typeof recordSchema>> {
   const source = file.endsWith('.json') ? file : `${file.replace(COMPRESSED, '').replace(/\.img$/, '')}.manifest.json`;
   const text = await readFile(source, 'utf8').catch((error: unknown) => {
     throw new PiimgError(`${source} cannot be read`, {
@@ -80,14 +92,17 @@ async function readRecord(file: string): Promise<ImageManifest | Plan> {
       cause: error,
     });
   });
-  const data = parse(text);
-  if (data?.version === 1 && Array.isArray(data.packages)) return data;
-  throw new PiimgError(`${source} is neither a manifest nor a plan`, { exitCode: EXIT.usage });
+  const { success, data } = recordSchema.safeParse(parse(text));
+  if (success) return data;
+  throw new PiimgError(`${source} is neither a manifest nor a plan`, {
+    exitCode: EXIT.usage,
+    hint: 'A manifest lies beside its image; `piimg plan --json` prints a plan.',
+  });
 }
 
-function parse(text: string): ImageManifest | Plan | undefined {
+function parse(text: string): unknown {
   try {
-    return JSON.parse(text) as ImageManifest | Plan;
+    return JSON.parse(text) as unknown;
   } catch {
     return undefined;
   }

@@ -144,6 +144,10 @@ test('what is neither image nor plan is refused by name', () =>
     for (const [text, says] of [
       ['{}', 'neither a manifest nor a plan'],
       ['no json', 'neither a manifest nor a plan'],
+      ['null', 'neither a manifest nor a plan'],
+      ['{"version":1,"packages":[null]}', 'neither a manifest nor a plan'],
+      ['{"version":1,"packages":[],"image":{}}', 'neither a manifest nor a plan'],
+      ['{"version":1,"packages":[],"image":{},"layers":[{"key":"../x"}]}', 'neither a manifest nor a plan'],
       [undefined, 'cannot be read'],
     ] as const) {
       if (text !== undefined) await writeFile(file, text);
