@@ -18,16 +18,23 @@ timezone: Etc/UTC
 `,
     'images/schemas/role.schema.json': schema,
     '.gitignore': `out/
+reports/
 `,
-    '.github/workflows/image.yml': `# Builds the image on every push and keeps it as an artifact.
+    '.github/workflows/image.yml': `# Builds the image on every push and boots it in QEMU. Downloads and layers are kept between runs; the image, the report (HTML) and
+# JUnit XML are kept as artifacts, also when the boot failed. It was not run on GitHub.
 name: image
 on: [push]
 jobs:
-  build:
+  image:
     runs-on: ubuntu-24.04
+    container:
+      image: debian:12
+      # A build opens namespaces and mounts layers in them, which docker forbids otherwise, to root too.
+      options: --privileged
     env:
-      # Ubuntu's apt reads no Debian mirror: set the address of one as a variable of this repository (Settings, Variables).
-      PIIMG_MIRROR: \${{ vars.PIIMG_MIRROR }}
+      # Where piimg comes from: the .tgz file that \`npm pack\` makes in a clone of it, committed here, or the https address of one. Set
+      # it as a variable of this repository (Settings, Variables). piimg is not on npm: a package of that name would be a stranger's.
+      PIIMG_PACKAGE: \${{ vars.PIIMG_PACKAGE }}
     steps:
       - uses: actions/checkout@v4
       - uses: actions/setup-node@v4
@@ -35,25 +42,29 @@ jobs:
           node-version: 22
       - uses: actions/cache@v4
         with:
-          # Of a layer, archive and index: the rest belongs to ids that only a build has, and is unpacked again.
+          # The bases are the dates that layers bear. Of a layer, archive and index: the rest would lose attributes, and is unpacked again.
           path: |
             ~/.cache/piimg/bases
             ~/.cache/piimg/store
             ~/.cache/piimg/tools
             ~/.cache/piimg/layers/*/layer.*
-          # With the lock of the role committed, the same files are the same layers.
-          key: piimg-\${{ hashFiles('images/**', 'overlays/**') }}
+          # Kept after every run that passes. With the lock of the role committed, the same files are the same layers.
+          key: piimg-\${{ github.run_id }}
           restore-keys: piimg-
-      # Ubuntu 24.04 forbids unprivileged programs the namespaces a build runs in.
-      - run: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0
-      - run: npm install --global piimg
+      - run: npm install --global "\${PIIMG_PACKAGE:?is not set, see the comment in this workflow}"
       - run: piimg doctor --fix
-      - run: piimg build --role ${name} --compress xz
+      # Builds, boots on the fast machine, checks the role's health list.
+      - run: piimg test --role ${name} --reports reports
       - run: piimg cache prune --days 7
       - uses: actions/upload-artifact@v4
+        if: always()
         with:
           name: ${name}
-          path: out/
+          path: |
+            reports/
+            out/${name}.img
+            out/${name}.bmap
+            out/${name}.manifest.json
 `,
     'README.md': `# ${name}
 
@@ -62,6 +73,7 @@ A Raspberry Pi image, described by \`images/roles/${name}.yaml\` and the files i
     piimg doctor --fix            # once: installs what building needs
     piimg show ${name}            # the role with everything it extends
     piimg build --role ${name}    # out/${name}.img
+    piimg test out/${name}.img    # boots it in QEMU, checks that it works
 
 The first build writes \`images/roles/${name}.lock.json\`: commit it, and every later build uses the same packages.
 \`piimg update --role ${name}\` resolves them again. After an update of piimg, refresh the editor's schema with

@@ -1,5 +1,6 @@
 // `piimg init DIR`: a small project of the user's own, whole or not at all.
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { quote } from '../../host/exec.ts';
 import { packageRoot } from '../../host/package-root.ts';
@@ -8,13 +9,39 @@ import { projectFiles } from '../init-files.ts';
 import { print } from './output.ts';
 import { schemaFile } from './schema.ts';
 
-/** Throws PiimgError (usage) when the folder is not empty or its name cannot be a role's. */
+/** Throws PiimgError (usage) when the folder is not empty, cannot be made, or its name cannot be a role's. */
 export async function init(dir: string): Promise<void> {
   const target = path.resolve(dir);
   const name = await roleName(target);
   const exists = await isEmptyFolder(target);
   const files = projectFiles(name, await readFile(schemaFile('role'), 'utf8'));
-  // Everything is written beside its place first, so that an error half-way leaves nothing behind.
+  const made = foldersToMake(target);
+  try {
+    await write(files, target, exists);
+  } catch (error) {
+    // Innermost first; one that somebody else has put something into stays.
+    for (const folder of made) await rmdir(folder).catch(() => {});
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    throw new PiimgError(`${target} cannot be made: ${path.dirname(target)} takes no new folders`, {
+      exitCode: EXIT.usage,
+      hint: 'Choose a place on a disk.',
+      cause: error,
+    });
+  }
+  const steps = [...(target === process.cwd() ? [] : [quote(['cd', dir])]), `piimg build --role ${name}`];
+  print(
+    [...Object.keys(files).map((file) => `  ${file}`), '', 'Next:', ...steps.map((step) => `  ${step}`)].join('\n'),
+  );
+}
+
+/** The folders above `target` that are not there yet, the innermost first. */
+function foldersToMake(target: string): string[] {
+  const above = path.dirname(target);
+  return above === target || existsSync(above) ? [] : [above, ...foldersToMake(above)];
+}
+
+/** Everything is written beside its place first, so that an error half-way leaves nothing behind. */
+async function write(files: Record<string, string>, target: string, exists: boolean): Promise<void> {
   if (!exists) await mkdir(path.dirname(target), { recursive: true });
   const draft = await mkdtemp(path.join(exists ? target : path.dirname(target), '.piimg-init-'));
   try {
@@ -28,10 +55,6 @@ export async function init(dir: string): Promise<void> {
   } finally {
     await rm(draft, { recursive: true, force: true });
   }
-  const steps = [...(target === process.cwd() ? [] : [quote(['cd', dir])]), `piimg build --role ${name}`];
-  print(
-    [...Object.keys(files).map((file) => `  ${file}`), '', 'Next:', ...steps.map((step) => `  ${step}`)].join('\n'),
-  );
 }
 
 /** The folder's name in the letters a role's name may have. */

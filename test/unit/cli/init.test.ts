@@ -5,6 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
 import { init } from '../../../src/cli/commands/init.ts';
+import { run } from '../../../src/host/exec.ts';
 import { EXIT } from '../../../src/lib/errors.ts';
 import { root } from '../role/golden.ts';
 import { piimg, withFolder } from './piimg.ts';
@@ -35,24 +36,55 @@ test('the schema the editor is pointed at is there, and is what piimg schema pri
     assert.ok('properties' in (JSON.parse(schema) as object));
   }));
 
-interface Workflow {
-  jobs: Record<string, { steps: { run?: string; uses?: string; with?: { path: string } }[] }>;
+interface Job {
+  env?: Record<string, string>;
+  container: unknown;
+  steps: { run?: string; uses?: string; if?: string; with?: { path: string } }[];
 }
 
-/** The steps of a workflow's first job. */
-async function stepsOf(file: string): Promise<Workflow['jobs'][string]['steps']> {
-  const { jobs } = parse(await readFile(file, 'utf8')) as Workflow;
-  return Object.values(jobs)[0]?.steps ?? [];
+/** The one job of a workflow. */
+async function jobOf(file: string): Promise<Job> {
+  const { jobs } = parse(await readFile(file, 'utf8')) as { jobs: { image: Job } };
+  return jobs.image;
 }
 
-test('the CI example is YAML, builds this role, and keeps what the example of piimg itself keeps', () =>
+test('the CI example is the one of piimg itself, but for how piimg gets there', () =>
   withFolder(async (folder) => {
     await piimg(['init', 'shop'], { cwd: folder });
-    const steps = await stepsOf(path.join(folder, 'shop/.github/workflows/image.yml'));
-    assert.ok(steps.some((step) => step.run?.startsWith('piimg build --role shop')));
-    const kept = (of: typeof steps) => of.find(({ uses }) => uses === 'actions/cache@v4')?.with?.path;
-    assert.match(kept(steps) ?? '', 'layers');
-    assert.is(kept(steps), kept(await stepsOf(`${root}/.github/workflows/images.yml`)));
+    const own = await jobOf(path.join(folder, 'shop/.github/workflows/image.yml'));
+    const ours = await jobOf(`${root}/.github/workflows/images.yml`);
+    assert.equal(own.container, ours.container);
+    const actions = ({ steps }: Job) =>
+      steps.filter(({ uses }) => uses !== undefined).map(({ uses, if: when }) => [uses, when]);
+    assert.equal(actions(own), actions(ours));
+    const paths = ({ steps }: Job, action: string) => steps.find(({ uses }) => uses === action)?.with?.path ?? '';
+    assert.is(paths(own, 'actions/cache@v4'), paths(ours, 'actions/cache@v4'));
+    const uploaded = (job: Job) => paths(job, 'actions/upload-artifact@v4');
+    assert.is(uploaded(own), uploaded(ours).replaceAll('${{ matrix.role }}', 'shop'));
+    const commands = own.steps.flatMap(({ run: command }) => command ?? []);
+    assert.equal(commands.slice(1), [
+      'piimg doctor --fix',
+      'piimg test --role shop --reports reports',
+      'piimg cache prune --days 7',
+    ]);
+    assert.equal(Object.keys(own.env ?? {}), ['PIIMG_PACKAGE']);
+  }));
+
+test('the CI example installs the piimg that it is told of, or none', () =>
+  withFolder(async (folder) => {
+    await piimg(['init', 'shop'], { cwd: folder });
+    const { steps } = await jobOf(path.join(folder, 'shop/.github/workflows/image.yml'));
+    const [install = ''] = steps.flatMap(({ run: command }) => command ?? []);
+    await writeFile(path.join(folder, 'npm'), '#!/bin/sh\nprintf "%s\\n" "$@"\n', { mode: 0o755 });
+    const sh = (PIIMG_PACKAGE: string) =>
+      run(['sh', '-ec', install], {
+        env: { PATH: `${folder}:${process.env.PATH}`, PIIMG_PACKAGE },
+        okCodes: [0, 1, 2, 127],
+      });
+    const { exitCode, stdout, stderr } = await sh('');
+    assert.match(stderr, 'PIIMG_PACKAGE: is not set');
+    assert.equal([exitCode > 0, stdout], [true, '']);
+    assert.is((await sh('tools/my piimg.tgz')).stdout, 'install\n--global\ntools/my piimg.tgz');
   }));
 
 test('an empty folder will do, also the one we are in', () =>
@@ -89,5 +121,27 @@ test('an error half-way leaves nothing behind', () =>
     assert.instance(error, Error);
     assert.equal(await readdir(folder), []);
   }));
+
+const places: { what: string; dir: string; says: string; exitCode: number }[] = [
+  { what: 'below a file', dir: 'file/shop', says: 'A part of that path is a file', exitCode: EXIT.failed },
+  { what: 'with too long a name', dir: `new/folders/${'x'.repeat(300)}`, says: 'shorter name', exitCode: EXIT.failed },
+  {
+    what: 'where a part of the path is too long',
+    dir: `new/${'x'.repeat(300)}/shop`,
+    says: 'shorter name',
+    exitCode: EXIT.failed,
+  },
+  { what: 'where nothing can be made', dir: '/proc/shop', says: '/proc takes no new folders', exitCode: EXIT.usage },
+];
+for (const { what, dir, says, exitCode: expected } of places) {
+  test(`a project ${what} is refused, and no folder above it stays`, () =>
+    withFolder(async (folder) => {
+      await writeFile(path.join(folder, 'file'), 'x');
+      const { exitCode, stderr } = await piimg(['init', dir], { cwd: folder });
+      assert.match(stderr, says);
+      assert.is(exitCode, expected);
+      assert.equal(await readdir(folder), ['file']);
+    }));
+}
 
 test.run();
