@@ -16,6 +16,11 @@ const role = () => new Option('--role <name|file>', 'role to build: a name, or t
 const base = () => new Option('--base <name>', "base system, instead of the role's own");
 const out = () =>
   new Option('--out <file>', 'image the lock file of a built-in role lies beside (default: out/ROLE.img)');
+const size = () =>
+  new Option(
+    '--size <size>',
+    'size of the image, like 4G (default: 1.2 times the content plus 200 MiB, and 520 MiB to boot from)',
+  ).argParser(parseSize);
 const offline = () => new Option('--offline', 'use downloaded packages only');
 const mirror = () => new Option('--mirror <url>', 'Debian archive to download from').argParser(parseUrl);
 const json = (what: string) => new Option('--json', `print ${what} as JSON on stdout`);
@@ -91,7 +96,7 @@ function addBuildCommands(program: Command, signal: AbortSignal): void {
     .addOption(base())
     .option('--out <file>', 'image to write (default: out/ROLE.img)')
     .addOption(new Option('--compress <format>', 'also write it compressed').choices(COMPRESSIONS).default('none'))
-    .option('--size <size>', 'size of the image, like 4G (default: content plus a margin)', parseSize)
+    .addOption(size())
     .addOption(offline())
     .option('--locked', 'fail unless the lock file fits the role')
     .option('--no-cache', 'make every layer anew')
@@ -112,7 +117,7 @@ function addBuildCommands(program: Command, signal: AbortSignal): void {
     .addOption(role())
     .addOption(base())
     .addOption(out())
-    .option('--size <size>', 'size of the image, like 4G (default: content plus a margin)', parseSize)
+    .addOption(size())
     .addOption(offline())
     .addOption(mirror())
     .addOption(json('the plan'))

@@ -5,8 +5,9 @@ import * as assert from 'uvu/assert';
 import { parseRole } from '../../../src/role/load.ts';
 import { printReport } from '../../../src/lib/yaml/report.ts';
 import { BOARD_FILTERS } from '../../../src/role/schema/board.ts';
-import { roleJsonSchema } from '../../../src/role/schema.ts';
+import { roleFileSchema, roleJsonSchema } from '../../../src/role/schema.ts';
 import { keysAt } from '../../../src/lib/yaml/schema-keys.ts';
+import { codeBlocks } from '../../helpers/readme.ts';
 import { root } from './golden.ts';
 
 test('the committed JSON schema is the one of the code: `npm run schema` writes it', () => {
@@ -47,11 +48,15 @@ test('shipped roles name the schema for editors', () => {
   }
 });
 
-test('the roles in the README are valid', () => {
-  const readme = readFileSync(`${root}/images/README.md`, 'utf8');
-  const examples = [...readme.matchAll(/```yaml\n([^`]*)```/g)].map(([, text = '']) => text);
-  assert.ok(examples.length > 0);
-  for (const text of examples) assert.is(printReport(parseRole('/README.md', text).issues), '');
+test('the roles in the README are valid, and one of them has every key', () => {
+  const examples = codeBlocks(readFileSync(`${root}/images/README.md`, 'utf8'), 'yaml');
+  const keys = examples.map((text) => {
+    const { role, issues } = parseRole('/README.md', text);
+    assert.is(printReport(issues), '');
+    return Object.keys(role ?? {}).sort();
+  });
+  assert.ok(keys.length > 1);
+  assert.equal(keys.at(-1), Object.keys(roleFileSchema.shape).sort());
 });
 
 test('filters are listed once', () => assert.is(new Set(BOARD_FILTERS).size, BOARD_FILTERS.length));
