@@ -14,14 +14,14 @@ const machine = await loadMachine('virt', [path.join(packageRoot, 'qemu/machines
 
 /** Keeps its arguments, sources `starting`, then answers commands; the power button sources `button`. */
 const QEMU = `
-echo "$*" >>"$PIIMG_TEST/starts"
-. "$PIIMG_TEST/starting"
+echo "$*" >>"$PIIMG_TEST_QEMU/starts"
+. "$PIIMG_TEST_QEMU/starting"
 echo '{"QMP":{}}'
 while read -r line; do
   id=\${line##*:}; id=\${id%\\}}
   case $line in
     *query-cpus-fast*) echo '{"return":[{"thread-id":1}],"id":'$id'}' ;;
-    *system_powerdown*) echo '{"return":{},"id":'$id'}'; . "$PIIMG_TEST/button" ;;
+    *system_powerdown*) echo '{"return":{},"id":'$id'}'; . "$PIIMG_TEST_QEMU/button" ;;
     *) echo '{"return":{},"id":'$id'}' ;;
   esac
 done`;
@@ -33,7 +33,7 @@ async function withMachine<T>(
 ): Promise<T> {
   const folder = await mkdtemp(path.join(tmpdir(), 'piimg-process-'));
   const { PATH } = process.env;
-  process.env.PIIMG_TEST = folder;
+  process.env.PIIMG_TEST_QEMU = folder;
   process.env.PATH = `${await programs(path.join(folder, 'bin'), { 'qemu-system-aarch64': QEMU })}:${PATH}`;
   const log = path.join(folder, 'console.log');
   await writeFile(path.join(folder, 'starting'), does.starting ?? '');
@@ -59,7 +59,7 @@ const failure = (failing: Promise<unknown>): Promise<string> =>
 const TAKEN = `echo "qemu: -netdev user: Could not set up host forwarding rule 'tcp:127.0.0.1:1-:22'" >&2; exit 1`;
 
 test('a port that another program takes before QEMU does is another port the next time', async () => {
-  const starting = `[ $(wc -l <"$PIIMG_TEST/starts") -ge 3 ] || { ${TAKEN}; }`;
+  const starting = `[ $(wc -l <"$PIIMG_TEST_QEMU/starts") -ge 3 ] || { ${TAKEN}; }`;
   await withMachine({ starting }, async ({ ports }, folder) => {
     const starts = (await readFile(path.join(folder, 'starts'), 'utf8')).trim().split('\n');
     assert.is(starts.length, 3);
