@@ -88,7 +88,7 @@ async function storedStanza(apt: Apt, deb: string): Promise<string | undefined> 
   return (await apt(['dpkg-deb', '--field', deb])).stdout.trim();
 }
 
-/** Adds near names to "Unable to locate package". */
+/** Says in our words what apt says of names: near ones, versions, providers. */
 async function explained<T>(apt: Apt, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -107,6 +107,8 @@ async function explained<T>(apt: Apt, work: () => Promise<T>): Promise<T> {
       });
     }
     if (unknown.length === 0) {
+      const without = [...detail.matchAll(/Package '([^']+)' has no installation candidate/g)];
+      if (without.length > 0) throw await noCandidates(apt, [...new Set(without.map(([, name = '']) => name))], error);
       const reasons = detail.split('\n').filter((line) => !/^(Reading|Building)/.test(line));
       throw new PiimgError('apt cannot install these packages together', { detail: reasons.join('\n'), cause: error });
     }
@@ -135,6 +137,26 @@ async function noSuchPackages(apt: Apt, unknown: string[], cause?: unknown): Pro
       .join(' '),
     cause,
   });
+}
+
+/** Names that packages speak of, but which are none themselves: several provide them, or the archive has it no more. */
+async function noCandidates(apt: Apt, names: string[], cause: unknown): Promise<PiimgError> {
+  const provided = await Promise.all(names.map(async (name) => ({ name, by: await providersOf(apt, name) })));
+  const virtual = provided.filter(({ by }) => by.length > 0);
+  if (virtual.length === 0) return noSuchPackages(apt, names, cause);
+  const quoted = virtual.map(({ name }) => `“${name}”`).join(', ');
+  return new PiimgError(`${quoted} ${virtual.length === 1 ? 'is a virtual package' : 'are virtual packages'}`, {
+    exitCode: EXIT.usage,
+    detail: virtual.map(({ name, by }) => `${name} is provided by ${by.join(', ')}`).join('\n'),
+    hint: 'Name the one you want in its place.',
+    cause,
+  });
+}
+
+async function providersOf(apt: Apt, name: string): Promise<string[]> {
+  const { stdout } = await apt(['apt-cache', 'showpkg', name]);
+  const [, lines = ''] = stdout.split(/^Reverse Provides: *$/m);
+  return [...new Set(lines.split('\n').flatMap((line) => line.trim().split(' ')[0] || []))].sort();
 }
 
 async function versions(apt: Apt, name: string): Promise<string> {

@@ -160,6 +160,40 @@ test('a version that does not exist is named with those that do', async () => {
   assert.is(error.hint, 'It has: 0.5.12-12');
 });
 
+test('a virtual package is called one, with all that provide it', async () => {
+  const apt = fakeApt({
+    // What `run` keeps of it: the last lines.
+    ' -s ':
+      "  dma 0.13-1+b1\n  courier-mta 1.0.16-3+b6\n\nE: Package 'mail-transport-agent' has no installation candidate",
+    showpkg: `Package: mail-transport-agent
+Versions: 
+
+Reverse Depends: 
+  alpine,mail-transport-agent
+Dependencies: 
+Provides: 
+Reverse Provides: 
+postfix 3.10.5-1+deb13u1 (= )
+dma 0.14-1 (= )
+`,
+  });
+  const error = await rejection(resolvePackages(apt, ['mail-transport-agent'], ARCHIVES));
+  assert.is(error.message, '“mail-transport-agent” is a virtual package');
+  assert.is(error.detail, 'mail-transport-agent is provided by dma, postfix');
+  assert.match(error.hint ?? '', 'in its place');
+});
+
+test('a name that only dependencies know is none that an archive has', async () => {
+  const apt = fakeApt({
+    ' -s ': "E: Package 'ngnix' has no installation candidate",
+    showpkg: 'Package: ngnix\nVersions: \n\nReverse Depends: \n  x,ngnix\nReverse Provides: \n',
+    pkgnames: 'nginx',
+  });
+  const error = await rejection(resolvePackages(apt, ['ngnix'], ARCHIVES));
+  assert.is(error.message, 'No archive has a package “ngnix”');
+  assert.is(error.hint, 'Did you mean nginx?');
+});
+
 test('a conflict is told in the words of apt, without its progress', async () => {
   const apt = fakeApt({
     ' -s ': `Reading package lists...
