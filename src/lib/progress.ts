@@ -15,6 +15,8 @@ export interface Step {
   note(message: string): void;
   /** The result was already there; `reason` says where it came from. */
   cached(reason: string): void;
+  /** The work is done, and its result a failure that is no error: a boot test that did not pass. */
+  failed(reason: string): void;
 }
 
 /** Opens steps; they may run inside one another and side by side. */

@@ -31,11 +31,13 @@ export function trackSteps(listener: Listener): { progress: Progress; stages: St
     const parent = current.getStore();
     const started = performance.now();
     let cached: string | undefined;
-    const end = async (ok: boolean, error?: string) => {
+    let failure: string | undefined;
+    const end = async () => {
       const seconds = (performance.now() - started) / 1000;
       const reuse = cached === undefined ? {} : { cached };
-      if (parent === undefined && ok) stages.push({ title, seconds, ...reuse });
-      await listener({ type: 'end', id, title, seconds, ok, ...reuse, ...(error !== undefined && { error }) });
+      const outcome = failure === undefined ? { ok: true } : { ok: false, error: failure };
+      if (parent === undefined && outcome.ok) stages.push({ title, seconds, ...reuse });
+      await listener({ type: 'end', id, title, seconds, ...reuse, ...outcome });
     };
     void listener({ type: 'start', id, ...(parent !== undefined && { parent }), title });
     try {
@@ -47,12 +49,14 @@ export function trackSteps(listener: Listener): { progress: Progress; stages: St
             cached = reason;
             void listener({ type: 'cached', id, reason });
           },
+          failed: (reason) => (failure = reason),
         }),
       );
-      await end(true);
+      await end();
       return result as T;
     } catch (error) {
-      await end(false, error instanceof Error ? error.message : String(error));
+      failure = error instanceof Error ? error.message : String(error);
+      await end();
       throw error;
     }
   }

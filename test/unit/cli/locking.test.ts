@@ -57,7 +57,7 @@ async function obtained(lock: Lock | string | undefined, role = smallRole()): Pr
     else if (lock) await writeLock(file, lock);
     const signal = new AbortController().signal;
     const request = { role, base: smallBase(), cacheDir: folder, mirror: undefined, offline: true, signal };
-    const step = { update: () => {}, note: () => {}, cached: () => {} };
+    const step = { update: () => {}, note: () => {}, cached: () => {}, failed: () => {} };
     return obtainLock(file, request, { locked: true, keep: false }, step).catch(
       (error: unknown) => error as PiimgError,
     );

@@ -52,6 +52,16 @@ test('a failed step stays open, with the one inside that failed', async () => {
   assert.is(shown, '* outer T\n  * good T\n  * bad T');
 });
 
+test('a step whose result is a failure ends as failed', async () => {
+  const icons = async (end: 'failed' | 'cached') => {
+    const terminal = Object.assign(new PassThrough(), { columns: 100, rows: 40, isTTY: true });
+    const { progress } = trackSteps(liveSteps(terminal as unknown as NodeJS.WriteStream, styleFor({}, {})));
+    await progress.step('x', (step) => Promise.resolve(step[end]('y')));
+    return /[✖✔]/.exec(stripVTControlCharacters(String(terminal.read())))?.[0];
+  };
+  assert.equal([await icons('failed'), await icons('cached')], ['✖', '✔']);
+});
+
 test('outermost steps may run side by side and one after another', async () => {
   const shown = await screen((progress) =>
     Promise.all([progress.step('a', () => Promise.resolve()), progress.step('b', () => Promise.resolve())]),

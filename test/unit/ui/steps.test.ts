@@ -38,6 +38,23 @@ test('parents are known without being handed on, stages are the outermost steps 
   );
 });
 
+test('a step can end as failed without an error, and is no stage then', async () => {
+  const [events, lines]: [StepEvent[], string[]] = [[], []];
+  const log = logSteps((line) => lines.push(line));
+  const { progress, stages } = trackSteps((event) => {
+    events.push(event);
+    return log(event);
+  });
+  const result = await progress.step('web.img on virt', (step) => {
+    step.failed('no kernel');
+    return Promise.resolve('the report');
+  });
+  const [end] = events.slice(-1);
+  assert.ok(end?.type === 'end');
+  assert.equal([result, end.ok, end.error, stages], ['the report', false, 'no kernel', []]);
+  assert.is(withoutTimes(lines.join('\n')), '> web.img on virt\n! web.img on virt: FAILED (T)');
+});
+
 test('a step gives back what its work gives', async () => {
   const { progress } = trackSteps(() => {});
   assert.is(await progress.step('x', () => Promise.resolve(42)), 42);
