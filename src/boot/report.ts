@@ -69,7 +69,7 @@ export interface BootRun {
   plot?: string;
   /** All the console said, without colours. */
   console: string;
-  /** Lines of the console to look at first: from, to (0-based, exclusive). */
+  /** Lines of the console by which the reason was recognised: from, to (0-based, exclusive). */
   marked?: [from: number, to: number];
 }
 
@@ -79,7 +79,14 @@ export interface BootReport {
   /** Of a failure: what was recognised first. */
   reason?: Reason;
   image: { file: string; sha256: string; role: string; base: string; buildId: string };
-  machine: { name: string; title: string; accelerator: 'kvm' | 'hvf' | 'tcg'; qemu: string };
+  machine: {
+    name: string;
+    title: string;
+    accelerator: 'kvm' | 'hvf' | 'tcg';
+    qemu: string;
+    /** How far a boot can be followed there: only to the login prompt, so that nothing is known of its health. */
+    reaches?: 'login';
+  };
   /** Newest last. */
   boots: BootRun[];
   /** What config.txt asks for and this machine could not do, and the like. */

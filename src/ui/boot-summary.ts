@@ -1,6 +1,7 @@
 // What a person wants to know when a boot test is over: verdict, what failed and what to do, checks, times, where the report is.
 import type { BootReport, BootRun, CheckResult } from '../boot/report.ts';
 import type { Excerpt } from '../boot/report/excerpt.ts';
+import { headlineOf } from '../boot/report/headline.ts';
 import type { TimeRow } from '../boot/report/times.ts';
 import { plainLine } from '../lib/plain-text.ts';
 import { formatDuration } from './rate.ts';
@@ -21,9 +22,9 @@ const WIDTH = { line: 98, name: 38, seen: 38 };
 
 /** The end-of-test report as text without a final line feed. What a guest said is shown without its control characters. */
 export function formatBootSummary({ report, times, excerpt, files }: BootSummary, style: Style): string {
-  const { verdict, image, machine, seconds } = report;
+  const { verdict, seconds } = report;
   const passed = verdict === 'passed';
-  const title = `${plainLine(image.role)} ${passed ? 'boots and is healthy' : 'failed its boot test'} on ${machine.name}`;
+  const title = plainLine(headlineOf(report));
   const sections = [
     passed ? '' : whatFailed(report, style),
     excerpt === undefined ? '' : quotation(excerpt, style),

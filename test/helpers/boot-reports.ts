@@ -1,5 +1,6 @@
 // Reports as a boot test makes them, of every outcome, with a machine that says what it should not.
 import type { BootReport, BootRun, CheckResult } from '../../src/boot/report.ts';
+import { withUnasked } from '../../src/boot/report/unasked.ts';
 
 /** What a guest may put on its console to look like something else: markup, escape sequences, bytes XML forbids, bidi overrides. */
 export const HOSTILE =
@@ -244,7 +245,6 @@ export const unhealthyReport: BootReport = {
       }),
       times: { kernel: 11.6, initrd: 3.2, userspace: 44.1, cloudInit: 52.4, powerOff: 4.9 },
       console: [...before, ...failure, cloudInit, 'web-1 login: '].join('\n'),
-      marked: [before.length, before.length + failure.length],
     },
   ],
   seconds: 141.7,
@@ -263,3 +263,19 @@ export const wouldNotBootReport: BootReport = {
   warnings: [],
   seconds: 0.4,
 };
+
+/** A machine without a network: the login prompt was seen, and nothing asked. */
+export const loginReport: BootReport = withUnasked(
+  {
+    ...passedReport,
+    machine: { name: 'raspi4b', title: 'Raspberry Pi 4B (QEMU raspi4b)', accelerator: 'tcg', qemu: '9.2.0' },
+    boots: [
+      {
+        checks: [passedCheck('asks for a login', 'always', 'a login prompt', 91.4, 80)],
+        times: {},
+        console: goodBoot.console,
+      },
+    ],
+  },
+  checks.slice(0, 3).map(({ name, kind }) => ({ name, kind, expected: 'active' })),
+);

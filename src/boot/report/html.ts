@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { BootReport } from '../report.ts';
 import { type Excerpt, excerptOf } from './excerpt.ts';
+import { countsOf, headlineOf } from './headline.ts';
 import { bootSections } from './html-boot.ts';
 import { type Markup, markup, verbatim } from './markup.ts';
 import { inSeconds, momentOf, timeRows } from './times.ts';
@@ -29,7 +30,7 @@ export function htmlOf(report: BootReport): string {
 </head>
 <body>
 <header class="verdict ${verdict}">
-<h1>${image.role} ${passed ? 'boots and is healthy' : 'failed its boot test'} on ${machine.name}</h1>
+<h1>${headlineOf(report)}</h1>
 ${passed ? undefined : whatFailed(report)}${excerpt === undefined ? undefined : quotation(excerpt)}
 <p class="muted">${summary(report)}</p>
 </header>
@@ -74,17 +75,14 @@ function quotation({ from, to, lines, more }: Excerpt): Markup {
 }
 
 /** `12 of 12 checks passed · healthy after 58.9 s, +3.3 s (+6 %) against the last passed test · 78.3 s in all`. */
-function summary({ boots, earlier, seconds }: BootReport): string {
-  const checks = boots.flatMap(({ checks }) => checks);
-  const passed = checks.filter(({ status }) => status === 'passed');
+function summary(report: BootReport): string {
+  const { boots, earlier, seconds } = report;
   const healthy = timeRows({ health: boots[0]?.times.health }, earlier).map(
     ({ now, change }) => `healthy after ${now}${change === '' ? '' : `, ${change} against the last passed test`}`,
   );
-  return [
-    boots.length === 0 ? 'there was no boot' : `${passed.length} of ${checks.length} checks passed`,
-    ...healthy,
-    `${inSeconds(seconds)} in all`,
-  ].join(' · ');
+  return [boots.length === 0 ? 'there was no boot' : countsOf(report), ...healthy, `${inSeconds(seconds)} in all`].join(
+    ' · ',
+  );
 }
 
 function list(title: string, items: string[]): Markup | undefined {

@@ -2,6 +2,7 @@
 import type { BootReport, BootRun, CheckResult } from '../report.ts';
 import { plainLine } from '../../lib/plain-text.ts';
 import { excerptOf } from './excerpt.ts';
+import { headlineOf } from './headline.ts';
 import { type Markup, markup } from './markup.ts';
 import { timeRows } from './times.ts';
 
@@ -66,8 +67,10 @@ function verdictOf({ status, seen, expected, attempts, kind }: CheckResult): Mar
   return markup`<failure type="${kind}" message="${line(seen)}">${wanted}seen: ${seen}\nattempts: ${attempts}</failure>`;
 }
 
-function properties({ image, machine, notExercised }: BootReport, { times }: BootRun): [string, string][] {
+function properties(report: BootReport, { times }: BootRun): [string, string][] {
+  const { image, machine, notExercised } = report;
   return [
+    ['verdict', headlineOf(report)],
     ['base', image.base],
     ['build id', image.buildId],
     ['sha256', image.sha256],

@@ -20,12 +20,12 @@ const LABELS: [keyof BootTimes, string][] = [
   ['powerOff', 'power-off'],
 ];
 
-/** The times that were taken. */
+/** The times that were taken; 0 is none: where nothing was waited for, as without health checks. */
 export function timeRows(times: BootTimes, earlier: BootTimes = {}): TimeRow[] {
   return LABELS.flatMap(([key, label]) => {
     const [now, before] = [times[key], earlier[key]];
-    if (now === undefined) return [];
-    if (before === undefined) return [{ label, now: inSeconds(now), before: '', change: '' }];
+    if (!now) return [];
+    if (!before) return [{ label, now: inSeconds(now), before: '', change: '' }];
     return [{ label, now: inSeconds(now), before: inSeconds(before), change: changeOf(now, before) }];
   });
 }
@@ -44,6 +44,5 @@ function changeOf(now: number, before: number): string {
   const signed = (value: number, digits: number) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(digits)}`;
   const change = now - before;
   if (Math.abs(change) < 0.05) return '±0 s';
-  const percent = before > 0 ? ` (${signed((change / before) * 100, 0)} %)` : '';
-  return `${signed(change, 1)} s${percent}`;
+  return `${signed(change, 1)} s (${signed((change / before) * 100, 0)} %)`;
 }

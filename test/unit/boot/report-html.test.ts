@@ -6,6 +6,7 @@ import { htmlOf } from '../../../src/boot/report/html.ts';
 import { markup } from '../../../src/boot/report/markup.ts';
 import {
   HOSTILE,
+  loginReport,
   panickedReport,
   passedReport,
   rebootedReport,
@@ -44,6 +45,57 @@ test('without a marked part, the end of the log is what to look at, unless it wa
   assert.match(html, 'Lines 18 to 31 of the serial log');
   const checked = htmlOf({ ...panickedReport, reason: { code: 'check', message: 'x' }, boots: silent });
   assert.not.match(checked, '<mark');
+});
+
+/** The lines that are marked when these checks have failed on a machine with that console. */
+function marked(console: string[], seen: string[], code: 'check' | 'timeout' = 'check'): string[] {
+  const checks = seen.map((text) => ({
+    name: 'all units have started',
+    kind: 'always',
+    status: 'failed' as const,
+    seen: text,
+    at: 1,
+    attempts: 1,
+  }));
+  const boots = [{ checks, times: {}, console: console.join('\n') }];
+  const html = htmlOf({ ...unhealthyReport, reason: { code, message: 'x' }, boots });
+  return [...html.matchAll(/<mark[^>]*>([^<]*)</g)].map(([, line = '']) => line.replaceAll('&#39;', "'"));
+}
+
+test('a failed check marks what systemd says of the unit, else of the first that failed', () => {
+  const [swap, more] = [
+    '[FAILED] Failed to start swap.service - Swap.',
+    "See 'systemctl status swap.service' for details.",
+  ];
+  const web = ['[ TIME ] Timed out waiting for web.socket.', '[DEPEND] Dependency failed for web.service - Web.'];
+  const log = ['[  OK  ] Started a.', swap, more, '[  OK  ] Started b.', ...web, 'web-1 login: '];
+  assert.equal(marked(log, ['1 failed: web.service']), [web[1]]);
+  assert.equal(marked(log, ['1 failed: web.socket']), web);
+  assert.equal(marked(log, ['HTTP 502']), [swap, more]);
+  assert.equal(marked(log, [], 'timeout'), [swap, more]);
+  assert.equal(marked(['[  OK  ] Started a.'], ['HTTP 502']), []);
+  assert.equal(marked(['[  OK  ] Started a.'], [], 'timeout'), ['[  OK  ] Started a.']);
+});
+
+test('a report of failed checks opens its log where the unit failed', () => {
+  const html = htmlOf(unhealthyReport);
+  assert.match(html, /<details open>[^]*<mark id="marked">\[FAILED\] Failed to start web\.service/);
+});
+
+test('of a machine that cannot be asked no health is said', () => {
+  const html = htmlOf(loginReport);
+  assert.match(html, '<h1>web boots to its login prompt on raspi4b; whether it is healthy was not checked</h1>');
+  assert.match(html, '1 of 4 checks passed, 3 not run');
+  assert.match(html, /<tr class="not-run">[^]*application answers/);
+});
+
+test('without health checks nothing is said of a time until then', () => {
+  const [boot] = passedReport.boots;
+  assert.ok(boot);
+  const unasked = { ...boot, times: { ...boot.times, health: 0 } };
+  assert.not.match(htmlOf({ ...passedReport, boots: [unasked] }), /healthy after|>healthy</);
+  const { earlier = { started: 0, buildId: '' } } = passedReport;
+  assert.match(htmlOf({ ...passedReport, earlier: { ...earlier, health: 0 } }), 'healthy after 58.9 s · ');
 });
 
 test('a passed report marks nothing and keeps the log folded', () => {

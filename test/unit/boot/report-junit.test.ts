@@ -8,6 +8,7 @@ import type { BootReport } from '../../../src/boot/report.ts';
 import { junitOf } from '../../../src/boot/report/junit.ts';
 import { run } from '../../../src/host/exec.ts';
 import {
+  loginReport,
   panickedReport,
   passedReport,
   rebootedReport,
@@ -65,6 +66,7 @@ for (const [title, report, [tests, failures, skipped], failing] of [
   ['a failed check', unhealthyReport, [13, 3, 1], 'application runs'],
   ['a panic', panickedReport, [13, 1, 12], 'boot'],
   ['a card that would not boot', wouldNotBootReport, [1, 1, 0], 'boot'],
+  ['a boot to the login prompt', loginReport, [5, 0, 3], ''],
 ] satisfies [string, BootReport, number[], string][]) {
   test(`${title} is valid and counts what it holds`, async () => {
     const [first, ...counts] = await ask(junitOf(report), ['string(//testcase[failure]/@name)', ...COUNTS]);
@@ -87,6 +89,13 @@ test('what a guest says is text, without what XML forbids', async () => {
   assert.match(text ?? '', ']]>&amp; red gnorw\n');
   assert.is(message, panickedReport.reason?.message);
   assert.equal([type, script], ['panic', '0']);
+});
+
+test('the verdict says how far a boot was followed', async () => {
+  const verdict = 'string(//property[@name="verdict"]/@value)';
+  assert.equal(await ask(junitOf(loginReport), [verdict]), [
+    'web boots to its login prompt on raspi4b; whether it is healthy was not checked',
+  ]);
 });
 
 test('times and the moment are those of the boot', async () => {
