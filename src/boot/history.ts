@@ -15,18 +15,24 @@ type Subject = {
 
 /**
  * Keeps the times of the first boot of a passed test: one file a run, in a folder for role, machine and accelerator, written
- * beside and renamed. Tests that run at once never touch each other's; the oldest go.
+ * beside and renamed. Tests that run at once never touch each other's; the oldest go. Returns what hindered it: no verdict depends on
+ * the record.
  */
-export async function keepTimes(cacheDir: string, report: BootReport): Promise<void> {
+export async function keepTimes(cacheDir: string, report: BootReport): Promise<string | undefined> {
   const times = report.boots[0]?.times;
-  if (report.verdict !== 'passed' || times === undefined) return;
+  if (report.verdict !== 'passed' || times === undefined) return undefined;
   const folder = folderOf(cacheDir, report);
   const run: EarlierTimes = { ...times, started: report.started, buildId: report.image.buildId };
   // Padded, so that names sort by time.
   const name = `${report.started.toFixed(3).padStart(15, '0')}-${process.pid}.json`;
-  await mkdir(folder, { recursive: true });
-  await writeWhole(path.join(folder, name), JSON.stringify(run));
-  for (const old of (await runsIn(folder)).slice(KEPT)) await rm(path.join(folder, old), { force: true });
+  try {
+    await mkdir(folder, { recursive: true });
+    await writeWhole(path.join(folder, name), JSON.stringify(run));
+    for (const old of (await runsIn(folder)).slice(KEPT)) await rm(path.join(folder, old), { force: true });
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 /** The times of the last passed test of this role on this machine; a file that cannot be read is passed over. */

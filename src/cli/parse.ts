@@ -31,6 +31,15 @@ export function parseCount(text: string): number {
   return Number(text);
 }
 
+/** `a,b`, and more when the option is given again; whatever is given takes the place of `initial`, the default. */
+export function parseNames(initial: string[]): (text: string, before: string[]) => string[] {
+  return (text, before) => {
+    const names = text.split(',').map((name) => name.trim());
+    if (names.includes('')) throw new InvalidArgumentError('It is a name, or several with commas between them.');
+    return before === initial ? names : [...before, ...names];
+  };
+}
+
 /** The address of an archive. */
 export function parseUrl(text: string): string {
   if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {

@@ -3,10 +3,13 @@ import { availableParallelism } from 'node:os';
 import { Argument, Command, Option } from 'commander';
 import { piimgVersion } from '../host/package-root.ts';
 import { COMPRESSIONS } from './build-options.ts';
-import { parseCount, parseSize, parseUrl, parseWord } from './parse.ts';
+import { parseCount, parseNames, parseSize, parseUrl, parseWord } from './parse.ts';
 
 /** Files that have a schema in images/schemas. */
 const SCHEMAS = ['role', 'base', 'machine'] as const;
+
+/** Machines to test on unless some are named. */
+const MACHINES = ['virt'];
 
 const EPILOGUE = `
 Exit codes: 0 done, 1 failed, 2 wrong usage or invalid role, 3 refused target, 4 missing tool, 70 bug, 130 interrupted.
@@ -173,9 +176,11 @@ function addBootCommands(program: Command, signal: AbortSignal): void {
     .addOption(image())
     .addOption(
       new Option(
-        '--machine <name...>',
-        'machines to boot on: virt, raspi3b, raspi4b, or a file of ./qemu/machines',
-      ).default(['virt'], 'virt'),
+        '--machine <names>',
+        'machines to boot on, with commas between: virt, raspi3b, raspi4b, or files of ./qemu/machines',
+      )
+        .argParser(parseNames(MACHINES))
+        .default(MACHINES, MACHINES.join()),
     )
     .option('--reboot', 'boot a second time: it must be the same machine, and healthy')
     .option('--reports <dir>', 'folder for the HTML page and JUnit XML (default: beside the image)')

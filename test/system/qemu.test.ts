@@ -1,5 +1,5 @@
 // Negative controls of what boots images and judges boots: neither calls a bad boot good, nor leaves a machine behind.
-import { mkdir, mkdtemp, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,7 +9,11 @@ import { makeCard, readCard } from '../../src/boot/card.ts';
 import { loadMachine } from '../../src/boot/machine.ts';
 import { quote, run } from '../../src/host/exec.ts';
 import { packageRoot } from '../../src/host/package-root.ts';
+import { encodeHeader } from '../../src/image/header.ts';
+import { HEADER_LBA } from '../../src/image/layout.ts';
+import { encodeMbr, SECTOR } from '../../src/image/mbr.ts';
 import { assertBooted } from '../helpers/booted.ts';
+import { piimgCommand } from '../helpers/built.ts';
 import { withQemu, type TestGuest } from '../helpers/qemu.ts';
 
 test('a machine that never comes up is ended at its deadline, and said', async () => {
@@ -74,6 +78,48 @@ test('the card takes patches and what it holds can be read; the image stays as i
   assert.ok((await readFile(part)).equals(expected.subarray(0, 1 << 20)));
   assert.ok((await readFile(image)).equals(Buffer.alloc(2 << 20, 'i')));
   await rm(path.dirname(folder), { recursive: true });
+});
+
+/** An image with an empty boot partition and nothing behind it. */
+async function emptyCard(file: string): Promise<void> {
+  const [start, sectors] = [16_384, (40 << 20) / SECTOR];
+  const disk = await open(file, 'w');
+  await disk.write(encodeMbr(1, [{ number: 1, type: 0x0c, start, sectors }]), 0, SECTOR, 0);
+  const header = { buildId: 'b'.repeat(64), role: 'web', base: 'none', slots: [], partitions: [], created: 0 };
+  const bytes = encodeHeader(header);
+  await disk.write(bytes, 0, bytes.length, HEADER_LBA * SECTOR);
+  await disk.truncate((start + sectors) * SECTOR);
+  await disk.close();
+  await run(['mkfs.vfat', '-F', '32', '-s', '1', '--offset', String(start), file, String((sectors * SECTOR) / 1024)]);
+}
+
+test('piimg test on cards that would not boot: steps that failed, exit code 1, a report for each', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'piimg-cards-'));
+  const images = ['a/web.img', 'b/web.img'].map((name) => path.join(folder, name));
+  for (const image of images) {
+    await mkdir(path.dirname(image));
+    await emptyCard(image);
+  }
+  const piimg = (reports: string) =>
+    run([...piimgCommand(), 'test', '--machine', 'virt', ...images, '--progress', 'log', '--reports', reports], {
+      env: { PIIMG_CACHE: path.join(folder, 'cache') },
+      okCodes: [0, 1, 2],
+      signal: AbortSignal.timeout(60_000),
+    });
+  const { stdout, stderr, exitCode } = await piimg(path.join(folder, 'r'));
+  assert.is(exitCode, 1, stderr);
+  assert.match(stdout, 'would-not-boot: this card would not boot: there is no start4.elf');
+  assert.equal(
+    stderr.match(/^\S.*virt.*$/gm)?.map((line) => line.replace(/\(.*/, '')),
+    ['> web.img on virt', '! web.img on virt: FAILED ', '> web.img on virt', '! web.img on virt: FAILED '],
+  );
+  assert.not.match(stderr, / at |would-not-boot|rror/);
+  const names = ['web-2.virt', 'web.virt'].flatMap((name) => [`${name}.html`, `${name}.junit.xml`]);
+  assert.equal((await readdir(path.join(folder, 'r'))).sort(), names);
+  const refused = await piimg(path.join(images[0] ?? '', 'r'));
+  assert.equal([refused.exitCode, refused.stdout], [2, '']);
+  assert.match(refused.stderr, /^error: Reports cannot be written to .*ENOTDIR/);
+  await rm(folder, { recursive: true });
 });
 
 /** Starts a machine whose kernel is no program, says so, and would wait for ever. */

@@ -1,16 +1,14 @@
 // `piimg test`: boots images in QEMU, says whether they work, and writes down how it knows.
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
+import { questionOf } from '../../boot/checks/health.ts';
 import type { Identity } from '../../boot/checks/identity.ts';
 import { keepTimes, lastTimes } from '../../boot/history.ts';
 import { loadMachine, qemuFor, type Machine } from '../../boot/machine.ts';
 import type { BootReport } from '../../boot/report.ts';
 import { excerptOf } from '../../boot/report/excerpt.ts';
-import { htmlOf } from '../../boot/report/html.ts';
-import { junitOf } from '../../boot/report/junit.ts';
 import { timeRows } from '../../boot/report/times.ts';
+import { withUnasked } from '../../boot/report/unasked.ts';
 import { EXIT } from '../../lib/errors.ts';
-import { writeWhole } from '../../lib/write-whole.ts';
 import { formatBootSummary } from '../../ui/boot-summary.ts';
 import type { ProgressKind } from '../../ui/progress.ts';
 import { styleFor } from '../../ui/style.ts';
@@ -19,6 +17,7 @@ import { testBoot, type BootTestOptions } from '../boot-test.ts';
 import type { BuildOptions } from '../build-options.ts';
 import { createContext, type Context } from '../context.ts';
 import { inTurns } from '../in-turns.ts';
+import { prepareFolder, reportFiles, writeReports, type ReportFiles } from '../report-files.ts';
 import { print, printJson } from './output.ts';
 
 export interface TestFlags extends Partial<
@@ -36,12 +35,24 @@ export interface TestFlags extends Partial<
 export async function test(images: string[], flags: TestFlags, signal: AbortSignal): Promise<void> {
   const context = createContext(signal, flags.progress);
   const machines = await loadMachines(flags.machine, context);
-  const files = [...images, ...(flags.role === undefined ? [] : [await built(flags.role, flags, context)])];
-  const read = await Promise.all(files.map((file) => readBootImage(path.resolve(file))));
-  const pairs = read.flatMap((image) => machines.map((machine) => ({ image, machine })));
+  if (flags.reports !== undefined) await prepareFolder(path.resolve(flags.reports));
+  const given = [...images, ...(flags.role === undefined ? [] : [await built(flags.role, flags, context)])];
+  const read = await Promise.all(
+    [...new Set(given.map((file) => path.resolve(file)))].map((file) => readBootImage(file)),
+  );
+  const folderOf = ({ file }: BootImage): string => path.resolve(flags.reports ?? path.dirname(file));
+  for (const image of read) await prepareFolder(folderOf(image));
+  const taken = new Set<string>();
+  const runs = read.flatMap((image) =>
+    machines.map((machine) => ({
+      image,
+      machine,
+      files: reportFiles(folderOf(image), image.file, machine.name, taken),
+    })),
+  );
   const met: Identity[] = [];
-  const tests = await inTurns(pairs, flags.jobs, ({ image, machine }) =>
-    testOne(image, { machine, reboot: flags.reboot ?? false, met }, flags, context),
+  const tests = await inTurns(runs, flags.jobs, ({ image, machine, files }) =>
+    testOne(image, files, { machine, reboot: flags.reboot ?? false, met }, context),
   );
   if (flags.json) printJson({ passed: tests.every(({ report }) => report.verdict === 'passed'), tests });
   else print(tests.map(({ report, files: written }) => summaryOf(report, written)).join('\n\n'));
@@ -74,32 +85,30 @@ export async function built(
 
 interface Tested {
   report: BootReport;
-  files: { html: string; junit: string };
+  files: ReportFiles;
 }
 
 async function testOne(
   image: BootImage,
+  files: ReportFiles,
   options: Pick<BootTestOptions, 'machine' | 'reboot' | 'met'>,
-  flags: TestFlags,
-  context: Context,
+  { progress, signal, cacheDir }: Context,
 ): Promise<Tested> {
-  const { progress, signal, cacheDir } = context;
   const { machine } = options;
-  const title = `${path.basename(image.file)} on ${machine.name}`;
-  const tested = await progress.step(title, (step) => testBoot(image, { ...options, step, signal }));
-  const earlier = await lastTimes(cacheDir, tested);
-  const report = { ...tested, ...(earlier && { earlier }) };
-  await keepTimes(cacheDir, report);
-  const name = `${path.basename(image.file).replace(/\.img$/, '')}.${machine.name}`;
-  const folder = path.resolve(flags.reports ?? path.dirname(image.file));
-  await mkdir(folder, { recursive: true });
-  const files = { html: path.join(folder, `${name}.html`), junit: path.join(folder, `${name}.junit.xml`) };
-  await writeWhole(files.html, htmlOf(report));
-  await writeWhole(files.junit, junitOf(report));
-  return { report, files };
+  return progress.step(`${path.basename(image.file)} on ${machine.name}`, async (step) => {
+    const booted = await testBoot(image, { ...options, step, signal });
+    const tested = machine.reaches === 'login' ? withUnasked(booted, image.health.map(questionOf)) : booted;
+    const earlier = await lastTimes(cacheDir, tested);
+    const report = { ...tested, ...(earlier && { earlier }) };
+    await writeReports(report, files);
+    if (report.verdict === 'failed') step.failed(report.reason?.message ?? 'the test failed');
+    const problem = await keepTimes(cacheDir, report);
+    if (problem !== undefined) step.note(`boot times are not kept for the next test: ${problem}`);
+    return { report, files };
+  });
 }
 
-function summaryOf(report: BootReport, { html, junit }: Tested['files']): string {
+function summaryOf(report: BootReport, { html, junit }: ReportFiles): string {
   const times = report.boots.map((boot, index) => timeRows(boot.times, index === 0 ? report.earlier : undefined));
   const shown = (file: string): string => path.relative(process.cwd(), file);
   const files: [string, string][] = [

@@ -84,6 +84,15 @@ test('tests at once keep all their times', () =>
     assert.is((await filesIn(cache)).length, 30);
   }));
 
+test('a cache that cannot be written to is said, not thrown', () =>
+  withCache(async (cache) => {
+    const file = path.join(cache, 'file');
+    await writeFile(file, '');
+    assert.match((await keepTimes(file, passedReport)) ?? '', /ENOTDIR/);
+    assert.is(await lastTimes(file, passedReport), undefined);
+    assert.is(await keepTimes(cache, passedReport), undefined);
+  }));
+
 test('fifty runs are kept, the newest', () =>
   withCache(async (cache) => {
     for (let started = 0; started < 53; started++) await keepTimes(cache, at(started));

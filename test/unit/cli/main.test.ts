@@ -23,6 +23,19 @@ test('--help of every command is the golden file', async () => {
   assert.fixture(text, await readFile(golden, 'utf8'));
 });
 
+test('--machine takes one name, or several, and leaves the image alone', () => {
+  const given = (...args: string[]) => {
+    const root = createProgram(new AbortController().signal);
+    const command = root.commands.find((one) => one.name() === 'test');
+    const operands = command?.parseOptions(args).operands;
+    return [operands, command?.getOptionValue('machine')] as unknown;
+  };
+  assert.equal(given('--machine', 'raspi3b', 'web.img'), [['web.img'], ['raspi3b']]);
+  assert.equal(given('--machine', 'raspi3b,virt', 'web.img', '--machine=x'), [['web.img'], ['raspi3b', 'virt', 'x']]);
+  assert.equal(given('web.img'), [['web.img'], ['virt']]);
+  assert.throws(() => given('--machine', 'virt,'), /names/);
+});
+
 test('--help and --version go to stdout and are no failure', async () => {
   const [help, version] = await Promise.all([piimg(['--help']), piimg(['--version'])]);
   assert.match(help.stdout, /^Usage: piimg/);
