@@ -6,6 +6,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { buildRole } from '../../src/cli/build.ts';
 import { abortOnSignals } from '../../src/cli/signals.ts';
+import { EXIT, PiimgError } from '../../src/lib/errors.ts';
 import { formatTable } from '../../src/ui/table.ts';
 import { withQemu, type TestGuest } from '../helpers/qemu.ts';
 import { runMain } from './main.ts';
@@ -15,6 +16,8 @@ import { BUILD_OPTIONS, openProject, removeProject, type BenchProject } from './
 const GOAL = 1.3;
 /** A boot that takes longer is broken. */
 const MINUTES = 15;
+/** Fewer boots have no p95 worth the name. */
+const LEAST = 5;
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -24,6 +27,12 @@ async function main(): Promise<void> {
       json: { type: 'string' },
     },
   });
+  const rounds = Number(values.rounds);
+  if (!Number.isInteger(rounds) || rounds < LEAST) {
+    throw new PiimgError(`--rounds ${values.rounds}: it takes a whole number, at least ${LEAST}`, {
+      exitCode: EXIT.usage,
+    });
+  }
   const project = await openProject(abortOnSignals());
   const folder = await mkdtemp(path.join(tmpdir(), 'piimg-bench-'));
   const runs: { web: number; base: number }[] = [];
@@ -37,7 +46,7 @@ async function main(): Promise<void> {
           return (Date.now() - guest.poweredOn) / 1000;
         });
       });
-    for (let round = 0; round < Number(values.rounds); round++) {
+    for (let round = 0; round < rounds; round++) {
       runs.push({
         base: await time('base', (guest) => guest.said(/Reached target .*multi-user\.target/)),
         web: await time('web', healthy),
