@@ -17,8 +17,10 @@ const lockedPackage = z.strictObject({
 const lockSchema = z.strictObject({
   version: z.literal(1),
   base: z.string(),
-  /** When it was resolved; also the clock of the build (SOURCE_DATE_EPOCH). */
+  /** The clock of the build (SOURCE_DATE_EPOCH): when this set of the base's packages was first resolved. */
   created: z.string(),
+  /** When the base's packages were last resolved; those of an older piimg do not say, which means `created`. No image depends on it. */
+  checked: z.string().optional(),
   /** What was asked for: digests of the base's and of the role's requests. */
   request: z.strictObject({ base: z.string(), role: z.string() }),
   /** Host-architecture packages of the native tools, by architecture. */

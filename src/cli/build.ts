@@ -24,8 +24,8 @@ import type { Sandbox } from '../sandbox/root.ts';
 import { minimalSeed } from '../seed/minimal.ts';
 import type { BuildOptions, BuildResult } from './build-options.ts';
 import type { Context } from './context.ts';
-import { archivesFor, HOST_ARCHITECTURE, lockFileOf, obtainLock, type LockRequest } from './locking.ts';
-import { fetchMaterials, prepareSandbox, toolsKey, wantedBy } from './materials.ts';
+import { HOST_ARCHITECTURE, lockFileOf, obtainLock, type LockRequest } from './locking.ts';
+import { fetchMaterials, prepareSandbox, toolsKey } from './materials.ts';
 import { refuseUnknownPackages } from './known-packages.ts';
 import { adviseOnLock } from './lock-advice.ts';
 import { mirrorFrom } from './parse.ts';
@@ -95,8 +95,7 @@ export async function makeLayers(
 ): Promise<{ layers: Layer[]; sandbox: Sandbox }> {
   const { lock, role, request, planned, store } = prepared;
   const { cacheDir, progress, signal } = context;
-  const wanted = wantedBy(lock, role, await archivesFor(request));
-  await fetchMaterials(store, wanted, { offline: options.offline, signal }, progress);
+  await fetchMaterials(store, lock, request, progress);
   const sandbox = await prepareSandbox(lock, store, cacheDir, { jobs: options.jobs, progress });
   await removeAbandoned(sandbox, store.tmp);
   const { plan, inputs } = planned;
@@ -125,10 +124,13 @@ export async function buildRole(options: BuildOptions, context: Context): Promis
   const manifestPath = `${out.replace(/\.img$/, '')}.manifest.json`;
   const result = { imagePath: out, manifestPath, stages: context.stages };
   const earlier = await unchanged(out, manifestPath, planned.plan.buildId, options);
-  if (earlier) return { ...result, manifest: earlier, reused: true };
-
+  if (earlier) {
+    // There is no work for it to go along with.
+    await adviseOnLock(prepared.lock, prepared.request, context.progress, { patience: 20_000 });
+    return { ...result, manifest: earlier, reused: true };
+  }
   const advice = adviseOnLock(prepared.lock, prepared.request, context.progress);
-  const manifest = await withCare(prepared, context, async () => {
+  const manifest = await withCare(prepared, context, { image: true }, async () => {
     const made = await makeLayers(prepared, options, context);
     const assembled = await makeImage(prepared, made, { manifestPath, fresh: !options.cache }, context);
     const manifest = manifestOf(prepared, made.layers, assembled);

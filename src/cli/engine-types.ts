@@ -32,7 +32,12 @@ export interface PackageChanges {
 
 export interface UpdateResult {
   lockPath: string;
+  /** Of the image. */
   packages: PackageChanges;
+  /** Of the native tools on a machine like this one. */
+  tools: PackageChanges;
+  /** What npm add-ons are compiled with. */
+  buildPackages: PackageChanges;
 }
 
 /** Files that differ between two images, by absolute path. */

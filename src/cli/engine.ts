@@ -2,7 +2,8 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { loadBase } from '../base/definition.ts';
-import { readLock, writeLock } from '../base/lock.ts';
+import { readLock, writeLock, type Lock } from '../base/lock.ts';
+import type { LockedPackage } from '../image/manifest.ts';
 import { resolveRole } from '../role/resolve.ts';
 import { findLayer } from '../layers/cache.ts';
 import { makeLayers, prepareBuild } from './build.ts';
@@ -10,8 +11,9 @@ import type { BuildOptions } from './build-options.ts';
 import type { Context } from './context.ts';
 import { comparePackages } from './diffing.ts';
 import type { PlanOptions, PlanResult, ShellOptions, UpdateOptions, UpdateResult } from './engine-types.ts';
-import { lockFileOf, resolveLock } from './locking.ts';
+import { HOST_ARCHITECTURE, lockFileOf, resolveLock } from './locking.ts';
 import { mirrorFrom } from './parse.ts';
+import { withCare } from './repair.ts';
 
 /** What a build is asked when only its preparation is wanted. */
 const defaults = (options: PlanOptions): BuildOptions => ({
@@ -46,29 +48,38 @@ export async function updateLock(options: UpdateOptions, context: Context): Prom
   const lockPath = lockFileOf(role, path.resolve(options.out ?? path.join('out', `${role.name}.img`)));
   const before = await readLock(lockPath);
   const request = { role, base, cacheDir, mirror, offline: false, signal };
-  const lock = await progress.step('lock', (step) => resolveLock(request, step));
+  const lock = await progress.step('lock', (step) => resolveLock(request, step, before, { keepBase: false }));
   await mkdir(path.dirname(lockPath), { recursive: true });
   await writeLock(lockPath, lock);
-  const packages = (of: typeof before) => (of ? [...of.basePackages, ...of.rolePackages] : []);
-  return { lockPath, packages: comparePackages(packages(before), packages(lock)) };
+  const compared = (packages: (of: Lock) => LockedPackage[]) =>
+    comparePackages(before ? packages(before) : [], packages(lock));
+  return {
+    lockPath,
+    packages: compared(({ basePackages, rolePackages }) => [...basePackages, ...rolePackages]),
+    tools: compared(({ tools }) => tools[HOST_ARCHITECTURE] ?? []),
+    buildPackages: compared(({ buildPackages = [] }) => buildPackages),
+  };
 }
 
 /** Runs a command in the built system of a role; resolves to its exit status. Nothing it writes stays. */
 export async function openShell(options: ShellOptions, context: Context): Promise<number> {
   const { command, ...plan } = options;
   const build = defaults(plan);
-  const { layers, sandbox } = await makeLayers(await prepareBuild(build, context), build, context);
+  const prepared = await prepareBuild(build, context);
   const argv = command.length > 0 ? command : ['bash', '-l'];
   const term = process.env['TERM'];
-  const { exitCode } = await sandbox.inRoot(
-    { lowers: layers.map(({ dir }) => `${dir}/tree`), overlay: 'native' },
-    {
-      argv,
-      stdout: 'inherit',
-      okCodes: Array.from({ length: 256 }, (_, code) => code),
-      signal: context.signal,
-      ...(term !== undefined && { env: { TERM: term } }),
-    },
-  );
-  return exitCode;
+  return withCare(prepared, context, { image: false }, async () => {
+    const { layers, sandbox } = await makeLayers(prepared, build, context);
+    const { exitCode } = await sandbox.inRoot(
+      { lowers: layers.map(({ dir }) => `${dir}/tree`), overlay: 'native' },
+      {
+        argv,
+        stdout: 'inherit',
+        okCodes: Array.from({ length: 256 }, (_, code) => code),
+        signal: context.signal,
+        ...(term !== undefined && { env: { TERM: term } }),
+      },
+    );
+    return exitCode;
+  });
 }

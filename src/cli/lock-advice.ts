@@ -1,7 +1,11 @@
 // Tells when a lock has become old, or security updates are waiting; never stands in a build's way.
-import { securityUpdates } from '../base/updates.ts';
+import { mkdir, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { securityUpdates, type WaitingUpdate } from '../base/updates.ts';
 import type { Lock } from '../base/lock.ts';
+import { digestOf } from '../lib/digest.ts';
 import type { Progress } from '../lib/progress.ts';
+import { writeWhole } from '../lib/write-whole.ts';
 import { archivesFor, inWorld, type LockRequest } from './locking.ts';
 
 const DAY = 86_400_000;
@@ -11,15 +15,25 @@ const OLD = 30;
 const NAMED = 5;
 
 /** What to say about a lock's age; undefined when it is young. `now` in milliseconds. */
-function ageAdvice(lock: Pick<Lock, 'created'>, now: number): string | undefined {
-  const days = Math.floor((now - Date.parse(lock.created)) / DAY);
+export function ageAdvice({ created, checked = created }: Lock, now: number): string | undefined {
+  const days = Math.floor((now - Date.parse(checked)) / DAY);
   return days > OLD ? `the lock is ${days} days old: \`piimg update\` resolves again` : undefined;
 }
 
-/** Notes an old lock and waiting security updates. Offline only the former: lists are fetched when they are older than a day. */
-export async function adviseOnLock(lock: Lock, request: LockRequest, progress: Progress): Promise<void> {
+/**
+ * Notes an old lock and waiting security updates. apt is asked for these once a day at most, on lists that are fetched when they are older
+ * than a day; offline never. Gives up after `patience` milliseconds.
+ */
+export async function adviseOnLock(
+  lock: Lock,
+  request: LockRequest,
+  progress: Progress,
+  { patience }: { patience?: number } = {},
+): Promise<void> {
   const old = ageAdvice(lock, Date.now());
-  const waiting = await waitingUpdates(lock, request).catch(() => []);
+  const limits = patience === undefined ? [] : [AbortSignal.timeout(patience)];
+  const signal = AbortSignal.any([request.signal, ...limits]);
+  const waiting = await waitingUpdates(lock, { ...request, signal }).catch(() => []);
   if (old === undefined && waiting.length === 0) return;
   await progress.step('updates', (step) => {
     if (old !== undefined) step.note(old);
@@ -32,10 +46,24 @@ export async function adviseOnLock(lock: Lock, request: LockRequest, progress: P
   });
 }
 
-async function waitingUpdates(lock: Lock, request: LockRequest): ReturnType<typeof securityUpdates> {
-  const archives = await archivesFor(request);
-  if (request.offline || !archives.some(({ suites }) => suites.some((suite) => suite.endsWith('-security')))) return [];
-  const world = { architecture: request.base.architecture, archives, status: '' };
+async function waitingUpdates(lock: Lock, request: LockRequest): Promise<WaitingUpdate[]> {
+  const { base, role, cacheDir, offline } = request;
+  const suites = [...base.archives, ...role.aptSources].flatMap((archive) => archive.suites);
+  if (!suites.some((suite) => suite.endsWith('-security'))) return [];
   const packages = [...lock.basePackages, ...lock.rolePackages];
-  return inWorld(world, request, (apt) => securityUpdates(apt, packages), DAY);
+  const file = path.join(cacheDir, 'updates', digestOf(packages));
+  const known = await answerOfToday(file);
+  if (known || offline) return known ?? [];
+  const world = { architecture: base.architecture, archives: await archivesFor(request), status: '' };
+  const waiting = await inWorld(world, request, (apt) => securityUpdates(apt, packages), DAY);
+  await mkdir(path.dirname(file), { recursive: true });
+  await writeWhole(file, JSON.stringify(waiting));
+  return waiting;
+}
+
+/** What apt said less than a day ago: reading the lists takes it longer than all of a build that has nothing to do. */
+async function answerOfToday(file: string): Promise<WaitingUpdate[] | undefined> {
+  const answered = await stat(file).catch(() => undefined);
+  if (!answered || Date.now() - answered.mtimeMs > DAY) return undefined;
+  return JSON.parse(await readFile(file, 'utf8')) as WaitingUpdate[];
 }

@@ -1,5 +1,5 @@
 // The lock of a build: reused where it fits the role and the base, else resolved.
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import type { BaseDefinition } from '../base/definition.ts';
 import { readLock, writeLock, type Lock } from '../base/lock.ts';
@@ -22,6 +22,7 @@ import { digestOf } from '../lib/digest.ts';
 import { PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
 import { writeOnce } from '../lib/write-once.ts';
+import { requireUnchanged } from '../layers/inputs.ts';
 import type { ResolvedRole } from '../role/resolved.ts';
 import { TOOL_PACKAGES } from '../sandbox/shadow.ts';
 
@@ -90,6 +91,7 @@ export async function obtainLock(
   const found = await readLock(file);
   const changed = found ? whatChanged(found, request) : undefined;
   if (found && changed === undefined) {
+    await touch(clockFile(found, request.cacheDir));
     step.cached(path.relative(process.cwd(), file));
     return found;
   }
@@ -98,7 +100,7 @@ export async function obtainLock(
       hint: 'Build once without --locked, or run `piimg update`.',
     });
   }
-  const lock = await resolveLock(request, step, found && hasSameBase(found, request) ? found : undefined);
+  const lock = await resolveLock(request, step, found, { keepBase: true });
   if (keep) {
     await mkdir(path.dirname(file), { recursive: true });
     await writeLock(file, lock);
@@ -133,26 +135,35 @@ const lockedNpm = ({ npm }: ResolvedRole): Lock['npm'] =>
   }));
 
 /**
- * Resolves everything; with `keep`, a lock of the same base, only what that does not have: the role's packages when the role has
- * changed, the build tools when they are not there for this machine's architecture. The build's clock stays that of the base.
+ * Resolves everything; with `keepBase`, and an old lock of the same base, only what that does not have: the role's packages when the role
+ * has changed, the build tools when they are not there for this machine's architecture. The build's clock stays that of the base.
  */
-export async function resolveLock(request: LockRequest, step: Step, keep?: Lock): Promise<Lock> {
+export async function resolveLock(
+  request: LockRequest,
+  step: Step,
+  old: Lock | undefined,
+  { keepBase }: { keepBase: boolean },
+): Promise<Lock> {
   const { role, base } = request;
+  const keep = keepBase && old && hasSameBase(old, request) ? old : undefined;
   const archives = await archivesFor(request);
   const own = new Set(role.aptSources.map(({ name }) => name));
   const debian = archives.filter(({ name }) => !own.has(name));
   step.update({ message: 'package lists' });
-  const basePart = keep ? await withHostTools(keep, request, debian) : await resolveBase(request, debian, step);
+  const basePart = keep ? await withHostTools(keep, request, debian) : await resolveBase(request, debian, step, old);
   step.update({ message: `packages of ${role.name}` });
   const digests = requestDigests(role, base);
   const rolePart =
     keep?.request.role === digests.role
       ? { packages: keep.rolePackages, removed: keep.removed, build: keep.buildPackages ?? [] }
       : await resolveRolePackages(request, archives, basePart.basePackages);
+  // Else the lock would give one file's digest with what another one asks for.
+  await requireUnchanged([...role.debs, ...role.aptSources.map(({ keyring }) => keyring)]);
   return {
     version: 1,
     base: base.name,
     created: basePart.created,
+    checked: basePart.checked ?? basePart.created,
     request: digests,
     tools: basePart.tools,
     essential: basePart.essential,
@@ -165,20 +176,28 @@ export async function resolveLock(request: LockRequest, step: Step, keep?: Lock)
   };
 }
 
-type BasePart = Pick<Lock, 'created' | 'tools' | 'essential' | 'basePackages'>;
+type BasePart = Pick<Lock, 'created' | 'checked' | 'tools' | 'essential' | 'basePackages'>;
 
-async function resolveBase(request: LockRequest, archives: AptArchive[], step: Step): Promise<BasePart> {
+async function resolveBase(
+  request: LockRequest,
+  archives: AptArchive[],
+  step: Step,
+  old: Lock | undefined,
+): Promise<BasePart> {
   const target = { architecture: request.base.architecture, archives, status: '' };
   step.update({ message: 'packages of the base and of the native tools' });
-  const [tools, base] = await Promise.all([
+  const [tools, part] = await Promise.all([
     resolveTools(request, archives),
     inWorld(target, request, async (apt) => ({
       essential: (await resolvePackages(apt, ['?essential'], archives)).packages.map(({ name }) => name),
       basePackages: (await resolvePackages(apt, ['?essential', ...request.base.packages], archives)).packages,
     })),
   ]);
-  const part = { ...base, tools: { [HOST_ARCHITECTURE]: tools } };
-  return { ...part, created: await firstSeen(part, request.cacheDir) };
+  const checked = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
+  const clock = clockFile(part, request.cacheDir);
+  const same = old && clockFile(old, request.cacheDir) === clock;
+  const created = same ? old.created : await writeOnce(clock, checked);
+  return { ...part, tools: { [HOST_ARCHITECTURE]: tools }, created, checked };
 }
 
 async function resolveTools(request: LockRequest, archives: AptArchive[]): Promise<LockedPackage[]> {
@@ -193,12 +212,11 @@ async function withHostTools(lock: Lock, request: LockRequest, archives: AptArch
 }
 
 /**
- * The build's clock, in whole seconds: when this very set of packages was first resolved here. Roles whose locks are made on different days
+ * What holds the build's clock, in whole seconds: when these packages were first resolved here. Roles whose locks are made on different days
  * from the same packages thus share the base's layers, whose files carry that time.
  */
-async function firstSeen(part: Omit<BasePart, 'created'>, cacheDir: string): Promise<string> {
-  const file = path.join(cacheDir, 'bases', digestOf(part));
-  return writeOnce(file, new Date().toISOString().replace(/\.\d+Z$/, 'Z'));
+function clockFile({ essential, basePackages }: Pick<Lock, 'essential' | 'basePackages'>, cacheDir: string): string {
+  return path.join(cacheDir, 'bases', digestOf({ essential, basePackages }));
 }
 
 async function resolveRolePackages(
@@ -247,7 +265,14 @@ export async function inWorld<T>(
     });
   }
   if (!offline && !(await isYounger(lists, maxAge))) await updateLists(world, folders, signal);
+  // The time of the folder itself is when they were fetched.
+  await touch(path.join(lists, 'lock'));
   return withApt(world, folders, work);
+}
+
+/** When it was last used: what `cache prune` goes by. */
+async function touch(file: string): Promise<void> {
+  await utimes(file, new Date(), new Date()).catch(() => {});
 }
 
 async function isYounger(lists: string, maxAge: number): Promise<boolean> {

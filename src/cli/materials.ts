@@ -13,9 +13,9 @@ import type { ResolvedRole } from '../role/resolved.ts';
 import { makeNativeTools, nativeToolsAt, TOOLS_FORMAT } from '../sandbox/native-tools.ts';
 import { openSandbox, type Sandbox } from '../sandbox/root.ts';
 import { nativeDigests, toolsDamage } from '../sandbox/tools-record.ts';
-import { HOST_ARCHITECTURE } from './locking.ts';
+import { archivesFor, HOST_ARCHITECTURE, type LockRequest } from './locking.ts';
 
-/** Every file a lock names, as downloads. */
+/** Every file a lock names, as downloads; those of archives that are not among `archives` have no address. */
 export function wantedBy(lock: Lock, role: ResolvedRole, archives: AptArchive[]): Wanted[] {
   const packages = [
     ...(lock.tools[HOST_ARCHITECTURE] ?? []),
@@ -40,14 +40,15 @@ function addressOf(locked: LockedPackage, archives: AptArchive[]): string {
   return `${archive?.uri.replace(/\/+$/, '') ?? ''}/${file}`;
 }
 
-/** Downloads what is missing; offline, names it. */
+/** Downloads what the store lacks of what a lock names; offline, names it. Asks where archives are only when something is missing. */
 export async function fetchMaterials(
   store: Store,
-  wanted: Wanted[],
-  options: { offline: boolean; signal: AbortSignal },
+  lock: Lock,
+  request: LockRequest,
   progress: Progress,
 ): Promise<void> {
   await progress.step('download', async (step) => {
+    const wanted = wantedBy(lock, request.role, []);
     const missing = await missingFrom(store, wanted);
     await markUsed(
       store,
@@ -57,13 +58,13 @@ export async function fetchMaterials(
       step.cached(`${wanted.length} files in the store`);
       return;
     }
-    if (options.offline) {
+    if (request.offline) {
       throw new PiimgError(`Offline, and ${missing.length} of ${wanted.length} files are not in the store`, {
         detail: missing.map(({ label }) => label).join('\n'),
         hint: 'Build once without --offline.',
       });
     }
-    await download(store, missing, step, options.signal);
+    await download(store, wantedBy(lock, request.role, await archivesFor(request)), step, request.signal);
   });
 }
 

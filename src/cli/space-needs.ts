@@ -24,8 +24,12 @@ const TOOLS = 2.5;
 /** Partition table, journal and inode tables that are written, and the block map. */
 const IMAGE_OVERHEAD = 64 * MIB;
 
-/** What a build will write to the cache and beside the image. */
-export async function spaceNeeds(prepared: Prepared, cacheDir: string): Promise<SpaceNeed[]> {
+/** What a build will write to the cache and, where it makes an image, beside that. */
+export async function spaceNeeds(
+  prepared: Prepared,
+  cacheDir: string,
+  makes: { image: boolean },
+): Promise<SpaceNeed[]> {
   const { planned, store, out, lock, role } = prepared;
   const missing = await missingFrom(store, wantedBy(lock, role, []));
   const downloads = missing.reduce((sum, { size }) => sum + size, 0);
@@ -33,13 +37,16 @@ export async function spaceNeeds(prepared: Prepared, cacheDir: string): Promise<
   const haveTools = await stat(toolsFolder(lock, cacheDir)).catch(() => undefined);
   const tools = haveTools ? 0 : TOOLS * (lock.tools[HOST_ARCHITECTURE] ?? []).reduce((sum, { size }) => sum + size, 0);
   const image = layers.files + IMAGE_OVERHEAD;
+  const forImage = [
+    // The image is a copy of one in the cache that lacks the role's own files.
+    { folder: cacheDir, bytes: image, what: 'its file system' },
+    { folder: path.dirname(out), bytes: image, what: 'the image' },
+  ];
   return [
     ...(downloads > 0 ? [{ folder: cacheDir, bytes: downloads, what: 'downloads' }] : []),
     ...(tools > 0 ? [{ folder: cacheDir, bytes: tools, what: 'native tools' }] : []),
     ...(layers.fresh > 0 ? [{ folder: cacheDir, bytes: layers.fresh, what: 'layers' }] : []),
-    // The image is a copy of one in the cache that lacks the role's own files.
-    { folder: cacheDir, bytes: image, what: 'its file system' },
-    { folder: path.dirname(out), bytes: image, what: 'the image' },
+    ...(makes.image ? forImage : []),
   ];
 }
 

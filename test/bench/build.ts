@@ -3,11 +3,11 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { prepareBuild } from '../../src/cli/build.ts';
-import { archivesFor, HOST_ARCHITECTURE } from '../../src/cli/locking.ts';
+import { HOST_ARCHITECTURE } from '../../src/cli/locking.ts';
 import { abortOnSignals } from '../../src/cli/signals.ts';
 import { openSandbox, type Sandbox } from '../../src/sandbox/root.ts';
 import { nativeToolsAt } from '../../src/sandbox/native-tools.ts';
-import { fetchMaterials, toolsFolder, wantedBy } from '../../src/cli/materials.ts';
+import { fetchMaterials, toolsFolder } from '../../src/cli/materials.ts';
 import { formatTable } from '../../src/ui/table.ts';
 import { runMain } from './main.ts';
 import { mmdebstrap, requireMmdebstrap } from './mmdebstrap.ts';
@@ -42,9 +42,8 @@ async function main(): Promise<void> {
     // Everything is downloaded, and the lock written, before anything is timed.
     const { context, dir } = project;
     const prepared = await prepareBuild(OPTIONS, context);
-    const { lock, role, request, store, planned } = prepared;
-    const wanted = wantedBy(lock, role, await archivesFor(request));
-    await fetchMaterials(store, wanted, { offline: false, signal: context.signal }, context.progress);
+    const { lock, request, store, planned } = prepared;
+    await fetchMaterials(store, lock, request, context.progress);
     const { packages: native, substituted } = await hostPackages(prepared, context);
     const { epoch } = planned.plan;
 

@@ -2,8 +2,7 @@
 import path from 'node:path';
 import { prepareBuild, toolRunner } from '../../src/cli/build.ts';
 import { createContext } from '../../src/cli/context.ts';
-import { archivesFor } from '../../src/cli/locking.ts';
-import { fetchMaterials, prepareSandbox, wantedBy } from '../../src/cli/materials.ts';
+import { fetchMaterials, prepareSandbox } from '../../src/cli/materials.ts';
 import type { RunTool } from '../../src/image/run-tool.ts';
 import type { Sandbox } from '../../src/sandbox/root.ts';
 
@@ -15,8 +14,7 @@ export async function testSandbox(): Promise<Sandbox> {
   const prepared = await prepareBuild({ ...options, offline: false, locked: false, shellOnError: false }, context);
   const { lock, role, request, store } = prepared;
   const tools = { ...lock, basePackages: [], rolePackages: [] };
-  const wanted = wantedBy(tools, { ...role, artifacts: [] }, await archivesFor(request));
-  await fetchMaterials(store, wanted, { offline: false, signal: context.signal }, context.progress);
+  await fetchMaterials(store, tools, { ...request, role: { ...role, artifacts: [] } }, context.progress);
   return prepareSandbox(lock, store, context.cacheDir, { jobs: 2, progress: context.progress });
 }
 

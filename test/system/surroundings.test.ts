@@ -251,6 +251,21 @@ test('offline: npm packages of an earlier build are used, those that are not the
   });
 });
 
+test('offline with lock and store: neither a mirror nor an apt that works is needed', async () => {
+  await withProject(async (project) => {
+    await writeRole(project, 'tiny');
+    const digest = await mustBuild(project, 'tiny');
+    const base = path.join(project.dir, 'images/bases/tiny.yaml');
+    await writeFile(base, (await readFile(base, 'utf8')).replace(/^mirror: .*\n/m, ''));
+    const broken = path.join(project.dir, 'apt.conf');
+    await writeFile(broken, 'no apt.conf {\n');
+    const args = ['build', '--role', 'tiny', '--out', 'out/again.img', '--offline'];
+    const { code, stderr } = await piimg(project, args, { APT_CONFIG: broken }, ['env', '--unset=PIIMG_MIRROR']);
+    assert.is(code, 0, stderr);
+    assert.is(await digestOfFile(path.join(project.dir, 'out/again.img')), digest);
+  });
+});
+
 test('a copy of the cache without the files of layers: they are put back, and what is built upon them is the same', async () => {
   await withProject(async (shared) => {
     const project = await freshCache(shared, 'cache');

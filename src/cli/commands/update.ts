@@ -1,8 +1,8 @@
 // `piimg update`: resolves packages again, writes the lock and prints the difference.
 import type { ProgressKind } from '../../ui/progress.ts';
-import { styleFor } from '../../ui/style.ts';
+import { styleFor, type Style } from '../../ui/style.ts';
 import { createContext } from '../context.ts';
-import type { UpdateOptions } from '../engine-types.ts';
+import type { UpdateOptions, UpdateResult } from '../engine-types.ts';
 import { formatPackageChanges } from './changes.ts';
 import { print, printJson } from './output.ts';
 
@@ -16,6 +16,20 @@ export async function update(flags: UpdateFlags, signal: AbortSignal): Promise<v
   const { updateLock } = await import('../engine.ts');
   const result = await updateLock(options, createContext(signal, progress));
   if (json) return printJson(result);
-  const changes = formatPackageChanges(result.packages, styleFor(process.stdout));
-  print(changes === '' ? `Nothing changed: ${result.lockPath}` : `${changes}\n\nwritten: ${result.lockPath}`);
+  print(formatUpdate(result, styleFor(process.stdout)));
+}
+
+/** What changed, of the image first; what only helps to build it has a heading of its own. */
+export function formatUpdate(result: UpdateResult, style: Style): string {
+  const { lockPath, packages, tools, buildPackages } = result;
+  const parts = [
+    ['', packages],
+    ['native tools, no part of the image:\n', tools],
+    ['packages for compiling npm add-ons, no part of the image:\n', buildPackages],
+  ] as const;
+  const changed = parts.flatMap(([heading, changes]) => {
+    const text = formatPackageChanges(changes, style);
+    return text === '' ? [] : [`${heading}${text}`];
+  });
+  return changed.length === 0 ? `Nothing changed: ${lockPath}` : [...changed, `written: ${lockPath}`].join('\n\n');
 }
