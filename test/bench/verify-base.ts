@@ -15,6 +15,7 @@ import { nativeToolsAt } from '../../src/sandbox/native-tools.ts';
 import { compareTrees, judge, KNOWN, type Difference } from './differences.ts';
 import { requireMmdebstrap, mmdebstrap } from './mmdebstrap.ts';
 import { BUILD_OPTIONS, openProject, removeProject, type BenchProject } from './project.ts';
+import { checkReaders, layerReader, tarReader } from './readers.ts';
 import { treeOfLayers, treeOfTar, type Tree } from './tree.ts';
 import { toolsFolder } from '../../src/cli/materials.ts';
 import { runMain } from './main.ts';
@@ -34,6 +35,7 @@ async function main(): Promise<void> {
   const prepared = await prepareBuild(OPTIONS, context);
   const { layers, sandbox } = await makeLayers(onlyBase(prepared), OPTIONS, context);
   try {
+    await checkReaders(sandbox, path.join(project.dir, 'readers'), [layerReader(sandbox), tarReader(sandbox)]);
     const theirs = await treeOfTar(await emulatedTar(project.dir, prepared, context));
     const ours = await oursOf(layers);
     checkControls(ours, theirs);

@@ -13,6 +13,8 @@ import type { LayerTar } from '../../src/layers/tar-writer.ts';
 import { treeDifference } from '../../src/layers/verify-tree.ts';
 import { sha256 } from '../../src/lib/digest.ts';
 import { asRoot } from '../helpers/as-root.ts';
+import { checkReaders, layerReader, tarReader, type Reader } from '../bench/readers.ts';
+import type { TreeEntry } from '../bench/tree.ts';
 import { showDetail } from '../helpers/built.ts';
 import { testSandbox } from '../helpers/image-tools.ts';
 
@@ -183,6 +185,26 @@ test('a native program that got into a layer is seen', async () => {
   const clean = openGuard(sandbox.nativeDigests, true);
   await capture(tree, 'clean.tar', clean);
   assert.equal(clean.verdict().failures, []);
+});
+
+test('the readers of verify:base see a planted file, content, mode and attribute; one that drops some is found out', async () => {
+  const [ours, theirs] = [layerReader(sandbox), tarReader(sandbox)];
+  const dir = path.join(work, 'readers');
+  await checkReaders(sandbox, dir, [ours, theirs]);
+  const without =
+    (reader: Reader, dropped: Partial<TreeEntry>): Reader =>
+    async (...args) =>
+      new Map([...(await reader(...args))].map(([name, found]) => [name, { ...found, ...dropped }]));
+  const blind: [Reader, Reader][] = [
+    [without(ours, { xattrs: {} }), without(theirs, { xattrs: {} })],
+    [without(ours, { mode: 0o755 }), without(theirs, { mode: 0o755 })],
+    [without(ours, { xattrs: {} }), theirs],
+    [ours, without(theirs, { mode: 0o755 })],
+  ];
+  for (const readers of blind) {
+    const error: unknown = await checkReaders(sandbox, dir, readers).catch((caught: unknown) => caught);
+    assert.match(String(error), 'tree on disk, the readers see');
+  }
 });
 
 test.run();
