@@ -1,7 +1,6 @@
 // What a person wants to know when a boot test is over: verdict, what failed and what to do, checks, times, where the report is.
 import type { BootReport, BootRun, CheckResult } from '../boot/report.ts';
 import type { Excerpt } from '../boot/report/excerpt.ts';
-import { headlineOf } from '../boot/report/headline.ts';
 import type { TimeRow } from '../boot/report/times.ts';
 import { plainLine } from '../lib/plain-text.ts';
 import { formatDuration } from './rate.ts';
@@ -9,6 +8,8 @@ import type { Style } from './style.ts';
 import { formatTable } from './table.ts';
 
 export interface BootSummary {
+  /** The verdict in one line. */
+  headline: string;
   report: BootReport;
   /** Of each boot. */
   times: TimeRow[][];
@@ -21,10 +22,10 @@ export interface BootSummary {
 const WIDTH = { line: 98, name: 38, seen: 38 };
 
 /** The end-of-test report as text without a final line feed. What a guest said is shown without its control characters. */
-export function formatBootSummary({ report, times, excerpt, files }: BootSummary, style: Style): string {
+export function formatBootSummary({ headline, report, times, excerpt, files }: BootSummary, style: Style): string {
   const { verdict, seconds } = report;
   const passed = verdict === 'passed';
-  const title = plainLine(headlineOf(report));
+  const title = plainLine(headline);
   const sections = [
     passed ? '' : whatFailed(report, style),
     excerpt === undefined ? '' : quotation(excerpt, style),

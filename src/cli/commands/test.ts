@@ -6,6 +6,7 @@ import { keepTimes, lastTimes } from '../../boot/history.ts';
 import { loadMachine, qemuFor, type Machine } from '../../boot/machine.ts';
 import type { BootReport } from '../../boot/report.ts';
 import { excerptOf } from '../../boot/report/excerpt.ts';
+import { headlineOf } from '../../boot/report/headline.ts';
 import { timeRows } from '../../boot/report/times.ts';
 import { withUnasked } from '../../boot/report/unasked.ts';
 import { EXIT } from '../../lib/errors.ts';
@@ -115,5 +116,8 @@ function summaryOf(report: BootReport, { html, junit }: ReportFiles): string {
     ['report', shown(html)],
     ['JUnit', shown(junit)],
   ];
-  return formatBootSummary({ report, times, excerpt: excerptOf(report), files }, styleFor(process.stdout));
+  return formatBootSummary(
+    { headline: headlineOf(report), report, times, excerpt: excerptOf(report), files },
+    styleFor(process.stdout),
+  );
 }

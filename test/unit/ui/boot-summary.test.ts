@@ -4,6 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { BootReport, CheckResult } from '../../../src/boot/report.ts';
 import { excerptOf } from '../../../src/boot/report/excerpt.ts';
+import { headlineOf } from '../../../src/boot/report/headline.ts';
 import { timeRows } from '../../../src/boot/report/times.ts';
 import { formatBootSummary } from '../../../src/ui/boot-summary.ts';
 import { styleFor } from '../../../src/ui/style.ts';
@@ -21,7 +22,8 @@ const plain = styleFor({}, {});
 
 function summaryOf(report: BootReport, style = plain): string {
   const times = report.boots.map((boot, index) => timeRows(boot.times, index === 0 ? report.earlier : undefined));
-  return formatBootSummary({ report, times, excerpt: excerptOf(report), files: [['report', 'out/web.html']] }, style);
+  const files: [string, string][] = [['report', 'out/web.html']];
+  return formatBootSummary({ headline: headlineOf(report), report, times, excerpt: excerptOf(report), files }, style);
 }
 
 const few = (checks: number[]): BootReport['boots'] =>
