@@ -23,13 +23,14 @@ const SYSTEM = [
   'raspi3b',
   'surroundings',
   'bad-luck-input',
+  'bad-luck-lock',
   'bad-luck-download',
   'bad-luck-cache',
   'bad-luck-kill',
 ];
 
 /** Long proofs, after all others: run by `npm run test:all`, and when they are asked for by name. */
-const LONG = ['boot-failures', 'boot-slow', 'boot-unhealthy', 'ci-example'];
+const LONG = ['boot-failures', 'boot-slow', 'boot-unhealthy', 'boot-again', 'ci-example'];
 
 /** No process of a test lasts longer, in minutes; tests have shorter limits of their own. */
 const LIMIT = 40;
