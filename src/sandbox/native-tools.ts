@@ -17,7 +17,7 @@ const INTERPRETER = `${INSIDE}/usr/${process.arch === 'arm64' ? 'lib/ld-linux-aa
 const NATIVE_PATH = 'usr/lib/piimg-native';
 
 /** Raised when what is made from the same packages changes. */
-export const TOOLS_FORMAT = 7;
+export const TOOLS_FORMAT = 8;
 
 /** The tools in a folder that `makeNativeTools` has filled. */
 export function nativeToolsAt(dir: string): NativeTools {
@@ -54,8 +54,11 @@ export async function makeNativeTools(
   await writeScripts(tools.shadow, CHROOT);
   await writeScripts(tools.stubs, { ...CHROOT, ...STUBS });
   await writeScripts(tools.first, FIRST);
-  // Folders that lie over the image's pass their modes on to a layer that writes there: not the caller's umask.
-  await run(['chmod', '-R', 'u=rwX,go=rX', shadow, interpreters, stubs, first]);
+  // What lies over the image's passes modes and times on to a layer that is written there: not the caller's umask, and no time of today.
+  const over = [shadow, interpreters, stubs, first];
+  await run(['chmod', '-R', 'u=rwX,go=rX', ...over]);
+  const reference = `--reference=${join(root, 'usr/bin/dpkg')}`;
+  await run(['find', ...over, '-exec', 'touch', '--no-dereference', reference, '{}', '+']);
   await writeRecord(part);
   await putInPlace(part, dir);
   return nativeToolsAt(dir);
