@@ -12,6 +12,16 @@ export interface Resolution {
   removed: string[];
 }
 
+/** A package that was asked for and cannot be had: the `cause` of the error is `{ wrong }`, for whoever knows where it is written. */
+export interface WrongPackage {
+  name: string;
+  message: string;
+  /** What was probably meant. */
+  suggestion?: string;
+  /** What there is instead. */
+  allowed?: string;
+}
+
 /** `Inst NAME [OLD] (VERSION ARCHIVE… [ARCH])` of `apt-get --simulate`. */
 const INST = /^Inst (\S+) (?:\[[^\]]*\] )?\((\S+) .*\[([^\]]+)\]\)/;
 
@@ -100,19 +110,22 @@ async function explained<T>(apt: Apt, work: () => Promise<T>): Promise<T> {
     ].map((match) => match[1] ?? match[2] ?? '');
     const noVersion = /Version '(.+)' for '(.+)' was not found/.exec(detail);
     if (noVersion) {
-      throw new PiimgError(`Package ${noVersion[2]} has no version ${noVersion[1]} in the archive`, {
+      const [, version = '', name = ''] = noVersion;
+      const found = (await versions(apt, name)).join(', ');
+      const wrong = [{ name, message: `\`${name}\` has no version ${version} in the archive`, allowed: found }];
+      throw new PiimgError(`Package ${name} has no version ${version} in the archive`, {
         exitCode: EXIT.usage,
-        hint: await versions(apt, noVersion[2] ?? ''),
-        cause: error,
+        hint: `It has: ${found}`,
+        cause: { wrong },
       });
     }
     if (unknown.length === 0) {
       const without = [...detail.matchAll(/Package '([^']+)' has no installation candidate/g)];
-      if (without.length > 0) throw await noCandidates(apt, [...new Set(without.map(([, name = '']) => name))], error);
+      if (without.length > 0) throw await noCandidates(apt, [...new Set(without.map(([, name = '']) => name))]);
       const reasons = detail.split('\n').filter((line) => !/^(Reading|Building)/.test(line));
       throw new PiimgError('apt cannot install these packages together', { detail: reasons.join('\n'), cause: error });
     }
-    throw await noSuchPackages(apt, [...new Set(unknown)], error);
+    throw await noSuchPackages(apt, [...new Set(unknown)]);
   }
 }
 
@@ -127,29 +140,35 @@ async function requireExactNames(apt: Apt, request: string[]): Promise<void> {
   if (unknown.length > 0) throw await noSuchPackages(apt, unknown);
 }
 
-async function noSuchPackages(apt: Apt, unknown: string[], cause?: unknown): Promise<PiimgError> {
+async function noSuchPackages(apt: Apt, unknown: string[]): Promise<PiimgError> {
   const names = (await apt(['apt-cache', 'pkgnames'])).stdout.split('\n');
+  const wrong = unknown.map((name): WrongPackage => {
+    const suggestion = nearest(name, names);
+    return { name, message: `no archive has a package \`${name}\``, ...(suggestion !== undefined && { suggestion }) };
+  });
   return new PiimgError(`No archive has a package ${unknown.map((name) => `“${name}”`).join(', ')}`, {
     exitCode: EXIT.usage,
-    hint: unknown
-      .map((name) => nearest(name, names))
-      .flatMap((name) => (name === undefined ? [] : [`Did you mean ${name}?`]))
+    hint: wrong
+      .flatMap(({ suggestion }) => (suggestion === undefined ? [] : [`Did you mean ${suggestion}?`]))
       .join(' '),
-    cause,
+    cause: { wrong },
   });
 }
 
 /** Names that packages speak of, but which are none themselves: several provide them, or the archive has it no more. */
-async function noCandidates(apt: Apt, names: string[], cause: unknown): Promise<PiimgError> {
+async function noCandidates(apt: Apt, names: string[]): Promise<PiimgError> {
   const provided = await Promise.all(names.map(async (name) => ({ name, by: await providersOf(apt, name) })));
   const virtual = provided.filter(({ by }) => by.length > 0);
-  if (virtual.length === 0) return noSuchPackages(apt, names, cause);
+  if (virtual.length === 0) return noSuchPackages(apt, names);
+  const wrong = virtual.map(({ name, by }): WrongPackage => {
+    return { name, message: `\`${name}\` is a virtual package`, allowed: by.join(', ') };
+  });
   const quoted = virtual.map(({ name }) => `“${name}”`).join(', ');
   return new PiimgError(`${quoted} ${virtual.length === 1 ? 'is a virtual package' : 'are virtual packages'}`, {
     exitCode: EXIT.usage,
     detail: virtual.map(({ name, by }) => `${name} is provided by ${by.join(', ')}`).join('\n'),
     hint: 'Name the one you want in its place.',
-    cause,
+    cause: { wrong },
   });
 }
 
@@ -159,10 +178,9 @@ async function providersOf(apt: Apt, name: string): Promise<string[]> {
   return [...new Set(lines.split('\n').flatMap((line) => line.trim().split(' ')[0] || []))].sort();
 }
 
-async function versions(apt: Apt, name: string): Promise<string> {
+async function versions(apt: Apt, name: string): Promise<string[]> {
   const { stdout } = await apt(['apt-cache', 'madison', name]);
-  const found = stdout.split('\n').flatMap((line) => line.split('|')[1]?.trim() ?? []);
-  return `It has: ${[...new Set(found)].join(', ')}`;
+  return [...new Set(stdout.split('\n').flatMap((line) => line.split('|')[1]?.trim() ?? []))];
 }
 
 function withSlash(uri: string): string {

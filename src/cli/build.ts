@@ -26,7 +26,7 @@ import type { BuildOptions, BuildResult } from './build-options.ts';
 import type { Context } from './context.ts';
 import { HOST_ARCHITECTURE, lockFileOf, obtainLock, type LockRequest } from './locking.ts';
 import { fetchMaterials, prepareSandbox, toolsKey } from './materials.ts';
-import { refuseUnknownPackages } from './known-packages.ts';
+import { atTheirPlaces, refuseUnknownPackages } from './known-packages.ts';
 import { adviseOnLock } from './lock-advice.ts';
 import { mirrorFrom } from './parse.ts';
 import { withCare } from './repair.ts';
@@ -63,7 +63,10 @@ export async function prepareBuild(
   const request: LockRequest = { role, base, cacheDir, mirror, offline: options.offline, signal };
   const lockFile = lockFileOf(role, out);
   const keeping = { locked: options.locked, keep: keepLock };
-  const lock = await progress.step('lock', (step) => obtainLock(lockFile, request, keeping, step));
+  const obtaining = progress.step('lock', (step) => obtainLock(lockFile, request, keeping, step));
+  const lock = await obtaining.catch((error: unknown) => {
+    throw atTheirPlaces(error, role.name, written);
+  });
   const sized = options.size === undefined ? {} : { size: options.size };
   const debs = await Promise.all(role.debs.map(localPackage));
   refuseUnknownPackages(role.name, written, [...lock.basePackages, ...lock.rolePackages, ...debs]);

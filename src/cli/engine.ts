@@ -11,6 +11,7 @@ import type { BuildOptions } from './build-options.ts';
 import type { Context } from './context.ts';
 import { comparePackages } from './diffing.ts';
 import type { PlanOptions, PlanResult, ShellOptions, UpdateOptions, UpdateResult } from './engine-types.ts';
+import { atTheirPlaces } from './known-packages.ts';
 import { HOST_ARCHITECTURE, lockFileOf, resolveLock } from './locking.ts';
 import { mirrorFrom } from './parse.ts';
 import { withCare } from './repair.ts';
@@ -43,12 +44,15 @@ export async function planRole(options: PlanOptions, context: Context): Promise<
 /** Resolves packages anew and writes the lock; an archive that cannot be reached leaves the old one as it is. */
 export async function updateLock(options: UpdateOptions, context: Context): Promise<UpdateResult> {
   const { search, cacheDir, signal, progress } = context;
-  const { role, base } = await resolveRole(options.role, search, { load: loadBase, name: options.base });
+  const { role, base, written } = await resolveRole(options.role, search, { load: loadBase, name: options.base });
   const mirror = mirrorFrom(options.mirror, process.env);
   const lockPath = lockFileOf(role, path.resolve(options.out ?? path.join('out', `${role.name}.img`)));
   const before = await readLock(lockPath);
   const request = { role, base, cacheDir, mirror, offline: false, signal };
-  const lock = await progress.step('lock', (step) => resolveLock(request, step, before, { keepBase: false }));
+  const resolving = progress.step('lock', (step) => resolveLock(request, step, before, { keepBase: false }));
+  const lock = await resolving.catch((error: unknown) => {
+    throw atTheirPlaces(error, role.name, written);
+  });
   await mkdir(path.dirname(lockPath), { recursive: true });
   await writeLock(lockPath, lock);
   const compared = (packages: (of: Lock) => LockedPackage[]) =>

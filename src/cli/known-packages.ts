@@ -1,4 +1,5 @@
 // What a role says of packages it does not list itself: whether there are such is known when they are resolved.
+import type { WrongPackage } from '../base/resolve.ts';
 import { nearest } from '../lib/suggest.ts';
 import { issueAt, reportError } from '../lib/yaml/report.ts';
 import type { Draft } from '../role/draft.ts';
@@ -12,4 +13,15 @@ export function refuseUnknownPackages(role: string, { emulate }: Draft, packages
     return [issueAt(place, message, { suggestion: nearest(name, known) })];
   });
   if (issues.length > 0) throw reportError(`Role ${role}`, issues);
+}
+
+/** The role's report (usage) when apt has refused packages that the role names (`cause.wrong`); any other error is given back. */
+export function atTheirPlaces(error: unknown, role: string, { packages, remove }: Draft): unknown {
+  const cause = error instanceof Error ? error.cause : undefined;
+  if (typeof cause !== 'object' || cause === null || !('wrong' in cause)) return error;
+  const issues = (cause.wrong as WrongPackage[]).flatMap(({ name, message, ...more }) => {
+    const entry = packages.get(name) ?? remove.get(name);
+    return entry === undefined ? [] : [issueAt(entry.place, message, more)];
+  });
+  return issues.length > 0 ? reportError(`Role ${role}`, issues) : error;
 }
