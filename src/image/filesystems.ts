@@ -69,18 +69,21 @@ export async function changeExt4(runTool: RunTool, input: FileSystemInput, tar: 
 }
 
 /**
- * Arguments: disk in mtools' form, time, mkfs.vfat's arguments as one word, image, blocks, then the files that come first. The
+ * Arguments: offset of the file system, time, mkfs.vfat's arguments as one word, image, blocks, then the files that come first. The
  * rest follows sorted, folder by folder.
  */
 const MAKE_FAT = `
 export LC_ALL=C.UTF-8 TZ=UTC MTOOLS_SKIP_CHECK=1 SOURCE_DATE_EPOCH="$2"
-disk=$1
 mkfs.vfat $3 "$4" "$5" >/dev/null
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# Under a name of our own: mtools takes quotes and the like in a path for its own.
+ln -s "$4" "$work/image"
+disk=$work/image@@$1
 shift 5
-files=$(mktemp -d)
-trap 'rm -rf "$files"' EXIT
-tar -x --no-same-owner -C "$files"
-cd "$files"
+mkdir "$work/files"
+tar -x --no-same-owner -C "$work/files"
+cd "$work/files"
 chmod -R u+rwX .
 mcopy -m -i "$disk" "$@" ::/
 rm -- "$@"
@@ -109,8 +112,7 @@ export async function makeFat(
   const shape = `--invariant -F 32 -s 8 -n ${partition.label} -i ${ids.volumeId.toString(16).padStart(8, '0')}`;
   const place = `--offset ${partition.start} -h ${partition.start}`;
   const blocks = `${(partition.sectors * SECTOR) / 1024}`;
-  const disk = `${image}@@${partition.start * SECTOR}`;
-  const settings = [disk, `${sourceDateEpoch}`, `${shape} ${place}`, image, blocks];
+  const settings = [`${partition.start * SECTOR}`, `${sourceDateEpoch}`, `${shape} ${place}`, image, blocks];
   await feed(runTool, tar, image, ['make-fat', ...settings, ...first], MAKE_FAT);
 }
 
