@@ -5,6 +5,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { userInfo } from 'node:os';
 import path from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
+import * as assert from 'uvu/assert';
 import { cacheFolder } from '../../src/cli/context.ts';
 import { run } from '../../src/host/exec.ts';
 import { builtWeb } from './built.ts';
@@ -203,6 +204,15 @@ export async function mustBuild(project: Project, role: string, args: string[] =
   const { code, stderr } = await piimg(project, ['build', '--role', role, ...args]);
   if (code !== 0) throw new Error(`piimg build --role ${role} ended with ${code}\n${stderr}`);
   return builtDigest(project, role);
+}
+
+/** A build that must fail with `code` and say all of `said`. */
+export async function mustFail(project: Project, args: string[], code: number, ...said: RegExp[]): Promise<Ended> {
+  const ended = await piimg(project, ['build', ...args]);
+  assert.is(ended.code, code, ended.stderr);
+  for (const words of said) assert.match(ended.stderr, words);
+  assert.not.match(ended.stderr, /^ {4}at /m, 'a stack is for bugs');
+  return ended;
 }
 
 /** Processes of a session, or whose command line or environment has `word`: each as `pid command`. */

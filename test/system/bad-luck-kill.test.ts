@@ -19,7 +19,10 @@ import {
 } from '../helpers/bad-luck-project.ts';
 
 /** All of them take a quarter of an hour. */
-const INSTANTS = process.env['PIIMG_TEST_ALL'] === undefined ? 2 : 20;
+const INSTANTS = Number(process.env['PIIMG_TEST_INSTANTS'] ?? (process.env['PIIMG_TEST_ALL'] === undefined ? 2 : 20));
+
+/** The share of builds that begin with nothing at all: every file has to be downloaded, the native tools to be made. */
+const COLD = 0.4;
 
 /** Numbers in [0, 1) that a seed gives again (mulberry32). */
 function random(seed: number): () => number {
@@ -34,10 +37,24 @@ function random(seed: number): () => number {
 
 const wait = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** Forgets what was built, not what was downloaded. */
-async function forget(project: Project): Promise<void> {
-  await removeTree(path.join(project.cache, 'layers'));
-  await rm(path.join(project.dir, 'out'), { recursive: true, force: true });
+/** Forgets what was built; with `all`, what was downloaded and the native tools as well. */
+async function forget({ cache, dir }: Project, { all }: { all: boolean }): Promise<void> {
+  for (const part of ['layers', 'stages', ...(all ? ['store', 'tools'] : [])]) {
+    await removeTree(path.join(cache, part));
+  }
+  await rm(path.join(dir, 'out'), { recursive: true, force: true });
+}
+
+/** Milliseconds that a build takes from nothing, and how many of them until its first layer. */
+async function timeCold(project: Project): Promise<{ whole: number; before: number }> {
+  await forget(project, { all: true });
+  const started = performance.now();
+  const build = startPiimg(project, ['build', '--role', 'tiny']);
+  await build.said('> essential packages');
+  const before = performance.now() - started;
+  const { code, stderr } = await build.ended;
+  assert.is(code, 0, stderr);
+  return { whole: performance.now() - started, before };
 }
 
 test('killed at random instants, a build leaves no process and no mount, and the next one gives the same image', async () => {
@@ -48,14 +65,14 @@ test('killed at random instants, a build leaves no process and no mount, and the
     await writeRole(shared, 'tiny');
     const undisturbed = await mustBuild(shared, 'tiny');
     const project = await freshCache(shared, 'cache');
-    const started = performance.now();
-    assert.is(await mustBuild(project, 'tiny'), undisturbed);
-    const span = performance.now() - started;
+    const { whole, before } = await timeCold(project);
+    assert.is(await builtDigest(project, 'tiny'), undisturbed);
 
     for (let i = 0; i < INSTANTS; i++) {
-      await forget(project);
+      const cold = next() < COLD;
+      await forget(project, { all: cold });
       const build = startPiimg(project, ['build', '--role', 'tiny']);
-      const instant = Math.round(next() * span);
+      const instant = Math.round(next() * (cold ? whole : whole - before));
       await Promise.race([wait(instant), build.ended]);
       build.kill('SIGKILL');
       await build.ended;
@@ -63,7 +80,7 @@ test('killed at random instants, a build leaves no process and no mount, and the
         .output()
         .match(/(?<=^> ).*$/gm)
         ?.at(-1);
-      console.log(`killed after ${instant} ms, last step begun: ${step}`);
+      console.log(`${cold ? 'cold, ' : ''}killed after ${instant} ms, last step begun: ${step}`);
       assert.equal(await remains(build.pid, project.dir), [], `after ${instant} ms`);
       assert.is(await mustBuild(project, 'tiny'), undisturbed, `after ${instant} ms`);
       assert.equal(await leftParts(path.join(project.dir, 'out')), []);
