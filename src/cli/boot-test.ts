@@ -31,7 +31,6 @@ import { diskFull, isDiskFull, requireSpace, type SpaceNeed } from '../host/spac
 import { makeWorkFolder } from '../host/work-folder.ts';
 import { SECTOR } from '../image/mbr.ts';
 import { digestOfFile } from '../lib/digest.ts';
-import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
 import { loginSeed } from '../seed/login.ts';
 import { withBootPartition } from './boot-partition.ts';
@@ -71,17 +70,8 @@ export interface Bench {
  */
 export async function testBoot(image: BootImage, options: BootTestOptions): Promise<BootReport> {
   const { machine, step, signal } = options;
-  if (options.reboot && machine.reaches === 'login') {
-    throw new PiimgError(
-      `${machine.name} cannot be tested with a second boot: nobody can log in there to switch it off`,
-      {
-        exitCode: EXIT.usage,
-        hint: 'Leave out --reboot, or take another machine, such as virt.',
-      },
-    );
-  }
-  const needs = roomFor(image);
-  await requireSpace(needs, ROOM);
+  const needs = [roomToRun(), roomToCheck(image)];
+  await requireSpace(needs, MAKE_ROOM);
   const started = Date.now();
   const sha256 = await digestOfFile(image.file);
   const accelerator = chooseAccelerator(machine, await thisHost());
@@ -114,7 +104,7 @@ export async function testBoot(image: BootImage, options: BootTestOptions): Prom
     // Healthy by the checks that are always made; nobody knows the others.
     if (image.unread !== undefined) reason ??= { code: 'root-damaged', message: image.unread, hint: UNREAD };
   } catch (error) {
-    if (isDiskFull(error)) throw await diskFull(needs, error, ROOM);
+    if (isDiskFull(error)) throw await diskFull(needs, error, MAKE_ROOM);
     reason = reasonOf(error);
     if (reason === undefined) throw error;
   } finally {
@@ -137,17 +127,20 @@ export async function testBoot(image: BootImage, options: BootTestOptions): Prom
 }
 
 const UNREAD = 'Check the root file system with `e2fsck -fn`, or build the image again.';
-const ROOM = 'Make room, or choose another place for temporary files with TMPDIR.';
+const MAKE_ROOM = 'Make room, or choose another place for temporary files with TMPDIR.';
 /** Bytes that the first boots of a card write to it: it grows, keeps a journal, unpacks caches. */
 const WRITTEN = 512 * 2 ** 20;
 
-/** What a test writes: the machine's changes, and both file systems copied out of the card to be checked. */
-function roomFor({ allocated }: BootImage): SpaceNeed[] {
-  const folder = tmpdir();
-  return [
-    { folder, bytes: WRITTEN, what: 'what the machine writes' },
-    { folder, bytes: allocated + WRITTEN, what: 'its file systems, to be checked' },
-  ];
+const roomToRun = (): SpaceNeed => ({ folder: tmpdir(), bytes: WRITTEN, what: 'what the machine writes' });
+
+/** Both file systems are copied out of the card. */
+const roomToCheck = ({ allocated }: BootImage): SpaceNeed => {
+  return { folder: tmpdir(), bytes: allocated + WRITTEN, what: 'its file systems, to be checked' };
+};
+
+/** Throws PiimgError when a machine has no room to run in. */
+export function requireRoomToRun(): Promise<void> {
+  return requireSpace([roomToRun()], MAKE_ROOM);
 }
 
 /** Reads the card as the firmware would, and makes the throw-away one with a login of its own. */

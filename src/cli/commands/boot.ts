@@ -1,6 +1,5 @@
 // `piimg boot`: an image in QEMU with its console in this terminal, on a throw-away card, and a login by ssh.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { portsOf } from '../../boot/checks/health.ts';
 import { chooseAccelerator, loadMachine, qemuFor, thisHost } from '../../boot/machine.ts';
@@ -8,9 +7,10 @@ import { freePorts } from '../../boot/ports.ts';
 import { bootInTerminal } from '../../boot/qemu.ts';
 import { TEST_USER } from '../../boot/seed-key.ts';
 import { quote } from '../../host/exec.ts';
+import { makeWorkFolder } from '../../host/work-folder.ts';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
 import { readBootImage } from '../boot-image.ts';
-import { makeBench } from '../boot-test.ts';
+import { makeBench, requireRoomToRun } from '../boot-test.ts';
 import type { BuildOptions } from '../build-options.ts';
 import { createContext } from '../context.ts';
 import { tell } from './output.ts';
@@ -32,7 +32,8 @@ export async function boot(given: string | undefined, flags: BootFlags, signal: 
   await qemuFor(machine);
   const accelerator = chooseAccelerator(machine, await thisHost());
   const image = await readBootImage(path.resolve(given ?? (await built(flags.role ?? '', flags, context))));
-  const folder = await mkdtemp(path.join(tmpdir(), 'piimg-boot-'));
+  await requireRoomToRun();
+  const folder = await makeWorkFolder('boot');
   try {
     const { boot: files, card, key, warnings } = await makeBench(image, machine, accelerator, folder);
     const ports = machine.network ? await freePorts([...new Set([22, ...portsOf(image.health)])]) : {};

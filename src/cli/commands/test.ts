@@ -9,7 +9,7 @@ import { excerptOf } from '../../boot/report/excerpt.ts';
 import { headlineOf } from '../../boot/report/headline.ts';
 import { timeRows } from '../../boot/report/times.ts';
 import { withUnasked } from '../../boot/report/unasked.ts';
-import { EXIT } from '../../lib/errors.ts';
+import { EXIT, PiimgError } from '../../lib/errors.ts';
 import { formatBootSummary } from '../../ui/boot-summary.ts';
 import type { ProgressKind } from '../../ui/progress.ts';
 import { styleFor } from '../../ui/style.ts';
@@ -36,6 +36,7 @@ export interface TestFlags extends Partial<
 export async function test(images: string[], flags: TestFlags, signal: AbortSignal): Promise<void> {
   const context = createContext(signal, flags.progress);
   const machines = await loadMachines(flags.machine, context);
+  if (flags.reboot) refuseSecondBoot(machines);
   if (flags.reports !== undefined) await prepareFolder(path.resolve(flags.reports));
   const given = [...images, ...(flags.role === undefined ? [] : [await built(flags.role, flags, context)])];
   const read = await Promise.all(
@@ -65,6 +66,16 @@ export async function loadMachines(names: string[], { search }: Context): Promis
   const machines = await Promise.all([...new Set(names)].map((name) => loadMachine(name, search.machineDirs)));
   for (const machine of machines) await qemuFor(machine);
   return machines;
+}
+
+/** Throws PiimgError (usage) when one of the machines cannot be switched off, and on again. */
+export function refuseSecondBoot(machines: Machine[]): void {
+  const blind = machines.find(({ reaches }) => reaches === 'login');
+  if (!blind) return;
+  throw new PiimgError(`${blind.name} cannot be tested with a second boot: nobody can log in there to switch it off`, {
+    exitCode: EXIT.usage,
+    hint: 'Leave out --reboot, or take another machine, such as virt.',
+  });
 }
 
 /** The image of a role, built if needed. */

@@ -2,9 +2,10 @@
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { loadMachine } from '../../../src/boot/machine.ts';
+import { loadMachine, type Machine } from '../../../src/boot/machine.ts';
 import type { BootImage } from '../../../src/cli/boot-image.ts';
 import { testBoot } from '../../../src/cli/boot-test.ts';
+import { refuseSecondBoot } from '../../../src/cli/commands/test.ts';
 import { packageRoot } from '../../../src/host/package-root.ts';
 import { EXIT, PiimgError } from '../../../src/lib/errors.ts';
 
@@ -23,25 +24,25 @@ const image: BootImage = {
   warnings: [],
 };
 
-async function refusal(name: string, reboot: boolean): Promise<PiimgError> {
-  const machine = await loadMachine(name, [path.join(packageRoot, 'qemu/machines')]);
-  const step = { update: () => {}, note: () => {}, cached: () => {}, failed: () => {} };
-  const { signal } = new AbortController();
-  const error: unknown = await testBoot(image, { machine, reboot, met: [], step, signal }).catch(
-    (caught: unknown) => caught,
-  );
-  assert.instance(error, PiimgError);
-  return error as PiimgError;
-}
+const load = (name: string): Promise<Machine> => loadMachine(name, [path.join(packageRoot, 'qemu/machines')]);
 
 test('a second boot needs a machine that can be switched off', async () => {
-  const { message, exitCode } = await refusal('raspi4b', true);
-  assert.is(exitCode, EXIT.usage);
-  assert.match(message, /^raspi4b cannot be tested with a second boot: /);
+  const [virt, blind] = [await load('virt'), await load('raspi4b')];
+  refuseSecondBoot([virt]);
+  assert.throws(
+    () => refuseSecondBoot([virt, blind]),
+    (error: PiimgError) =>
+      error.exitCode === EXIT.usage && error.message.startsWith('raspi4b cannot be tested with a second boot: '),
+  );
 });
 
 test('room for what the machine writes is asked for before it is made', async () => {
-  const { message, detail, hint } = await refusal('virt', false);
+  const step = { update: () => {}, note: () => {}, cached: () => {}, failed: () => {} };
+  const { signal } = new AbortController();
+  const options = { machine: await load('virt'), reboot: false, met: [], step, signal };
+  const error: unknown = await testBoot(image, options).catch((caught: unknown) => caught);
+  assert.instance(error, PiimgError);
+  const { message, detail, hint } = error as PiimgError;
   assert.match(message, /^Too little free space in \S+: [\d.]+ GiB are needed, [\d.]+ [GM]iB are free$/);
   assert.match(detail ?? '', /what the machine writes: 512 MiB in /);
   assert.match(hint ?? '', 'TMPDIR');
