@@ -4,11 +4,11 @@ import { nearest } from '../lib/suggest.ts';
 import { issueAt, reportError } from '../lib/yaml/report.ts';
 import type { Draft } from '../role/draft.ts';
 
-/** Throws the role's report (usage) when `emulate:` names what is not among the packages of its image. */
-export function refuseUnknownPackages(role: string, { emulate }: Draft, packages: { name: string }[]): void {
+/** Throws the role's report (usage) when `emulate:` names what is not among the packages of its image, nor removed from what it builds on. */
+export function refuseUnknownPackages(role: string, { emulate, remove }: Draft, packages: { name: string }[]): void {
   const known = packages.map(({ name }) => name);
   const issues = [...emulate].flatMap(([name, { place }]) => {
-    if (known.includes(name)) return [];
+    if (known.includes(name) || remove.has(name)) return [];
     const message = `\`${name}\` is not among the packages of this image: there is nothing to emulate`;
     return [issueAt(place, message, { suggestion: nearest(name, known) })];
   });

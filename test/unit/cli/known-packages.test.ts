@@ -21,6 +21,12 @@ test('`emulate` of a package that is not there is refused where it is written', 
   refuseUnknownPackages('r', draft, [...packages, { name: 'ngnix-core' }]);
 });
 
+test('`emulate` of a package that a role above removes is no mistake', () => {
+  const { text, role } = parseRole('/r.yaml', 'version: 1\nsummary: x\nremove: [nginx]\nemulate: [nginx]\n');
+  if (role === undefined) return assert.unreachable();
+  refuseUnknownPackages('r', toDraft(text, role), [{ name: 'bash' }]);
+});
+
 test('a package that apt refuses is refused where it is written; one that the role does not name, in the words of the error', () => {
   const { text, role } = parseRole('/r.yaml', 'version: 1\nsummary: x\npackages: [ngnix]\n');
   if (role === undefined) return assert.unreachable();
