@@ -32,7 +32,7 @@ test('a Raspberry Pi 3 boots from the card, is healthy, and switches itself off'
     // One of the base, of the role, and of what is always asked.
     for (const name of [
       'ssh answers',
-      'application says what it is',
+      'application calls itself ok',
       'root fills the card',
       'file systems are clean',
     ]) {

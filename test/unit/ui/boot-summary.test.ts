@@ -44,7 +44,7 @@ the console, from line 57:
 
   failed   application runs                    failed (Result: exit-code)  115.2 s
                                                expected: active
-  not run  application says what it is         the port gave no answer
+  not run  application calls itself ok         the port gave no answer
   passed   root file system grown to the card  3.5 GiB of 3.5 GiB           53.0 s
 
                    this test  last passed         change
