@@ -14,7 +14,7 @@ import { ext4UsedRanges } from './ext4.ts';
 import { fatUsedRanges, listFat, openFat, type FatVolume } from './fat.ts';
 import { changeExt4, makeExt4, makeFat } from './filesystems.ts';
 import { encodeHeader } from './header.ts';
-import { imageIds } from './ids.ts';
+import { hex32, imageIds } from './ids.ts';
 import { contentOf, HEADER_LBA, layoutFor, smallestSize } from './layout.ts';
 import type { ImageManifest, Partition, SeedSlot } from './manifest.ts';
 import { encodeMbr, SECTOR } from './mbr.ts';
@@ -133,13 +133,12 @@ export async function assembleImage(input: AssembleInput): Promise<AssembledImag
     const { blocks } = await image.stat();
     await rename(bmapPart, bmapFile);
     await rename(part, out);
-    const diskId = ids.diskId.toString(16).padStart(8, '0');
     return {
       size: layout.size,
       allocated: blocks * 512,
       sha256: reading.sha256(),
       slots,
-      disk: { id: diskId, sectorSize: SECTOR, partitions },
+      disk: { id: hex32(ids.diskId), sectorSize: SECTOR, partitions },
       bmapFile,
     };
   } catch (error) {

@@ -1,5 +1,5 @@
 // Makes the two file systems inside the image file, at their offsets, with e2fsprogs, dosfstools and mtools.
-import type { ImageIds } from './ids.ts';
+import { hex32, type ImageIds } from './ids.ts';
 import { EXT4 } from './layout.ts';
 import type { Partition } from './manifest.ts';
 import { SECTOR } from './mbr.ts';
@@ -109,7 +109,7 @@ export async function makeFat(
 ): Promise<void> {
   const { image, partition, ids, sourceDateEpoch } = input;
   // Clusters of 4 KiB make every file begin at a multiple of 4 KiB of the card. --invariant also sets an id: -i comes after.
-  const shape = `--invariant -F 32 -s 8 -n ${partition.label} -i ${ids.volumeId.toString(16).padStart(8, '0')}`;
+  const shape = `--invariant -F 32 -s 8 -n ${partition.label} -i ${hex32(ids.volumeId)}`;
   const place = `--offset ${partition.start} -h ${partition.start}`;
   const blocks = `${(partition.sectors * SECTOR) / 1024}`;
   const settings = [`${partition.start * SECTOR}`, `${sourceDateEpoch}`, `${shape} ${place}`, image, blocks];

@@ -23,6 +23,11 @@ export function imageIds(diskId: number): ImageIds {
   };
 }
 
+/** An id of 32 bits as sfdisk, mkfs.vfat and PARTUUIDs spell it. */
+export function hex32(id: number): string {
+  return id.toString(16).padStart(8, '0');
+}
+
 /** Version 8 of RFC 9562: bits by a rule of one's own. */
 function uuid(bytes: Buffer): string {
   bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x80, 6);

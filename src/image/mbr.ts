@@ -1,5 +1,6 @@
 // The partition table in the first sector: written, read, and the PARTUUIDs that follow from it.
 import { PiimgError } from '../lib/errors.ts';
+import { hex32 } from './ids.ts';
 
 export const SECTOR = 512;
 
@@ -50,7 +51,7 @@ export function parseMbr(sector: Buffer): { diskId: number; entries: MbrEntry[] 
 
 /** What the kernel calls a partition of an MBR disk: `root=PARTUUID=1a2b3c4d-02`. */
 export function partuuid(diskId: number, number: number): string {
-  return `${diskId.toString(16).padStart(8, '0')}-${number.toString().padStart(2, '0')}`;
+  return `${hex32(diskId)}-${number.toString().padStart(2, '0')}`;
 }
 
 /** Cylinder, head, sector for the 255 × 63 geometry that tools assume; FE FF FF where LBA does not fit in it. */

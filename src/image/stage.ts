@@ -10,7 +10,7 @@ import { BMAP_BLOCK } from './bmap.ts';
 import { crcOfRanges } from './digest.ts';
 import { ext4UsedRanges } from './ext4.ts';
 import { fatUsedRanges, openFat } from './fat.ts';
-import type { ImageIds } from './ids.ts';
+import { hex32, type ImageIds } from './ids.ts';
 import { SECTOR } from './mbr.ts';
 import type { Partition } from './manifest.ts';
 import type { MergedEntry } from './merge.ts';
@@ -186,7 +186,7 @@ async function makeStage(
 
 /** Those of a role on a base begin with their disk id. */
 function diskOf({ ids }: StageContent): string {
-  return `${ids.diskId.toString(16).padStart(8, '0')}-`;
+  return `${hex32(ids.diskId)}-`;
 }
 
 /** Removes what this role's image was made of before: each would keep as many bytes as the image has. */
