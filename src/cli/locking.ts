@@ -80,7 +80,7 @@ export async function archivesFor(request: LockRequest): Promise<AptArchive[]> {
 
 /**
  * The lock in `file` when it fits; else a new one, written there when `keep` is set. What an old lock says of the base stays when only the role
- * has changed. With `locked`, a lock that is missing or does not fit is an error.
+ * has changed. With `locked`, a lock that is missing or does not fit is an error; one of the future always is.
  */
 export async function obtainLock(
   file: string,
@@ -89,6 +89,7 @@ export async function obtainLock(
   step: Step,
 ): Promise<Lock> {
   const found = await readLock(file);
+  if (found) requirePast(file, found);
   const changed = found ? whatChanged(found, request) : undefined;
   if (found && changed === undefined) {
     await touch(clockFile(found, request.cacheDir));
@@ -106,6 +107,15 @@ export async function obtainLock(
     await writeLock(file, lock);
   }
   return lock;
+}
+
+/** What a step writes gets this computer's time, cut to the lock's where it is later: a clock behind the lock's would show in the image. */
+function requirePast(file: string, { created }: Lock): void {
+  const now = Date.now();
+  if (Date.parse(created) <= now) return;
+  throw new PiimgError(`${file} is of ${created}, and this computer's clock says ${new Date(now).toISOString()}`, {
+    hint: 'Set the clock (timedatectl set-ntp true). If it is right, the lock was made where it was not: delete it, the next build writes one.',
+  });
 }
 
 /** Why a lock does not fit the request; undefined when it does. */

@@ -44,6 +44,19 @@ test('locks: broken, stale, of another machine', async () => {
     await writeFile(lockFile(project, 'tiny'), whole.replace('"version": 1', '"version": 2'));
     await mustFail(project, ['--role', 'tiny'], 1, /not a lock file of this version of piimg/, /version: /);
 
+    const tomorrow = new Date(Date.now() + 86_400_000).toISOString();
+    await writeFile(
+      lockFile(project, 'tiny'),
+      JSON.stringify({ ...(JSON.parse(whole) as LockFile), created: tomorrow }),
+    );
+    await mustFail(
+      project,
+      ['--role', 'tiny'],
+      1,
+      /tiny\.lock\.json is of \S+, and this computer's clock says/,
+      /Set the clock/,
+    );
+
     // Another host architecture's tools only: these are added, nothing else changes, nor does the image.
     const lock = JSON.parse(whole) as LockFile;
     const [[name, tools] = ['', []]] = Object.entries(lock.tools);
