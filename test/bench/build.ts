@@ -10,11 +10,12 @@ import { nativeToolsAt } from '../../src/sandbox/native-tools.ts';
 import { fetchMaterials, toolsFolder } from '../../src/cli/materials.ts';
 import { formatTable } from '../../src/ui/table.ts';
 import { runMain } from './main.ts';
-import { mmdebstrap, requireMmdebstrap } from './mmdebstrap.ts';
+import { placing, requireMmdebstrap } from './mmdebstrap.ts';
 import { hostPackages } from './host-packages.ts';
 import { timePiimg, type PiimgRun } from './piimg.ts';
-import { timeRebuilds, type Rebuild } from './rebuild.ts';
-import { BUILD_OPTIONS, openProject, removeProject, type BenchProject } from './project.ts';
+import { timeRebuilds } from './rebuild.ts';
+import { timeColds, timeMmdebstrap, type Round } from './cold.ts';
+import { BUILD_OPTIONS, openProject, removeProject } from './project.ts';
 
 /** The padded image: shows that memory does not grow with size. */
 const LARGE = '8G';
@@ -45,25 +46,26 @@ async function main(): Promise<void> {
     const { lock, request, store, planned } = prepared;
     await fetchMaterials(store, lock, request, context.progress);
     const { packages: native, substituted } = await hostPackages(prepared, context);
-    const { epoch } = planned.plan;
+    const options = placing(prepared.base.files);
+    const peer = { store, dir, epoch: planned.plan.epoch, options };
 
-    const cache = await project.freshCache('cold');
-    const piimg = (...more: string[]): Promise<PiimgRun> => timePiimg(project, cache, ['--role', 'web', ...more]);
-    const cold = await piimg('--locked');
+    const { cache, rounds } = await timeColds(project, { ...peer, architecture: HOST_ARCHITECTURE, packages: native });
+    const [cold, floor] = median(rounds);
     const tools = nativeToolsAt(toolsFolder(lock, cache));
     sandbox = openSandbox(tools, new Set());
-    const floor = await peer(project, 'native mmdebstrap', () =>
-      mmdebstrap({ architecture: HOST_ARCHITECTURE, packages: native, store, dir, epoch }),
-    );
+    const piimg = (...more: string[]): Promise<PiimgRun> => timePiimg(project, cache, ['--role', 'web', ...more]);
     const nothing = await piimg();
     const rebuilds = await timeRebuilds(project, cache, sandbox, piimg);
     const [overlay, plain] = median(rebuilds);
     const large = await piimg('--size', LARGE, '--out', 'out/large.img');
     const packages = [...lock.basePackages, ...lock.rolePackages];
     const emulated = values['with-emulated']
-      ? await peer(project, 'emulated mmdebstrap', () =>
-          mmdebstrap({ architecture: 'arm64', packages, store, dir, epoch, emulated: tools }),
-        )
+      ? await timeMmdebstrap(project, 'emulated mmdebstrap', {
+          ...peer,
+          architecture: 'arm64',
+          packages,
+          emulated: tools,
+        })
       : undefined;
 
     const memory = Math.max(...[cold, nothing, overlay, large].map(({ peak }) => peak)) / 1e6;
@@ -79,7 +81,7 @@ async function main(): Promise<void> {
       const result = {
         figures,
         stages: cold.stages,
-        runs: { cold, nothing, rebuilds, large },
+        runs: { colds: rounds, nothing, rebuilds, large },
         floor,
         emulated,
         substituted,
@@ -92,16 +94,8 @@ async function main(): Promise<void> {
   }
 }
 
-async function peer(
-  { context }: BenchProject,
-  title: string,
-  work: () => Promise<{ seconds: number }>,
-): Promise<number> {
-  return (await context.progress.step(title, work)).seconds;
-}
-
 /** The round whose ratio is the middle one: a single round says more of the disk than of the programs. */
-function median(rounds: Rebuild[]): [PiimgRun, number] {
+function median(rounds: Round[]): [PiimgRun, number] {
   const sorted = rounds.toSorted((a, b) => a.piimg.seconds / a.plain - b.piimg.seconds / b.plain);
   const middle = sorted[sorted.length >> 1];
   if (middle === undefined) throw new RangeError('no round was run');

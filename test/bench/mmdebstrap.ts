@@ -1,6 +1,7 @@
 // The peer: Debian's mmdebstrap on exactly the packages of a lock, from files on this disk.
 import { link, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { BaseDefinition } from '../../src/base/definition.ts';
 import { run } from '../../src/host/exec.ts';
 import { storedPath, type Store } from '../../src/host/store.ts';
 import { requireTools } from '../../src/host/tools.ts';
@@ -79,6 +80,14 @@ function emulatedScript(argv: string[], tools: NativeTools): string {
     ...emulation(tools),
     `exec ${words.map(sh).join(' ')}`,
   ].join('\n');
+}
+
+/** Options that put a base's files where its packages find them when they are configured, as piimg does. */
+export function placing(files: BaseDefinition['files']): string[] {
+  return files.map(({ path: to, content, mode }) => {
+    const name = JSON.stringify(`/${to}`);
+    return `--essential-hook=mkdir -p "$(dirname "$1"${name})"; printf %s ${sh(content)} >"$1"${name}; chmod ${mode} "$1"${name}`;
+  });
 }
 
 /** A flat archive of hard links; gives its line for sources.list. mmdebstrap asks for essential packages by the suite's name. */

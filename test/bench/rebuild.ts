@@ -5,15 +5,10 @@ import { run } from '../../src/host/exec.ts';
 import type { Sandbox } from '../../src/sandbox/root.ts';
 import { timeMke2fs, unpackRoot } from './mke2fs.ts';
 import type { PiimgRun } from './piimg.ts';
+import type { Round } from './cold.ts';
 import type { BenchProject } from './project.ts';
 
 const ROUNDS = 5;
-
-export interface Rebuild {
-  piimg: PiimgRun;
-  /** Seconds of mke2fs. */
-  plain: number;
-}
 
 /** Both begin with nothing waiting to be written to the disk, so that neither pays for what came before it. */
 export async function timeRebuilds(
@@ -21,10 +16,10 @@ export async function timeRebuilds(
   cache: string,
   sandbox: Sandbox,
   build: () => Promise<PiimgRun>,
-): Promise<Rebuild[]> {
+): Promise<Round[]> {
   const tree = await unpackRoot(project, cache, sandbox);
   const overlayFile = path.join(project.dir, 'overlays/web/rootfs/etc/systemd/system/web.service.mustache');
-  const rounds: Rebuild[] = [];
+  const rounds: Round[] = [];
   for (let round = 1; round <= ROUNDS; round++) {
     await appendFile(overlayFile, `# changed ${round}\n`);
     await run(['sync']);

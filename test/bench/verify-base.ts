@@ -13,10 +13,11 @@ import type { Layer } from '../../src/layers/layer.ts';
 import { digestOf } from '../../src/lib/digest.ts';
 import { nativeToolsAt } from '../../src/sandbox/native-tools.ts';
 import { compareTrees, judge, KNOWN, type Difference } from './differences.ts';
-import { requireMmdebstrap, mmdebstrap } from './mmdebstrap.ts';
+import { mmdebstrap, placing, requireMmdebstrap } from './mmdebstrap.ts';
 import { BUILD_OPTIONS, openProject, removeProject, type BenchProject } from './project.ts';
 import { checkReaders, layerReader, tarReader } from './readers.ts';
 import { treeOfLayers, treeOfTar, type Tree } from './tree.ts';
+import { sh } from '../../src/sandbox/namespace.ts';
 import { toolsFolder } from '../../src/cli/materials.ts';
 import { runMain } from './main.ts';
 
@@ -89,14 +90,10 @@ async function emulatedTar(
   const done = path.join(dir, 'arm64.tar.lock');
   const wanted = digestOf([lock, files, scripts]);
   if ((await readFile(done, 'utf8').catch(() => '')) === wanted) return path.join(dir, 'arm64.tar');
-  const put = files.map(({ path: to, content, mode }) => {
-    const name = JSON.stringify(`/${to}`);
-    return `mkdir -p "$(dirname "$1"${name})"; printf %s ${quoted(content)} >"$1"${name}; chmod ${mode} "$1"${name}`;
-  });
   const env = `SYSTEMD_OFFLINE=1`;
   const options = [
-    ...put.map((script) => `--essential-hook=${script}`),
-    ...scripts.map(({ script }) => `--customize-hook=chroot "$1" env ${env} sh -euc ${quoted(script)}`),
+    ...placing(files),
+    ...scripts.map(({ script }) => `--customize-hook=chroot "$1" env ${env} sh -euc ${sh(script)}`),
   ];
   const emulated = nativeToolsAt(toolsFolder(lock, cacheDir));
   const packages = lock.basePackages;
@@ -117,8 +114,6 @@ async function emulatedTar(
   await writeFile(done, wanted);
   return tar;
 }
-
-const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
 async function oursOf(layers: Layer[]): Promise<Tree> {
   const text = async (name: string): Promise<string> => {
