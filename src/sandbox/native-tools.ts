@@ -135,8 +135,8 @@ async function copy(from: string, to: string): Promise<void> {
 }
 
 /**
- * Programs that must not do their work while packages are configured: services do not start in an image, and the initramfs is
- * made once, last, in a layer of its own, and with it the index of the kernel's modules (depmod reads them all: three seconds).
+ * Programs that must not do their work while packages are configured: services do not start in an image, the initramfs is made once,
+ * last, in a layer of its own, and the index of a kernel's modules beside the configuring.
  */
 const STUBS = {
   // policy-rc.d(8): 101 is "action forbidden by policy".

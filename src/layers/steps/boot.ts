@@ -1,18 +1,27 @@
 // The initramfs, and the files the Pi's firmware reads.
 import { PiimgError } from '../../lib/errors.ts';
 import type { PlannedFile } from '../../plan/plan.ts';
+import type { LayerEntry } from '../layer.ts';
 import { clock, rootOf, type StepContext } from './context.ts';
 import { guardInitramfs } from '../initramfs-guard.ts';
 import { placeFiles } from './files.ts';
 
 /** Runs initramfs generation once for every kernel, without raspi-firmware's hook: that is the boot layer's. */
 export async function makeInitramfs(context: StepContext): Promise<string[]> {
+  const entries = await Promise.all(context.below.map((layer) => layer.entries));
   await context.sandbox.inRoot(rootOf(context, 'native'), {
     argv: [
       'sh',
       '-euc',
       // mkinitramfs instead of update-initramfs: the latter's hooks would write the firmware's files for the wrong disk.
-      'for dir in /usr/lib/modules/*/kernel; do version=$(basename "$(dirname "$dir")"); depmod "$version"; mkinitramfs -o "/boot/initrd.img-$version" "$version"; done',
+      `indexed=" $* "
+for dir in /usr/lib/modules/*/kernel; do
+  version=$(basename "$(dirname "$dir")")
+  case $indexed in *" $version "*) ;; *) depmod "$version" ;; esac
+  mkinitramfs -o "/boot/initrd.img-$version" "$version"
+done`,
+      'sh',
+      ...indexedKernels(entries),
     ],
     env: clock(context),
     signal: context.signal,
@@ -22,6 +31,25 @@ export async function makeInitramfs(context: StepContext): Promise<string[]> {
   await guardInitramfs(sandbox, [...below.map((layer) => layer.tree), tree], guard, signal);
   return [];
 }
+
+/** Kernels whose modules are as depmod has last seen them, by version. `layers`: entries of each, lowest first. */
+export function indexedKernels(layers: LayerEntry[][]): string[] {
+  const indexed = new Set<string>();
+  for (const entries of layers) {
+    const changed = entries.filter(({ type, opaque }) => type !== 'directory' || opaque).map(({ path }) => path);
+    const index = changed.map((path) => MODULES_DEP.exec(path)?.[1]);
+    for (const version of index) if (version !== undefined) indexed.add(version);
+    if (changed.some((path) => DEPMOD_CONFIG.test(path))) indexed.clear();
+    for (const path of changed) indexed.delete(MODULE.exec(path)?.[1] ?? '');
+  }
+  return [...indexed];
+}
+
+const MODULES_DEP = /^usr\/lib\/modules\/([^/]+)\/modules\.dep$/;
+/** depmod.d(5). */
+const DEPMOD_CONFIG = /^(etc|usr\/lib|usr\/local\/lib)\/depmod\.d(\/|$)/;
+/** Anything there but the index and the package's own marks (.fresh-install); a whiteout of the folder itself as well. */
+const MODULE = /^usr\/lib\/modules\/([^/]+)(?:$|\/(?!modules\.|\.))/;
 
 /** Lets raspi-firmware's own hook fill /boot/firmware, so that a later kernel update on the Pi changes nothing unasked. */
 export async function makeBootFiles(spec: { files: PlannedFile[] }, context: StepContext): Promise<string[]> {

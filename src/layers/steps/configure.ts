@@ -69,14 +69,26 @@ const CONFIGURE_PENDING = `dpkg ${OPTIONS} --configure --pending`;
 
 const PURGE = `dpkg ${OPTIONS} --purge "$@"`;
 
-/** Configures all that are pending but the arguments. */
+/**
+ * Configures all that are pending but the arguments. Beside that the modules of a new kernel are indexed, as natively as dpkg unpacks:
+ * depmod reads all of them, which takes seconds.
+ */
 const CONFIGURE_OTHERS = `
+indexing=
+depmod=/usr/lib/piimg-native/depmod
+for dir in /usr/lib/modules/*/kernel; do
+  [ -d "$dir" ] && [ -x "$depmod" ] && ! [ -e "\${dir%kernel}modules.dep" ] || continue
+  "$depmod" "$(basename "\${dir%/kernel}")" & indexing="$indexing $!"
+done
 emulate=" $* "
 set --
 for name in $(${PENDING}); do
   case $emulate in *" \${name%%:*} "*) ;; *) set -- "$@" "$name" ;; esac
 done
-[ $# = 0 ] || dpkg ${OPTIONS} --configure "$@"
+status=0
+[ $# = 0 ] || dpkg ${OPTIONS} --configure "$@" || status=$?
+for process in $indexing; do wait "$process"; done
+exit $status
 `;
 
 async function unconfigured(context: StepContext): Promise<string[]> {
