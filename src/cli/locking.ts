@@ -21,8 +21,8 @@ import type { LockedPackage } from '../image/manifest.ts';
 import { digestOf } from '../lib/digest.ts';
 import { PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
-import { writeOnce } from '../lib/write-once.ts';
 import { requireUnchanged } from '../layers/inputs.ts';
+import { clockFile, isPast, readClock, requirePast } from './lock-clock.ts';
 import type { ResolvedRole } from '../role/resolved.ts';
 import { TOOL_PACKAGES } from '../sandbox/shadow.ts';
 
@@ -107,15 +107,6 @@ export async function obtainLock(
     await writeLock(file, lock);
   }
   return lock;
-}
-
-/** What a step writes gets this computer's time, cut to the lock's where it is later: a clock behind the lock's would show in the image. */
-function requirePast(file: string, { created }: Lock): void {
-  const now = Date.now();
-  if (Date.parse(created) <= now) return;
-  throw new PiimgError(`${file} is of ${created}, and this computer's clock says ${new Date(now).toISOString()}`, {
-    hint: 'Set the clock (timedatectl set-ntp true). If it is right, the lock was made where it was not: delete it, the next build writes one.',
-  });
 }
 
 /** Why a lock does not fit the request; undefined when it does. */
@@ -206,7 +197,7 @@ async function resolveBase(
   const checked = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
   const clock = clockFile(part, request.cacheDir);
   const same = old && clockFile(old, request.cacheDir) === clock;
-  const created = same ? old.created : await writeOnce(clock, checked);
+  const created = same && isPast(old) ? old.created : await readClock(clock, checked);
   return { ...part, tools: { [HOST_ARCHITECTURE]: tools }, created, checked };
 }
 
@@ -219,14 +210,6 @@ async function resolveTools(request: LockRequest, archives: AptArchive[]): Promi
 async function withHostTools(lock: Lock, request: LockRequest, archives: AptArchive[]): Promise<BasePart> {
   if (lock.tools[HOST_ARCHITECTURE]) return lock;
   return { ...lock, tools: { ...lock.tools, [HOST_ARCHITECTURE]: await resolveTools(request, archives) } };
-}
-
-/**
- * What holds the build's clock, in whole seconds: when these packages were first resolved here. Roles whose locks are made on different days
- * from the same packages thus share the base's layers, whose files carry that time.
- */
-function clockFile({ essential, basePackages }: Pick<Lock, 'essential' | 'basePackages'>, cacheDir: string): string {
-  return path.join(cacheDir, 'bases', digestOf({ essential, basePackages }));
 }
 
 async function resolveRolePackages(

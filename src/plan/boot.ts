@@ -22,7 +22,7 @@ export function diskIds(base: string, role: string): DiskIds {
  * dropbear-initramfs has keys in /etc/dropbear, plymouth its themes in /usr/share, and most copy programs and libraries.
  */
 const UNREAD_BY_HOOKS = [
-  /^(home|opt|srv|usr\/local)\//,
+  /^(home\/|opt\/|srv\/|usr\/local\/(?!lib\/depmod\.d\/))/,
   /^var\/(cache|log|mail|spool|tmp|www)\//,
   /^usr\/(lib\/(piimg|systemd\/system|sysusers\.d|tmpfiles\.d)|share\/(doc|info|man|nginx))\//,
   /^etc\/(apt|avahi|chrony|cloud|cron\.[a-z]+|dbus-1|docker|haproxy|logrotate\.d|mosquitto|mysql|netplan|nginx|php|polkit-1|postgresql|profile\.d|rancher|redis|rsyslog\.d|sudoers\.d|sysctl\.d|sysusers\.d|tmpfiles\.d|update-motd\.d|wpa_supplicant)\//,

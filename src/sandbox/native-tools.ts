@@ -122,7 +122,7 @@ async function makeShadow(tools: NativeTools, same: (packageName: string) => boo
   const writable = [tools.shadow, tools.interpreters, tools.first];
   await runTool(tools, ['patchelf', '--force-rpath', '--set-rpath', LIBRARIES, ...programs], { writable });
   await runTool(tools, ['patchelf', '--set-interpreter', INTERPRETER, ...programs], { writable });
-  // All of them once more where no package's files can come to lie over them: for dpkg while it unpacks those very packages.
+  // All of them once more where nothing lies over them: for dpkg while it unpacks those very packages, and depmod under its stub.
   for (const program of shadows) await link(program, join(alone, basename(program)));
 }
 

@@ -68,7 +68,8 @@ async function main(): Promise<void> {
         })
       : undefined;
 
-    const memory = Math.max(...[cold, nothing, overlay, large].map(({ peak }) => peak)) / 1e6;
+    const runs = [...rounds, ...rebuilds].map(({ piimg: run }) => run).concat(nothing, large);
+    const memory = Math.max(...runs.map(({ peak }) => peak)) / 1e6;
     const figures = [
       ratio('cold base + role web', cold.seconds, 'native mmdebstrap', floor, 1.5, 2),
       ratio('one overlay file changed', overlay.seconds, 'mke2fs -d', plain, 2, 2),

@@ -57,6 +57,10 @@ test('locks: broken, stale, of another machine', async () => {
       /Set the clock/,
     );
 
+    const updated = await piimg(project, ['update', '--role', 'tiny']);
+    assert.is(updated.code, 0, updated.stderr);
+    assert.is(await mustBuild(project, 'tiny'), digest);
+
     // Another host architecture's tools only: these are added, nothing else changes, nor does the image.
     const lock = JSON.parse(whole) as LockFile;
     const [[name, tools] = ['', []]] = Object.entries(lock.tools);

@@ -36,18 +36,21 @@ done`,
 export function indexedKernels(layers: LayerEntry[][]): string[] {
   const indexed = new Set<string>();
   for (const entries of layers) {
-    const changed = entries.filter(({ type, opaque }) => type !== 'directory' || opaque).map(({ path }) => path);
-    const index = changed.map((path) => MODULES_DEP.exec(path)?.[1]);
-    for (const version of index) if (version !== undefined) indexed.add(version);
-    if (changed.some((path) => DEPMOD_CONFIG.test(path))) indexed.clear();
-    for (const path of changed) indexed.delete(MODULE.exec(path)?.[1] ?? '');
+    const changed = entries.filter(({ type, opaque }) => type !== 'directory' || opaque);
+    for (const { path, type } of changed) {
+      const version = MODULES_DEP.exec(path)?.[1];
+      if (version !== undefined && type === 'file') indexed.add(version);
+      else if (version !== undefined) indexed.delete(version);
+    }
+    if (changed.some(({ path }) => FOR_ALL.test(path))) indexed.clear();
+    for (const { path } of changed) indexed.delete(MODULE.exec(path)?.[1] ?? '');
   }
   return [...indexed];
 }
 
 const MODULES_DEP = /^usr\/lib\/modules\/([^/]+)\/modules\.dep$/;
-/** depmod.d(5). */
-const DEPMOD_CONFIG = /^(etc|usr\/lib|usr\/local\/lib)\/depmod\.d(\/|$)/;
+/** depmod.d(5), and a whiteout of all modules. */
+const FOR_ALL = /^((etc|usr\/lib|usr\/local\/lib)\/depmod\.d(\/|$)|usr\/lib\/modules$)/;
 /** Anything there but the index and the package's own marks (.fresh-install); a whiteout of the folder itself as well. */
 const MODULE = /^usr\/lib\/modules\/([^/]+)(?:$|\/(?!modules\.|\.))/;
 

@@ -70,15 +70,15 @@ const CONFIGURE_PENDING = `dpkg ${OPTIONS} --configure --pending`;
 const PURGE = `dpkg ${OPTIONS} --purge "$@"`;
 
 /**
- * Configures all that are pending but the arguments. Beside that the modules of a new kernel are indexed, as natively as dpkg unpacks:
- * depmod reads all of them, which takes seconds.
+ * Configures all that are pending but the arguments. Beside that the modules of a new kernel are indexed, past the
+ * stub: depmod reads all of them, which takes seconds. Where it fails, whoever makes the initramfs does it again.
  */
 const CONFIGURE_OTHERS = `
 indexing=
 depmod=/usr/lib/piimg-native/depmod
 for dir in /usr/lib/modules/*/kernel; do
   [ -d "$dir" ] && [ -x "$depmod" ] && ! [ -e "\${dir%kernel}modules.dep" ] || continue
-  "$depmod" "$(basename "\${dir%/kernel}")" & indexing="$indexing $!"
+  "$depmod" "$(basename "\${dir%/kernel}")" & indexing="$indexing $!:$dir"
 done
 emulate=" $* "
 set --
@@ -87,7 +87,7 @@ for name in $(${PENDING}); do
 done
 status=0
 [ $# = 0 ] || dpkg ${OPTIONS} --configure "$@" || status=$?
-for process in $indexing; do wait "$process"; done
+for one in $indexing; do wait "\${one%%:*}" || rm -f "\${one#*:}/../modules.dep"; done
 exit $status
 `;
 

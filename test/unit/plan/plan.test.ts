@@ -109,6 +109,7 @@ for (const name of [
   'etc/modules-load.d/x.conf',
   'etc/modules',
   'etc/depmod.d/x.conf',
+  'usr/local/lib/depmod.d/x.conf',
   'etc/dropbear/initramfs/authorized_keys',
   'etc/kernel/postinst.d/z50-raspi-firmware',
   'usr/share/plymouth/themes/own/own.script',

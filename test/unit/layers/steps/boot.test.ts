@@ -27,6 +27,9 @@ test('what comes or goes later, in any folder, needs depmod again', () => {
   }
   const gone = entry({ path: 'usr/lib/modules/6.12', type: 'whiteout' });
   assert.equal(indexedKernels([KERNEL, INDEX, [gone]]), []);
+  for (const path of ['usr/lib/modules', 'usr/lib/modules/6.12/modules.dep']) {
+    assert.equal(indexedKernels([KERNEL, INDEX, [entry({ path, type: 'whiteout' })]]), [], path);
+  }
   const emptied = entry({ path: 'usr/lib/modules/6.12', type: 'directory', opaque: true });
   assert.equal(indexedKernels([KERNEL, INDEX, [emptied]]), []);
   assert.equal(indexedKernels([KERNEL, INDEX, layer('etc/depmod.d/mine.conf'), INDEX]), ['6.12']);
