@@ -35,9 +35,13 @@ export function liveSteps(stream: NodeJS.WriteStream, style: Style): Listener {
   const due = throttle(INTERVAL);
   const rows = new Map<number, Row>();
   let drawing: Drawing | undefined;
+  let last: Promise<unknown> = Promise.resolve();
 
   function start(event: StartEvent): void {
-    drawing ??= startDrawing(stream);
+    if (drawing === undefined) {
+      drawing = startDrawing(stream, last);
+      last = drawing.closed;
+    }
     drawing.open += 1;
     const parent = event.parent === undefined ? undefined : rows.get(event.parent);
     rows.set(event.id, addRow(event.title, parent, drawing));
@@ -78,7 +82,23 @@ async function note(row: Row, message: string): Promise<void> {
   wrapper.output = outermost === row ? message : `${row.title}: ${message}`;
 }
 
-function startDrawing(stream: NodeJS.WriteStream): Drawing {
+/** It begins when the one before has given the stream back: listr2 takes what it finds there for the stream's own way to write. */
+function startDrawing(stream: NodeJS.WriteStream, before: Promise<unknown>): Drawing {
+  const root = deferred<Wrapper>();
+  const over = deferred<void>();
+  const task = (_context: unknown, wrapper: Wrapper) => {
+    root.resolve(wrapper);
+    return over.promise;
+  };
+  const closed = before.then(() => draw(stream, task));
+  return { root: root.promise, open: 0, close: () => over.resolve(), closed };
+}
+
+/** Draws until `task` is over. */
+async function draw(
+  stream: NodeJS.WriteStream,
+  task: (context: unknown, wrapper: Wrapper) => Promise<void>,
+): Promise<void> {
   // stdout is for results and is left alone: listr2's "stdout" is our stderr, its "stderr" goes nowhere.
   const logger = new ListrLogger({
     useIcons: true,
@@ -91,12 +111,6 @@ function startDrawing(stream: NodeJS.WriteStream): Drawing {
     collapseSubtasks: true,
     formatOutput: 'truncate' as const,
   };
-  const root = deferred<Wrapper>();
-  const over = deferred<void>();
-  const task = (_context: unknown, wrapper: Wrapper) => {
-    root.resolve(wrapper);
-    return over.promise;
-  };
   // The fallback is for a stdout that is no terminal, which does not matter here: the same renderer again.
   const list = new Listr<unknown, typeof DefaultRenderer, typeof DefaultRenderer>([{ task }], {
     renderer: DefaultRenderer,
@@ -107,8 +121,7 @@ function startDrawing(stream: NodeJS.WriteStream): Drawing {
     exitOnError: false,
   });
   process.once('exit', showCursor);
-  const closed = list.run().finally(() => process.off('exit', showCursor));
-  return { root: root.promise, open: 0, close: () => over.resolve(), closed };
+  await list.run().finally(() => process.off('exit', showCursor));
 }
 
 /** A second Ctrl-C ends the process in the midst of a drawing; past the stream, whose writing listr2 holds back. */

@@ -7,6 +7,8 @@ import { liveSteps } from '../../../src/ui/live.ts';
 import { trackSteps } from '../../../src/ui/steps.ts';
 import { styleFor } from '../../../src/ui/style.ts';
 
+const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
 /** What is on the screen at the end: after the last time the list was cleared. */
 async function screen(
   work: (progress: ReturnType<typeof trackSteps>['progress']) => Promise<unknown>,
@@ -67,6 +69,27 @@ test('outermost steps may run side by side and one after another', async () => {
     Promise.all([progress.step('a', () => Promise.resolve()), progress.step('b', () => Promise.resolve())]),
   );
   assert.is(shown, '* a T\n* b T');
+});
+
+test('a step that begins while another ends is drawn, and what is written after both as well', async () => {
+  for (let turns = 0; turns < 12; turns++) {
+    const terminal = Object.assign(new PassThrough(), { columns: 100, rows: 40, isTTY: true });
+    const { progress } = trackSteps(liveSteps(terminal as unknown as NodeJS.WriteStream, styleFor({}, {})));
+    let begin = (): void => {};
+    const begun = new Promise<void>((resolve) => (begin = resolve));
+    const first = progress.step('first', async () => {
+      await pause(5);
+      begin();
+    });
+    await begun;
+    for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+    await progress.step('second', () => pause(150));
+    await first;
+    terminal.write('error: told');
+    const written = String(terminal.read());
+    assert.match(written, 'second', `begun ${turns} turns later`);
+    assert.match(written, 'error: told', `begun ${turns} turns later`);
+  }
 });
 
 test.run();
