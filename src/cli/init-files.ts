@@ -13,6 +13,8 @@ packages:
 overlays:
   - ${name}
 timezone: Etc/UTC
+# Logging in takes a key, your own:
+# users: [{ name: me, groups: [sudo], keys: [ssh-ed25519 …] }]
 `,
     [`overlays/${name}/rootfs/etc/motd`]: `This machine was built by piimg as ${name}.
 `,
@@ -70,7 +72,7 @@ jobs:
 
 A Raspberry Pi image, described by \`images/roles/${name}.yaml\` and the files in \`overlays/${name}/\`.
 
-    piimg doctor --fix            # once: installs what building needs
+    piimg doctor --fix            # once: installs what building and testing need
     piimg show ${name}            # the role with everything it extends
     piimg build --role ${name}    # out/${name}.img
     piimg test out/${name}.img    # boots it in QEMU, checks that it works

@@ -8,11 +8,16 @@ const INTERVAL = 5_000;
 /** A listener that writes lines through `write` (without line feed). */
 export function logSteps(write: (line: string) => void, now: () => number = () => performance.now()): Listener {
   const due = throttle(INTERVAL, now);
-  const steps = new Map<number, { title: string; depth: number; samples: Sample[] }>();
+  const steps = new Map<number, { title: string; depth: number; samples: Sample[]; said: string }>();
+  /** A step that does the same as when it was last heard of is not heard of again. */
+  const say = (step: { said: string }, line: string): void => {
+    if (step.said !== line) write(line);
+    step.said = line;
+  };
   return (event) => {
     if (event.type === 'start') {
       const depth = event.parent === undefined ? 0 : (steps.get(event.parent)?.depth ?? 0) + 1;
-      steps.set(event.id, { title: event.title, depth, samples: [] });
+      steps.set(event.id, { title: event.title, depth, samples: [], said: '' });
       write(`${'  '.repeat(depth)}> ${event.title}`);
       due(event.id);
       return;
@@ -23,7 +28,7 @@ export function logSteps(write: (line: string) => void, now: () => number = () =
     switch (event.type) {
       case 'update':
         if (event.done !== undefined) step.samples = addSample(step.samples, { at: now(), done: event.done });
-        if (due(event.id)) write(`${indent}  ${step.title}: ${describeUpdate(event, step.samples)}`);
+        if (due(event.id)) say(step, `${indent}  ${step.title}: ${describeUpdate(event, step.samples)}`);
         break;
       case 'note':
         write(`${indent}  ${step.title}: ${event.message}`);

@@ -49,7 +49,7 @@ function facts({ imagePath, manifestPath, manifest }: Summary): [string, string]
     ['manifest', manifestPath],
     ...boards.map(({ name, boots, note }, index): [string, string] => [
       index === 0 ? 'boards' : '',
-      `${name}: ${boots ? 'boots' : 'does not boot'}${note === '' ? '' : `, ${note}`}`,
+      `${name}: ${boots ? 'should boot' : 'does not boot'}${note === '' ? '' : `, ${note}`}`,
     ]),
   ];
 }

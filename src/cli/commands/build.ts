@@ -21,14 +21,15 @@ export async function build(flags: BuildFlags, signal: AbortSignal): Promise<voi
   else print(formatSummary(result, nextCommands(options, result), styleFor(process.stdout)));
 }
 
-/** Commands that make sense now, for the very files of this build. */
+/** Commands that make sense now, for the very files of this build, as whoever typed `npm start` can type them. */
 function nextCommands(options: BuildOptions, { imagePath }: BuildResult): string[] {
   const shown = path.relative(process.cwd(), imagePath);
   const given = (name: string, value: string | undefined) => (value === undefined ? [] : [name, value]);
   const role = ['--role', options.role, ...given('--base', options.base), ...given('--out', options.out)];
+  const piimg = process.env['npm_lifecycle_event'] === 'start' ? ['npm', 'start', '--'] : ['piimg'];
   return [
-    `${quote(['piimg', 'test', shown])}   boot it in QEMU and check that it works`,
-    `${quote(['piimg', 'shell', ...role])}   look around in the built system`,
+    `${quote([...piimg, 'test', shown])}   boot it in QEMU and check that it works`,
+    `${quote([...piimg, 'shell', ...role])}   look around in the built system`,
     `${quote(['sudo', 'bmaptool', 'copy', shown])} /dev/sdX   write it to a card`,
   ];
 }

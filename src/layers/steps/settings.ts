@@ -10,21 +10,31 @@ const LACKING = 9;
 /** Run with what, its name, and names that exist: the lines of the output. */
 const LACKS = `exec 3>&1 >&2; lacks() { printf '%s\\n' "$@" >&3; exit ${LACKING}; }`;
 
-/** Enables, disables and masks units, by systemctl. Throws PiimgError with what that says. */
+/** Enables, disables and masks units, by systemctl. Throws PiimgError when no package of the image has one, or with what systemctl says. */
 export async function applyUnits(
   { units }: Extract<LayerSpec, { kind: 'units' }>,
   context: StepContext,
 ): Promise<string[]> {
   const changes = (['disable', 'enable', 'mask'] as const)
     .filter((verb) => units[verb].length > 0)
-    .map((verb) => `systemctl --quiet ${verb} ${units[verb].map((unit) => `'${unit}'`).join(' ')}`);
-  await context.sandbox.inRoot(rootOf(context, 'native'), {
-    argv: ['sh', '-euc', changes.join('\n')],
-    env: { ...clock(context), SYSTEMD_OFFLINE: '1' },
-    signal: context.signal,
-  });
-  return [];
+    .map((verb) => `change ${verb} ${units[verb].map((unit) => `'${unit}'`).join(' ')}`);
+  return runOrLack([CHANGE_UNITS, ...changes], context);
 }
+
+/** systemctl names no unit that it lacks when it runs offline. */
+const CHANGE_UNITS = `
+change() {
+  systemctl --quiet "$@" && return
+  shift; cd /; for unit; do
+    for name in "$unit" "\${unit%%@*}@.\${unit##*.}"; do
+      for file in etc/systemd/system/$name usr/lib/systemd/system/$name usr/local/lib/systemd/system/$name etc/init.d/\${name%.service}; do
+        ! [ -e $file ] && ! [ -L $file ] || continue 3
+      done
+    done
+    lacks unit "$unit" $(ls etc/systemd/system usr/lib/systemd/system)
+  done
+  exit 1
+}`;
 
 /**
  * localedef and setupcon (native both) and the files of localtime, locale and keyboard. Throws PiimgError when no package of the image
@@ -34,10 +44,13 @@ export async function applySettings(
   { timezone, locale, keymap }: Extract<LayerSpec, { kind: 'settings' }>,
   context: StepContext,
 ): Promise<string[]> {
-  const script = [LACKS, setTimezone(timezone), setLocale(locale), setKeymap(keymap)].join('\n');
+  return runOrLack([setTimezone(timezone), setLocale(locale), setKeymap(keymap)], context);
+}
+
+async function runOrLack(script: string[], context: StepContext): Promise<string[]> {
   const { stdout, exitCode } = await context.sandbox.inRoot(rootOf(context, 'native'), {
-    argv: ['sh', '-euc', script],
-    env: clock(context),
+    argv: ['sh', '-euc', [LACKS, ...script].join('\n')],
+    env: { ...clock(context), SYSTEMD_OFFLINE: '1' },
     okCodes: [0, LACKING],
     signal: context.signal,
   });

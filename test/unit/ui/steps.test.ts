@@ -55,6 +55,21 @@ test('a step can end as failed without an error, and is no stage then', async ()
   assert.is(withoutTimes(lines.join('\n')), '> web.img on virt\n! web.img on virt: FAILED (T)');
 });
 
+test('a log does not say the same of a step twice in a row', () => {
+  const lines: string[] = [];
+  let seconds = 0;
+  const log = logSteps(
+    (line) => lines.push(line),
+    () => seconds * 1000,
+  );
+  log({ type: 'start', id: 1, title: 'boot' });
+  for (const message of ['kernel', 'kernel', 'systemd', 'kernel']) {
+    seconds += 10;
+    log({ type: 'update', id: 1, message });
+  }
+  assert.equal(lines, ['> boot', '  boot: kernel', '  boot: systemd', '  boot: kernel']);
+});
+
 test('a step gives back what its work gives', async () => {
   const { progress } = trackSteps(() => {});
   assert.is(await progress.step('x', () => Promise.resolve(42)), 42);

@@ -75,8 +75,8 @@ size      3.00 GB, 742 MB of it allocated
 sha256    ${'a'.repeat(64)}
 packages  0
 manifest  out/web.manifest.json
-boards    Pi 4: boots
-          Pi 5: boots, without Ethernet
+boards    Pi 4: should boot
+          Pi 5: should boot, without Ethernet
           Pi 2: does not boot, 32 bit
 
 note  one package was emulated
