@@ -15,6 +15,8 @@ interface Row {
   parent: Row | undefined;
   wrapper: Promise<Wrapper>;
   shown: Wrapper | undefined;
+  /** The title last wanted: what is said before listr2 shows the row is not lost. */
+  said: string;
   samples: Sample[];
   settle: (error?: Error) => void;
 }
@@ -68,9 +70,9 @@ export function liveSteps(stream: NodeJS.WriteStream, style: Style): Listener {
     if (event.type === 'note') return void note(row, event.message);
     if (event.type === 'cached') return;
     if (event.done !== undefined) row.samples = addSample(row.samples, { at: performance.now(), done: event.done });
-    if (due(event.id) && row.shown !== undefined) {
-      row.shown.title = `${row.title} ${style.dim(describeUpdate(event, row.samples))}`;
-    }
+    if (!due(event.id)) return;
+    row.said = `${row.title} ${style.dim(describeUpdate(event, row.samples))}`;
+    if (row.shown !== undefined) row.shown.title = row.said;
   };
 }
 
@@ -136,11 +138,13 @@ function addRow(title: string, parent: Row | undefined, drawing: Drawing): Row {
     parent,
     wrapper: wrapper.promise,
     shown: undefined,
+    said: title,
     samples: [],
     settle: (error) => (error ? over.reject(error) : over.resolve()),
   };
   const task = (_context: unknown, own: Wrapper) => {
     row.shown = own;
+    own.title = row.said;
     wrapper.resolve(own);
     return over.promise;
   };

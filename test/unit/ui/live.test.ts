@@ -71,6 +71,16 @@ test('outermost steps may run side by side and one after another', async () => {
   assert.is(shown, '* a T\n* b T');
 });
 
+test('what a step says at once is shown', async () => {
+  const terminal = Object.assign(new PassThrough(), { columns: 100, rows: 40, isTTY: true });
+  const { progress } = trackSteps(liveSteps(terminal as unknown as NodeJS.WriteStream, styleFor({}, {})));
+  await progress.step('lock', (step) => {
+    step.update({ message: 'package lists' });
+    return pause(150);
+  });
+  assert.match(String(terminal.read()), 'package lists');
+});
+
 test('a step that begins while another ends is drawn, and what is written after both as well', async () => {
   for (let turns = 0; turns < 12; turns++) {
     const terminal = Object.assign(new PassThrough(), { columns: 100, rows: 40, isTTY: true });
