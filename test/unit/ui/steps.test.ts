@@ -62,10 +62,10 @@ test('a log does not say the same of a step twice in a row', () => {
     (line) => lines.push(line),
     () => seconds * 1000,
   );
-  log({ type: 'start', id: 1, title: 'boot' });
+  void log({ type: 'start', id: 1, title: 'boot' });
   for (const message of ['kernel', 'kernel', 'systemd', 'kernel']) {
     seconds += 10;
-    log({ type: 'update', id: 1, message });
+    void log({ type: 'update', id: 1, message });
   }
   assert.equal(lines, ['> boot', '  boot: kernel', '  boot: systemd', '  boot: kernel']);
 });
