@@ -33,4 +33,5 @@ export function requirePast(file: string, { created }: Lock): void {
   });
 }
 
+/** Whether this computer's clock has reached it. */
 export const isPast = ({ created }: Pick<Lock, 'created'>): boolean => Date.parse(created) <= Date.now();
