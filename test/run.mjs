@@ -12,6 +12,7 @@ import { countUvu } from './helpers/uvu-summary.mjs';
 const SYSTEM = [
   'report',
   'qemu',
+  'native-dpkg',
   'capture',
   'image',
   'stage',

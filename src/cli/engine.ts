@@ -12,7 +12,8 @@ import type { Context } from './context.ts';
 import { comparePackages } from './diffing.ts';
 import type { PlanOptions, PlanResult, ShellOptions, UpdateOptions, UpdateResult } from './engine-types.ts';
 import { atTheirPlaces } from './known-packages.ts';
-import { HOST_ARCHITECTURE, lockFileOf, resolveLock } from './locking.ts';
+import { lockFileOf, resolveLock } from './locking.ts';
+import { HOST_ARCHITECTURE } from '../sandbox/shadow.ts';
 import { mirrorFrom } from './parse.ts';
 import { withCare } from './repair.ts';
 

@@ -24,10 +24,7 @@ import type { Step } from '../lib/progress.ts';
 import { requireUnchanged } from '../layers/inputs.ts';
 import { clockFile, isPast, readClock, requirePast } from './lock-clock.ts';
 import type { ResolvedRole } from '../role/resolved.ts';
-import { TOOL_PACKAGES } from '../sandbox/shadow.ts';
-
-/** Debian's names of the architectures Node runs on here. */
-export const HOST_ARCHITECTURE = process.arch === 'arm64' ? 'arm64' : 'amd64';
+import { HOST_ARCHITECTURE, TOOL_PACKAGES } from '../sandbox/shadow.ts';
 
 export interface LockRequest {
   role: ResolvedRole;

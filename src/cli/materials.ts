@@ -13,7 +13,8 @@ import type { ResolvedRole } from '../role/resolved.ts';
 import { makeNativeTools, nativeToolsAt, TOOLS_FORMAT } from '../sandbox/native-tools.ts';
 import { openSandbox, type Sandbox } from '../sandbox/root.ts';
 import { nativeDigests, toolsDamage } from '../sandbox/tools-record.ts';
-import { archivesFor, HOST_ARCHITECTURE, type LockRequest } from './locking.ts';
+import { archivesFor, type LockRequest } from './locking.ts';
+import { HOST_ARCHITECTURE } from '../sandbox/shadow.ts';
 
 /** Every file a lock names, as downloads; those of archives that are not among `archives` have no address. */
 export function wantedBy(lock: Lock, role: ResolvedRole, archives: AptArchive[]): Wanted[] {

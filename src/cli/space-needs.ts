@@ -5,7 +5,7 @@ import type { SpaceNeed } from '../host/space.ts';
 import { missingFrom } from '../host/store.ts';
 import type { LayerRecipe, Plan } from '../plan/plan.ts';
 import type { Prepared } from './build.ts';
-import { HOST_ARCHITECTURE } from './locking.ts';
+import { HOST_ARCHITECTURE } from '../sandbox/shadow.ts';
 import { toolsFolder, wantedBy } from './materials.ts';
 
 const MIB = 1024 ** 2;

@@ -1,11 +1,11 @@
 // Makes the native tools: host-architecture packages of the image's own suite, unpacked, never installed.
-import { cp, link, lstat, mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, link, lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { dieWithParent, run } from '../host/exec.ts';
 import { abandoned } from '../lib/alive.ts';
 import type { Step } from '../lib/progress.ts';
 import { runTool, type NativeTools } from './root.ts';
-import { INTERPRETERS, SHADOW, SHADOW_AS, SHADOW_DATA, TRIPLET } from './shadow.ts';
+import { HOST_ARCHITECTURE, INTERPRETERS, RENAMED, SHADOW, SHADOW_AS, SHADOW_DATA, TRIPLET } from './shadow.ts';
 import { toolsDamage, writeRecord } from './tools-record.ts';
 
 /** Where the tools root lies inside a sandbox, and its programs look for their libraries. */
@@ -17,7 +17,7 @@ const INTERPRETER = `${INSIDE}/usr/${process.arch === 'arm64' ? 'lib/ld-linux-aa
 const NATIVE_PATH = 'usr/lib/piimg-native';
 
 /** Raised when what is made from the same packages changes. */
-export const TOOLS_FORMAT = 8;
+export const TOOLS_FORMAT = 9;
 
 /** The tools in a folder that `makeNativeTools` has filled. */
 export function nativeToolsAt(dir: string): NativeTools {
@@ -113,17 +113,26 @@ async function makeShadow(tools: NativeTools, same: (packageName: string) => boo
   }
   // A first shell, before the base has one; python's modules link to the interpreter's libraries.
   await symlink('dash', join(tools.shadow, 'usr/bin/sh'));
-  // dpkg answers as the architecture it was built for, so it is no shadow: called by its own name, to unpack only.
   const alone = join(tools.shadow, NATIVE_PATH);
-  await copy(join(tools.root, 'usr/bin/dpkg'), join(alone, 'dpkg'));
-  await copy(join(tools.root, 'usr/bin/dpkg-divert'), join(tools.first, 'usr/bin/dpkg-divert'));
-  const programs = [...shadows, join(alone, 'dpkg'), join(tools.first, 'usr/bin/dpkg-divert')];
+  await mkdir(alone, { recursive: true });
+  // The first packages are unpacked by them in any case.
+  const first = same('dpkg') ? [] : RENAMED.map((name) => join(alone, name));
+  for (const program of first) await copy(join(tools.root, 'usr/bin', basename(program)), program);
+  const programs = [...shadows, ...first];
+  for (const program of programs) if (RENAMED.includes(basename(program))) await tellArm64(program);
   // In this order: python3.13 with its interpreter changed first and its path second crashes (patchelf 0.18).
-  const writable = [tools.shadow, tools.interpreters, tools.first];
+  const writable = [tools.shadow, tools.interpreters];
   await runTool(tools, ['patchelf', '--force-rpath', '--set-rpath', LIBRARIES, ...programs], { writable });
   await runTool(tools, ['patchelf', '--set-interpreter', INTERPRETER, ...programs], { writable });
   // All of them once more where nothing lies over them: for dpkg while it unpacks those very packages, and depmod under its stub.
   for (const program of shadows) await link(program, join(alone, basename(program)));
+}
+
+/** Puts the image's architecture for the host's wherever a program names it: libdpkg has it as a string, and in that of its version. */
+async function tellArm64(program: string): Promise<void> {
+  const code = (await readFile(program)).toString('latin1');
+  if (!code.includes(HOST_ARCHITECTURE)) throw new TypeError(`${program} names no architecture: the table is wrong`);
+  await writeFile(program, code.replaceAll(HOST_ARCHITECTURE, 'arm64'), 'latin1');
 }
 
 /** Copies a program, following no link: a link would be one into the image. */

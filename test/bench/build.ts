@@ -3,7 +3,7 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { prepareBuild } from '../../src/cli/build.ts';
-import { HOST_ARCHITECTURE } from '../../src/cli/locking.ts';
+import { HOST_ARCHITECTURE } from '../../src/sandbox/shadow.ts';
 import { abortOnSignals } from '../../src/cli/signals.ts';
 import { openSandbox, type Sandbox } from '../../src/sandbox/root.ts';
 import { nativeToolsAt } from '../../src/sandbox/native-tools.ts';

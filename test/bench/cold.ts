@@ -1,10 +1,10 @@
 // A build that finds nothing but downloads, beside mmdebstrap, in turns.
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { run } from '../../src/host/exec.ts';
 import { mmdebstrap, type Bootstrap } from './mmdebstrap.ts';
 import { timePiimg, type PiimgRun } from './piimg.ts';
 import type { BenchProject } from './project.ts';
+import { settle } from './settle.ts';
 
 /** The first finds less of what it reads in memory. */
 const ROUNDS = 3;
@@ -23,9 +23,8 @@ export async function timeColds(project: BenchProject, peer: Bootstrap): Promise
   for (let round = 1; round <= ROUNDS; round++) {
     cache = await project.freshCache(`cold-${round}`);
     await rm(path.join(project.dir, 'out'), { recursive: true, force: true });
-    await run(['sync']);
+    await settle();
     const piimg = await timePiimg(project, cache, ['--role', 'web', '--locked']);
-    await run(['sync']);
     const plain = await timeMmdebstrap(project, 'native mmdebstrap', peer);
     rounds.push({ piimg, plain });
   }
@@ -34,5 +33,6 @@ export async function timeColds(project: BenchProject, peer: Bootstrap): Promise
 
 /** Seconds it takes. */
 export async function timeMmdebstrap({ context }: BenchProject, title: string, peer: Bootstrap): Promise<number> {
+  await settle();
   return (await context.progress.step(title, () => mmdebstrap(peer))).seconds;
 }

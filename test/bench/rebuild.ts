@@ -7,6 +7,7 @@ import { timeMke2fs, unpackRoot } from './mke2fs.ts';
 import type { PiimgRun } from './piimg.ts';
 import type { Round } from './cold.ts';
 import type { BenchProject } from './project.ts';
+import { settle } from './settle.ts';
 
 const ROUNDS = 5;
 
@@ -18,6 +19,7 @@ export async function timeRebuilds(
   build: () => Promise<PiimgRun>,
 ): Promise<Round[]> {
   const tree = await unpackRoot(project, cache, sandbox);
+  await settle();
   const overlayFile = path.join(project.dir, 'overlays/web/rootfs/etc/systemd/system/web.service.mustache');
   const rounds: Round[] = [];
   for (let round = 1; round <= ROUNDS; round++) {

@@ -6,8 +6,7 @@ import { copyUnchanged, verifyInputs } from '../inputs.ts';
 import { clock, rootOf, type StepContext } from './context.ts';
 
 /**
- * `dpkg --unpack` of every package in order. dpkg runs natively and is told to take arm64 packages; it forgets that
- * afterwards. `bootstrap`: the root is empty, so base-files' folders and links are laid first.
+ * `dpkg --unpack` of every package in order. `bootstrap`: the root is empty, so base-files' folders and links are laid first.
  */
 export async function unpackPackages(
   spec: { packages: LockedPackage[]; bootstrap: boolean },
@@ -19,19 +18,12 @@ export async function unpackPackages(
   const files = await Promise.all(spec.packages.map((locked) => placeOf(locked, context)));
   const binds = spec.packages.map(({ name }, i) => ({ from: files[i] ?? '', to: inside(i, name) }));
   if (spec.bootstrap) await layGround(spec.packages, context);
-  const script = [
-    'dpkg=/usr/lib/piimg-native/dpkg',
-    '"$dpkg" --add-architecture arm64',
-    // force-depends: their order is configure's business. confold: what a base or role has put there is meant to be there.
-    '"$dpkg" --log=/dev/null --force-architecture --force-bad-path --force-depends --force-unsafe-io --force-confold --no-triggers --unpack "$@"',
-    'rm -f /var/lib/dpkg/arch',
-  ].join('\n');
   let done = 0;
   let culprit: RegExpExecArray | undefined;
   const unpacked = context.sandbox.inRoot(
     { ...rootOf(context, spec.bootstrap ? 'first' : 'all'), binds },
     {
-      argv: ['/usr/bin/dash', '-euc', script, 'sh', ...binds.map(({ to }) => to)],
+      argv: ['dpkg', ...OPTIONS, '--unpack', ...binds.map(({ to }) => to)],
       // dpkg starts rm, tar and dpkg-deb while it replaces them.
       env: { ...clock(context), PATH: `/usr/lib/piimg-native:${STANDARD_PATH}` },
       signal: context.signal,
@@ -80,6 +72,10 @@ async function layGround(packages: LockedPackage[], context: StepContext): Promi
   const { tree, signal } = context;
   await context.sandbox.tool(['sh', '-euc', script, 'sh', deb, tree], { readable: [deb], writable: [tree], signal });
 }
+
+/** force-depends: their order is configure's business. confold: what a base or role has put there is meant to be there. */
+const OPTIONS =
+  '--log=/dev/null --force-bad-path --force-depends --force-unsafe-io --force-confold --no-triggers'.split(' ');
 
 /** What dpkg says of a preinst that failed, or of a replaced version's prerm or postrm; the name may carry an architecture. */
 const SCRIPT_FAILED = /^ *(?:new|old|installed) (\S+?)(?::\w+)? package (pre|post)-(installation|removal) script/;
