@@ -1,6 +1,7 @@
 // Every command with its options and help. What a command does is loaded when it is called, so that start-up stays quick.
 import { availableParallelism } from 'node:os';
 import { Argument, Command, Option } from 'commander';
+import { quote } from '../host/exec.ts';
 import { piimgVersion } from '../host/package-root.ts';
 import { COMPRESSIONS } from './build-options.ts';
 import { parseCount, parseNames, parseSize, parseUrl, parseWord } from './parse.ts';
@@ -44,8 +45,11 @@ export function createProgram(signal: AbortSignal): Command {
     .exitOverride();
   // commander would complain about a missing --role before it sees that `--rol` is a slip for it.
   program.hook('preAction', (_program, command) => {
+    if (!takesRole(command)) return;
+    const [excess] = command.registeredArguments.length === 0 ? command.args : [];
+    if (excess !== undefined) command.error(`error: a role is given with an option: --role ${quote([excess])}`);
+    if (command.getOptionValue('role') !== undefined) return;
     const takesImage = command.registeredArguments[0]?.name() === 'image';
-    if (!command.options.some(({ long }) => long === '--role') || command.getOptionValue('role') !== undefined) return;
     if (!takesImage) command.error("error: option '--role <name|file>' is required");
     else if (command.args.length === 0)
       command.error("error: an image, or a role with '--role <name|file>', is required");
@@ -61,8 +65,12 @@ export function createProgram(signal: AbortSignal): Command {
     .option('--fix', 'install what is missing, as root or through sudo')
     .addOption(json('the checks'))
     .action(async (options) => (await import('./commands/doctor.ts')).doctor(options, signal));
+  // The hook says more of them.
+  for (const command of program.commands) if (takesRole(command)) command.allowExcessArguments();
   return program;
 }
+
+const takesRole = ({ options }: Command): boolean => options.some(({ long }) => long === '--role');
 
 function addProjectCommands(program: Command): void {
   program

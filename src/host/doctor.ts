@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { run } from './exec.ts';
+import { packageRoot } from './package-root.ts';
 import {
   checkTool,
   compareVersions,
@@ -36,6 +37,13 @@ export interface Check {
   remedy?: string;
 }
 
+/** What an installed piimg does; its own tests and benches are in the repository alone. */
+const PURPOSES: Purpose[] = [
+  'build',
+  'boot',
+  ...(existsSync(`${packageRoot}/test`) ? (['test', 'bench'] as const) : []),
+];
+
 /** Free bytes a cold build wants in the cache: packages, layers, tools and the image with its scratch space. */
 const WANTED_SPACE = 8 * 1024 ** 3;
 
@@ -54,20 +62,20 @@ export async function examine(cacheDir: string): Promise<Check[]> {
 }
 
 /**
- * Installs what is missing, as root or through sudo: what building needs first, so that a package for tests which this
- * system does not have cannot stand in its way. Returns the commands somebody has to run by hand, with why.
+ * Installs what is missing, as root or through sudo: what building needs first, so that a package for anything else which
+ * this system does not have cannot stand in its way. Returns the commands somebody has to run by hand, with why.
  */
 export function fix(checks: Check[], log: (line: string) => void): { command: string; output?: string }[] {
   const absent = checks.filter((check) => check.kind === 'tool' && !check.ok).map(({ name }) => name);
   const packages = (purpose: Purpose) => packagesOf(toolsFor([purpose]).filter(({ name }) => absent.includes(name)));
   const forBuild = [...packages('build'), ...missingEmulation()];
-  const others = [...packages('test'), ...packages('bench')].filter((name) => !forBuild.includes(name));
+  const others = [...new Set(PURPOSES.flatMap(packages))].filter((name) => !forBuild.includes(name));
   const rest = [repair(forBuild, missingSubIds(), log), repair(others, [], log)];
   return rest.filter((item) => item !== undefined);
 }
 
 function checkTools(): Check[] {
-  return toolsFor(['build', 'test', 'bench']).map((row) => {
+  return toolsFor(PURPOSES).map((row) => {
     const { ok, version, path: where } = checkTool(row);
     const install = row.package === null ? row.hint : `sudo apt-get install ${row.package}`;
     return {
