@@ -4,21 +4,14 @@ import { access, appendFile, copyFile, mkdir, mkdtemp, readFile, rm, writeFile }
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { Check } from '../../src/host/doctor.ts';
 import { sha256 } from '../../src/lib/digest.ts';
 import { removeTree } from '../helpers/bad-luck-project.ts';
 import { findLeftovers, JUDGED } from '../helpers/leftovers.ts';
 import { readBoot, readRoot } from '../helpers/image-files.ts';
 import { openKitchen, TOKEN } from '../helpers/kitchen-sink.ts';
-import {
-  count,
-  mustBuild,
-  PIIMG_CACHE,
-  piimg,
-  plannedLayers,
-  readManifest,
-  start,
-  toBuild,
-} from '../helpers/kitchen-commands.ts';
+import { count, mustBuild, PIIMG_CACHE, piimg, plannedLayers } from '../helpers/kitchen-commands.ts';
+import { readManifest, start, toBuild } from '../helpers/kitchen-commands.ts';
 
 const work = await mkdtemp('/var/tmp/piimg-role-language-');
 /** What the built system says of itself, one line each, by its own programs. */
@@ -208,6 +201,7 @@ test('a step that fails names itself', async () => {
 for (const [role, absent, near] of [
   ['kitchen-lacks', 'locale de_DX.UTF-8', 'de_DE.UTF-8'],
   ['kitchen-unit', 'unit sssh.service', 'ssh.service'],
+  ['kitchen-group', 'group suddo', 'sudo'],
 ] as const) {
   test(`no package has the ${absent}: it is named, and the nearest there is`, async () => {
     await lockAs(role);
@@ -269,6 +263,12 @@ test('a project that init makes builds on the same base, by an installed piimg t
   assert.match(listed.stdout, /mine\s.*greets/);
   assert.match(listed.stdout, /web\s.*My own web/);
   assert.match(listed.stdout, /base\s/);
+  // It asks of this machine what building and booting need, not what the tests of the repository do.
+  const { checks } = JSON.parse((await start([command, 'doctor', '--json'], mine)).stdout) as { checks: Check[] };
+  const wanted = ['qemu-system-aarch64', 'mmdebstrap', 'chromium'].filter((tool) =>
+    checks.some(({ name }) => name === tool),
+  );
+  assert.equal(wanted, ['qemu-system-aarch64']);
   const built = await start([command, 'build', '--role', 'mine', '--progress', 'log'], mine);
   assert.is(built.exitCode, 0, built.lines.join('\n'));
   await access(path.join(mine, 'images/roles/mine.lock.json'));

@@ -1,14 +1,7 @@
 // Carries out what a role says of units, time zone, locale and keyboard.
-import { EXIT, PiimgError } from '../../lib/errors.ts';
-import { nearest } from '../../lib/suggest.ts';
 import type { LayerSpec } from '../../plan/plan.ts';
-import { clock, rootOf, type StepContext } from './context.ts';
-
-/** Exit status of the script when no package has what the role names. */
-const LACKING = 9;
-
-/** Run with what, its name, and names that exist: the lines of the output. */
-const LACKS = `exec 3>&1 >&2; lacks() { printf '%s\\n' "$@" >&3; exit ${LACKING}; }`;
+import type { StepContext } from './context.ts';
+import { runOrLack } from './lacking.ts';
 
 /** Enables, disables and masks units, by systemctl. Throws PiimgError when no package of the image has one, or with what systemctl says. */
 export async function applyUnits(
@@ -45,22 +38,6 @@ export async function applySettings(
   context: StepContext,
 ): Promise<string[]> {
   return runOrLack([setTimezone(timezone), setLocale(locale), setKeymap(keymap)], context);
-}
-
-async function runOrLack(script: string[], context: StepContext): Promise<string[]> {
-  const { stdout, exitCode } = await context.sandbox.inRoot(rootOf(context, 'native'), {
-    argv: ['sh', '-euc', [LACKS, ...script].join('\n')],
-    env: { ...clock(context), SYSTEMD_OFFLINE: '1' },
-    okCodes: [0, LACKING],
-    signal: context.signal,
-  });
-  if (exitCode === 0) return [];
-  const [what = '', name = '', ...known] = stdout.split('\n');
-  const suggestion = nearest(name, known);
-  throw new PiimgError(`No package of the image has the ${what} ${name}`, {
-    exitCode: EXIT.usage,
-    hint: `${suggestion === undefined ? '' : `Did you mean ${suggestion}? `}The role can name another, or add the package that has it.`,
-  });
 }
 
 /** Old names, like US/Pacific, are in tzdata-legacy; without it, tzdata still knows what they are links to (zic(8)). */
