@@ -1,6 +1,5 @@
 // Whatever is in a role file, the answer is a role or a report whose positions lie in the file.
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { test } from 'uvu';
@@ -9,6 +8,7 @@ import { PiimgError } from '../../../src/lib/errors.ts';
 import { loadRole, parseRole } from '../../../src/role/load.ts';
 import { printReport } from '../../../src/lib/yaml/report.ts';
 import { roleFileSchema } from '../../../src/role/schema.ts';
+import { temporaryFolder } from '../../helpers/temporary.ts';
 
 function isAnswered(text: string): void {
   const { role, issues } = parseRole('/role.yaml', text);
@@ -82,7 +82,7 @@ test('points at what an alias stands for', () => {
 });
 
 test('refuses files that are too large or not there', async () => {
-  const file = join(mkdtempSync(join(tmpdir(), 'piimg-load-')), 'large.yaml');
+  const file = join(temporaryFolder(), 'large.yaml');
   writeFileSync(file, `# ${'x'.repeat(1024 * 1024)}\n`);
   for (const path of [file, `${file}.nowhere`]) {
     const error: unknown = await loadRole(path).catch((caught: unknown) => caught);

@@ -1,6 +1,5 @@
 // What a role says on top of what it extends and mixes in.
-import { mkdtempSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as fc from 'fast-check';
 import { test } from 'uvu';
@@ -12,12 +11,13 @@ import { resolveRole } from '../../../src/role/resolve.ts';
 import type { ResolvedRole } from '../../../src/role/resolved.ts';
 import { roleFileSchema } from '../../../src/role/schema.ts';
 import { baseDirs, bases, fixtures, golden, portable, root } from './golden.ts';
+import { temporaryFolder } from '../../helpers/temporary.ts';
 
 const search = { roleDirs: [`${fixtures}/valid`], overlayDirs: [`${fixtures}/overlays`], baseDirs };
 
 /** A folder with these files, by their paths. */
 function folder(files: Record<string, string>): string {
-  const dir = mkdtempSync(join(tmpdir(), 'piimg-roles-'));
+  const dir = temporaryFolder();
   for (const [path, content] of Object.entries(files)) {
     mkdirSync(dirname(join(dir, path)), { recursive: true });
     writeFileSync(join(dir, path), content);

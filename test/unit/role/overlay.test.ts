@@ -1,7 +1,6 @@
 // Overlays: what is read from them, and what is refused.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -10,11 +9,12 @@ import { parseRole } from '../../../src/role/load.ts';
 import { readOverlay } from '../../../src/role/overlay.ts';
 import { globToRegExp } from '../../../src/role/permissions.ts';
 import type { OverlayEntry } from '../../../src/role/resolved.ts';
+import { temporaryFolder } from '../../helpers/temporary.ts';
 
 const place = { text: parseRole('/role.yaml', 'version: 1\noverlays: [web]\n').text, path: ['overlays', 0] };
 
 function overlay(files: Record<string, string>): string {
-  const dir = join(mkdtempSync(join(tmpdir(), 'piimg-overlay-')), 'web');
+  const dir = join(temporaryFolder(), 'web');
   mkdirSync(dir);
   for (const [path, content] of Object.entries(files)) {
     mkdirSync(dirname(join(dir, path)), { recursive: true });
