@@ -151,7 +151,8 @@ export async function makeBench(
   folder: string,
 ): Promise<Bench> {
   const { boot, warnings } = await withBootPartition(image.file, async (partition) => {
-    const selection = await selectBootFiles(partition, boardNamed(machine.firmware.board));
+    const board = boardNamed(machine.firmware.board);
+    const selection = await selectBootFiles(partition, board, machine.network?.macs[0]);
     const boot = await extractBootFiles(partition, selection, folder);
     return { boot, warnings: [...image.warnings, ...selection.warnings] };
   });

@@ -78,7 +78,8 @@ export async function withQemu<T>(options: TestBoot, work: (guest: TestGuest) =>
 
 /** What the firmware of the machine's board would start. Throws its finding when that is nothing. */
 export function bootFiles(machine: Machine, image: string, folder: string): Promise<BootFiles> {
-  return withBootPartition(image, async (partition) =>
-    extractBootFiles(partition, await selectBootFiles(partition, boardNamed(machine.firmware.board)), folder),
-  );
+  return withBootPartition(image, async (partition) => {
+    const board = boardNamed(machine.firmware.board);
+    return extractBootFiles(partition, await selectBootFiles(partition, board, machine.network?.macs[0]), folder);
+  });
 }

@@ -19,17 +19,19 @@ export interface CmdlineInput {
   text: string | undefined;
   /** Overlays that config.txt applies. */
   overlays: string[];
+  /** Address of the Ethernet card; `undefined` when the machine has none. */
+  mac: string | undefined;
 }
 
 /**
- * The kernel's arguments: those of the device tree, then the first line of cmdline.txt, with `serial0` and `serial1` replaced
- * (raspberrypi/firmware#553, #1575) and, where the mini UART is off, `8250.nr_uarts` set to 0 (raspberrypi/linux#4176). That argument
- * comes from Raspberry Pi's own device trees: with one that lacks it there is none, so the firmware adds none (raspberrypi/linux#5183).
- * Not added is what only drivers of Raspberry Pi's own kernel or hardware without emulation read: bcm2708_fb.*, vc_mem.*,
- * dma.dmachans, smsc95xx.macaddr, video=.
+ * The kernel's arguments: those of the device tree, the address of the Ethernet card (raspberrypi/linux#3), then the first line of
+ * cmdline.txt, with `serial0` and `serial1` replaced (raspberrypi/firmware#553, #1575) and, where the mini UART is off, `8250.nr_uarts`
+ * set to 0 (raspberrypi/linux#4176). That argument comes from Raspberry Pi's own device trees: with one that lacks it there is none, so
+ * the firmware adds none (raspberrypi/linux#5183). Not added is what only drivers of Raspberry Pi's own kernel for hardware without
+ * emulation read: bcm2708_fb.*, vc_mem.*, dma.dmachans, video=.
  */
 export function buildCmdline(input: CmdlineInput): string {
-  const { board, config, deviceTree, file, text = '' } = input;
+  const { board, config, deviceTree, file, text = '', mac } = input;
   const warn = (what: string): number => config.warnings.push(`${file}: ${what}`);
   const [line = '', ...others] = text.split('\n').map((each) => each.trim());
   if (line === '') warn('missing, or its first line is blank, so that the firmware uses arguments of its own.');
@@ -37,7 +39,8 @@ export function buildCmdline(input: CmdlineInput): string {
   const [primary, secondary] = serials(input);
   // On by default unless that takes a fixed clock from the system ("Other DT commands available in config.txt").
   const enabled = isOn(config, 'enable_uart') ?? primary !== 'ttyS0';
-  const cmdline = [deviceTree.bootargs, line || BUILT_IN]
+  const address = mac === undefined ? [] : [`smsc95xx.macaddr=${mac.toUpperCase()}`];
+  const cmdline = [deviceTree.bootargs, ...address, line || BUILT_IN]
     .join(' ')
     .trim()
     .replaceAll(/=serial0\b/g, `=${primary}`)

@@ -1,4 +1,4 @@
-// Reads what the firmware looks up in a device tree: aliases, and the kernel arguments it brings along.
+// The card's device tree: what the firmware looks up in it, aliases and kernel arguments, and what it fills in.
 
 export interface DeviceTree {
   /** Path of a node by alias: `serial1` → `/soc/serial@7e215040`. */
@@ -7,23 +7,98 @@ export interface DeviceTree {
   bootargs: string;
 }
 
-/** Devicetree Specification 0.4, chapter 5: header fields at 4, 8 and 12, and tokens of the structure block. */
+/** Devicetree Specification 0.4, chapter 5: offsets of the header's fields, and tokens of the structure block. */
 const MAGIC = 0xd00dfeed;
+const HEADER = { total: 4, structure: 8, strings: 12, reservations: 16, stringsSize: 32, structureSize: 36, size: 40 };
 const TOKEN = { beginNode: 1, endNode: 2, property: 3, nop: 4, end: 9 };
+
+/** Offsets in the tree's bytes. */
+interface Scan {
+  /** Where the properties of a node begin, by its path; the root's is empty. */
+  nodes: Map<string, number>;
+  properties: { node: string; name: string; token: number; value: Buffer }[];
+  end: number;
+}
 
 /** `undefined` when `bytes` are no flattened device tree, or not the whole of one. */
 export function readDeviceTree(bytes: Buffer): DeviceTree | undefined {
-  if (bytes.length < 40 || bytes.readUInt32BE(0) !== MAGIC || bytes.readUInt32BE(4) > bytes.length) return undefined;
+  const found = scan(bytes);
+  if (found === undefined) return undefined;
+  const tree: DeviceTree = { aliases: {}, bootargs: '' };
+  for (const { node, name, value } of found.properties) {
+    if (node === '/aliases') tree.aliases[name] = textOf(value);
+    if (node === '/chosen' && name === 'bootargs') tree.bootargs = textOf(value);
+  }
+  return tree;
+}
+
+/**
+ * The tree as the firmware hands it on to a machine whose Ethernet card has the address `mac`: the node of the alias `ethernet0`, or
+ * `ethernet` before Linux 4.12, has it as `local-mac-address` (raspberrypi/firmware#613, #846; raspberrypi/linux#1679). The memory is
+ * filled in by QEMU, as are the arguments and the place of the initramfs (arm_load_dtb in its hw/arm/boot.c).
+ */
+export function fillDeviceTree(bytes: Buffer, mac: string): Buffer {
+  const aliases = readDeviceTree(bytes)?.aliases;
+  const node = aliases?.['ethernet0'] ?? aliases?.['ethernet'];
+  if (node === undefined) return bytes;
+  return withProperty(bytes, node, 'local-mac-address', Buffer.from(mac.replaceAll(':', ''), 'hex'));
+}
+
+/** A copy with that property of a node added or replaced; `bytes` themselves when there is no such node. */
+function withProperty(bytes: Buffer, node: string, name: string, value: Buffer): Buffer {
+  const found = scan(bytes);
+  const begin = found?.nodes.get(node);
+  if (found === undefined || begin === undefined) return bytes;
+  const field = (offset: number): number => bytes.readUInt32BE(offset);
+  const old = found.properties.find((property) => property.node === node && property.name === name);
+  const [from, to] = old === undefined ? [begin, begin] : [old.token, aligned(old.token + 12 + old.value.length)];
+  const property = Buffer.alloc(aligned(12 + value.length));
+  property.writeUInt32BE(TOKEN.property, 0);
+  property.writeUInt32BE(value.length, 4);
+  property.writeUInt32BE(old === undefined ? field(HEADER.stringsSize) : field(old.token + 8), 8);
+  value.copy(property, 12);
+
+  const reserved = bytes.subarray(field(HEADER.reservations));
+  const reservations = reserved.subarray(0, reservationsSize(reserved));
+  const structure = Buffer.concat([
+    bytes.subarray(field(HEADER.structure), from),
+    property,
+    bytes.subarray(to, found.end),
+  ]);
+  const names = bytes.subarray(field(HEADER.strings), field(HEADER.strings) + field(HEADER.stringsSize));
+  const strings = old === undefined ? Buffer.concat([names, Buffer.from(`${name}\0`)]) : names;
+  const header = bytes.subarray(0, HEADER.size);
+  const result = Buffer.concat([header, reservations, structure, strings]);
+  const structureAt = header.length + reservations.length;
+  result.writeUInt32BE(result.length, HEADER.total);
+  result.writeUInt32BE(header.length, HEADER.reservations);
+  result.writeUInt32BE(structureAt, HEADER.structure);
+  result.writeUInt32BE(structure.length, HEADER.structureSize);
+  result.writeUInt32BE(structureAt + structure.length, HEADER.strings);
+  result.writeUInt32BE(strings.length, HEADER.stringsSize);
+  return result;
+}
+
+/** Pairs of 64-bit address and size, up to one of zeros (5.3.1). */
+function reservationsSize(block: Buffer): number {
+  let at = 0;
+  while (block.readBigUInt64BE(at) !== 0n || block.readBigUInt64BE(at + 8) !== 0n) at += 16;
+  return at + 16;
+}
+
+function scan(bytes: Buffer): Scan | undefined {
+  if (bytes.length < HEADER.size || bytes.readUInt32BE(0) !== MAGIC) return undefined;
+  if (bytes.readUInt32BE(HEADER.total) > bytes.length) return undefined;
   try {
-    return walk(bytes, bytes.readUInt32BE(8), bytes.readUInt32BE(12));
+    return walk(bytes, bytes.readUInt32BE(HEADER.structure), bytes.readUInt32BE(HEADER.strings));
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;
   }
 }
 
-function walk(bytes: Buffer, structure: number, strings: number): DeviceTree | undefined {
-  const tree: DeviceTree = { aliases: {}, bootargs: '' };
+function walk(bytes: Buffer, structure: number, strings: number): Scan | undefined {
+  const found: Scan = { nodes: new Map(), properties: [], end: 0 };
   const nodes: string[] = [];
   let at = structure;
   for (;;) {
@@ -33,22 +108,25 @@ function walk(bytes: Buffer, structure: number, strings: number): DeviceTree | u
       const name = textAt(bytes, at);
       nodes.push(name);
       at = aligned(at + name.length + 1);
+      found.nodes.set(nodes.join('/'), at);
     } else if (token === TOKEN.endNode) {
       nodes.pop();
     } else if (token === TOKEN.property) {
       const length = bytes.readUInt32BE(at);
       const name = textAt(bytes, strings + bytes.readUInt32BE(at + 4));
-      const node = nodes.join('/');
-      if (node === '/aliases') tree.aliases[name] = textAt(bytes, at + 8);
-      if (node === '/chosen' && name === 'bootargs') tree.bootargs = textAt(bytes, at + 8);
+      const value = bytes.subarray(at + 8, at + 8 + length);
+      found.properties.push({ node: nodes.join('/'), name, token: at - 4, value });
       at = aligned(at + 8 + length);
     } else if (token === TOKEN.end) {
-      return tree;
+      return { ...found, end: at };
     } else if (token !== TOKEN.nop) {
       return undefined;
     }
   }
 }
+
+/** A property that is a string, or the first of several. */
+const textOf = (value: Buffer): string => value.toString('latin1').replace(/\0.*/s, '');
 
 /** The string that begins there, up to its zero byte. */
 function textAt(bytes: Buffer, from: number): string {

@@ -1,12 +1,13 @@
 // Takes the chosen files off the card and makes them what QEMU loads.
 import { createWriteStream } from 'node:fs';
-import { open, rm } from 'node:fs/promises';
+import { open, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import type { BootFiles } from '../command-line.ts';
-import type { BootFile, BootPartition } from './partition.ts';
+import { fillDeviceTree } from './device-tree.ts';
+import { readBootFile, type BootFile, type BootPartition } from './partition.ts';
 import type { BootSelection, ChosenFile } from './select.ts';
 import { wouldNotBoot } from './would-not-boot.ts';
 
@@ -35,7 +36,8 @@ export async function extractBootFiles(
   };
   await extractKernel(await take(partition, selection.kernel), selection.kernel, files.kernel);
   const deviceTree = await take(partition, selection.deviceTree);
-  await pipeline(Readable.from(deviceTree.chunks()), createWriteStream(files.deviceTree));
+  const tree = await readBootFile(deviceTree);
+  await writeFile(files.deviceTree, selection.mac === undefined ? tree : fillDeviceTree(tree, selection.mac));
   if (selection.initramfs.length === 0) return files;
   const parts: BootFile[] = [];
   for (const part of selection.initramfs) parts.push(await take(partition, part));

@@ -24,6 +24,8 @@ export interface BootSelection {
   deviceTree: ChosenFile;
   /** The kernel's arguments. */
   cmdline: string;
+  /** What the device tree is told of the Ethernet card. */
+  mac?: string;
   /** What config.txt and cmdline.txt ask for in vain, on a Raspberry Pi or here. */
   warnings: string[];
 }
@@ -33,10 +35,11 @@ const NOT_EMULATED =
   /^(kernel_address|kernel_old|ramfsaddr|device_tree_(address|end)|armstub|arm_control|arm_peri_high|total_mem|boot_ramdisk)$/;
 
 /**
- * Reads config.txt, cmdline.txt and the device tree from the card as the firmware of `board` would. Throws the finding that the card
- * would not boot (`reasonOf`): a file is missing, empty or no device tree, or the kernel would be started in 32-bit mode.
+ * Reads config.txt, cmdline.txt and the device tree from the card as the firmware of `board` would; `mac` is the address of its
+ * Ethernet card. Throws the finding that the card would not boot (`reasonOf`): a file is missing, empty or no device tree, or the
+ * kernel would be started in 32-bit mode.
  */
-export async function selectBootFiles(partition: BootPartition, board: Board): Promise<BootSelection> {
+export async function selectBootFiles(partition: BootPartition, board: Board, mac?: string): Promise<BootSelection> {
   if (board.needsConfig && (await partition.find('config.txt')) === undefined) {
     throw wouldNotBoot(
       `there is no config.txt on its boot partition, by which a ${board.model} knows that it can boot.`,
@@ -63,6 +66,7 @@ export async function selectBootFiles(partition: BootPartition, board: Board): P
     board,
     config,
     overlays,
+    mac,
     file,
     deviceTree: await parsed(deviceTree),
     text: await textOf(partition, file),
@@ -73,6 +77,7 @@ export async function selectBootFiles(partition: BootPartition, board: Board): P
     initramfs: initramfs.map(chosen),
     deviceTree: chosen(deviceTree),
     cmdline,
+    ...(mac !== undefined && { mac }),
     warnings: config.warnings,
   };
 }

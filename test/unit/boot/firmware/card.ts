@@ -20,7 +20,7 @@ export function partitionOf(files: Record<string, Content>): BootPartition {
   };
 }
 
-/** A flattened device tree: properties by the path of their node. */
+/** A flattened device tree: properties by the path of their node, and one reserved range of memory. */
 export function deviceTree(nodes: Record<string, Record<string, string>>): Buffer {
   const words: Buffer[] = [];
   let strings = '';
@@ -48,12 +48,15 @@ export function deviceTree(nodes: Record<string, Record<string, string>>): Buffe
   }
   [2, 4, 9].forEach(word);
   const structure = Buffer.concat(words);
+  const reservations = Buffer.alloc(32);
+  reservations.writeBigUInt64BE(0x1000n, 8);
   const header = Buffer.alloc(40);
-  const total = header.length + structure.length + strings.length;
-  [0xd00dfeed, total, header.length, header.length + structure.length].forEach((value, index) =>
-    header.writeUInt32BE(value, index * 4),
-  );
-  return Buffer.concat([header, structure, Buffer.from(strings, 'latin1')]);
+  const first = header.length + reservations.length;
+  const total = first + structure.length + strings.length;
+  const offsets = [total, first, first + structure.length, header.length];
+  const fields = [0xd00dfeed, ...offsets, 17, 16, 0, strings.length, structure.length];
+  for (const [index, value] of fields.entries()) header.writeUInt32BE(value, index * 4);
+  return Buffer.concat([header, reservations, structure, Buffer.from(strings, 'latin1')]);
 }
 
 /** As Linux and as Raspberry Pi's kernel number the ports of a Pi 3. */

@@ -6,11 +6,11 @@ import { selectBootFiles } from '../../../../src/boot/firmware/select.ts';
 import { CARD, DOWNSTREAM, partitionOf, UPSTREAM } from './card.ts';
 
 /** Kernel arguments and warnings of a card with Raspberry Pi's numbering of ports, or with Linux's. */
-async function read(cmdline: string, options: { config?: string; board?: string; upstream?: true } = {}) {
-  const { config = '', board = 'pi3b', upstream } = options;
+async function read(cmdline: string, options: { config?: string; board?: string; upstream?: true; mac?: string } = {}) {
+  const { config = '', board = 'pi3b', upstream, mac } = options;
   const files = { ...CARD, 'cmdline.txt': cmdline, 'config.txt': `arm_64bit=1\ndevice_tree=my.dtb\n${config}` };
   const card = { ...files, 'my.dtb': upstream ? UPSTREAM : DOWNSTREAM };
-  const { cmdline: all, warnings } = await selectBootFiles(partitionOf(card), boardNamed(board));
+  const { cmdline: all, warnings } = await selectBootFiles(partitionOf(card), boardNamed(board), mac);
   return { cmdline: all, warnings: warnings.filter((warning) => !warning.includes('is not applied')) };
 }
 
@@ -59,6 +59,12 @@ test("with Linux's numbering ttyS0 is no port, which is said", async () => {
   assert.is(warnings.length, 1);
   assert.match(warnings.join(), /Linux calls it ttyS1: write console=ttyS1,115200/);
   assert.equal((await read('console=ttyS1,115200', { config: ON, upstream: true })).warnings, []);
+});
+
+/** Between them: raspberrypi/linux#3 says why it is there, /proc/cmdline of boards of all years where. */
+test('the address of the Ethernet card stands between the arguments of the device tree and those of the file', async () => {
+  const { cmdline } = await read('console=tty1', { config: ON, mac: 'b8:27:eb:12:34:56' });
+  assert.is(cmdline, 'coherent_pool=1M 8250.nr_uarts=1 smsc95xx.macaddr=B8:27:EB:12:34:56 console=tty1');
 });
 
 test('only the first line counts', async () => {

@@ -1,7 +1,7 @@
 // What is read in a device tree, and that damaged ones are recognised.
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { readDeviceTree } from '../../../../src/boot/firmware/device-tree.ts';
+import { fillDeviceTree, readDeviceTree } from '../../../../src/boot/firmware/device-tree.ts';
 import { deviceTree, DOWNSTREAM, UPSTREAM } from './card.ts';
 
 test('aliases and kernel arguments are read', () => {
@@ -38,8 +38,39 @@ test('offsets that lead out of it are recognised', () => {
     assert.is(readDeviceTree(tree), undefined);
   }
   const unknownToken = Buffer.from(UPSTREAM);
-  unknownToken.writeUInt32BE(7, 40);
+  unknownToken.writeUInt32BE(7, unknownToken.readUInt32BE(8));
   assert.is(readDeviceTree(unknownToken), undefined);
+});
+
+const MAC = 'b8:27:eb:12:34:00';
+/** The helper writes strings: the zero that ends one is the address's last byte. */
+const ADDRESS = '\xb8\x27\xeb\x12\x34';
+const NAME = 'local-mac-address';
+
+/** Sources: raspberrypi/firmware#613 (the node of the alias), #846 (its name since Linux 4.12), raspberrypi/linux#1679 (the property). */
+test('the Ethernet card that an alias names gets its address', () => {
+  for (const alias of ['ethernet0', 'ethernet']) {
+    const aliases = { [alias]: '/net' };
+    const filled = fillDeviceTree(deviceTree({ aliases, net: {} }), MAC);
+    assert.equal(filled, deviceTree({ aliases, net: { [NAME]: ADDRESS } }), alias);
+  }
+  const both = { ethernet: '/old', ethernet0: '/net' };
+  const filled = fillDeviceTree(deviceTree({ aliases: both, old: {}, net: {} }), MAC);
+  assert.equal(filled, deviceTree({ aliases: both, old: {}, net: { [NAME]: ADDRESS } }));
+});
+
+test('an address that is there is replaced, whatever its length', () => {
+  const others = { compatible: 'usb424,ec00' };
+  const tree = (value: string): Buffer =>
+    deviceTree({ other: { [NAME]: 'mine' }, aliases: { ethernet0: '/net' }, net: { [NAME]: value, ...others } });
+  for (const value of ['', 'x', '12345', 'longer than any']) {
+    assert.equal(fillDeviceTree(tree(value), MAC), tree(ADDRESS), value);
+  }
+});
+
+test('a tree without such an alias, or whose alias leads nowhere, stays as it is', () => {
+  const astray = deviceTree({ aliases: { ethernet0: '/nowhere' }, net: {} });
+  for (const tree of [UPSTREAM, astray, Buffer.from('none')]) assert.is(fillDeviceTree(tree, MAC), tree);
 });
 
 test.run();
