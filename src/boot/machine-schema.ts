@@ -27,9 +27,16 @@ const network = z.strictObject({
   macs: z.tuple([mac, mac]).describe('Addresses of its network card, and of the second one it has in tests.'),
 });
 
+const node = word(/^(\/[\w,.+-]+(@[\da-f,]+)?)+$/, 'the path of a node, like `/soc/hdmi@7ef00700`');
+
 const firmware = z.strictObject({
   board: word(/^[a-z0-9-]+$/, 'a board, like `pi3b`').describe('As which Raspberry Pi the card is read.'),
   deviceTree: z.enum(['card', 'machine']).describe("Whether the kernel gets the card's device tree or QEMU's own."),
+  disable: z.array(node).default([]).describe("Nodes of the card's device tree whose device QEMU's machine has not."),
+  remove: z
+    .array(z.strictObject({ node, property: line.describe('Its name.') }))
+    .default([])
+    .describe('Properties of nodes that it has, which name a device that it has not.'),
 });
 
 const machine = z.strictObject({

@@ -10,9 +10,7 @@ import type { ExpectedIdentity, Identity } from '../boot/checks/identity.ts';
 import { judgeLogin } from '../boot/checks/login.ts';
 import { MACHINE_ADDRESS } from '../boot/checks/outside/endpoint.ts';
 import type { BootFiles } from '../boot/command-line.ts';
-import { boardNamed } from '../boot/firmware/boards.ts';
-import { extractBootFiles } from '../boot/firmware/extract.ts';
-import { selectBootFiles } from '../boot/firmware/select.ts';
+import { startFiles } from '../boot/firmware/start.ts';
 import { reasonOf } from '../boot/firmware/would-not-boot.ts';
 import type { Guest } from '../boot/guest.ts';
 import {
@@ -150,12 +148,7 @@ export async function makeBench(
   accelerator: Accelerator,
   folder: string,
 ): Promise<Bench> {
-  const { boot, warnings } = await withBootPartition(image.file, async (partition) => {
-    const board = boardNamed(machine.firmware.board);
-    const selection = await selectBootFiles(partition, board, machine.network?.macs[0]);
-    const boot = await extractBootFiles(partition, selection, folder);
-    return { boot, warnings: [...image.warnings, ...selection.warnings] };
-  });
+  const { boot, warnings } = await withBootPartition(image.file, (partition) => startFiles(partition, machine, folder));
   const key = await makeSeedKey(folder);
   const instanceId = `piimg-test-${randomBytes(8).toString('hex')}`;
   // A second network card costs boot time: only where something has to be seen from outside.
@@ -164,7 +157,17 @@ export async function makeBench(
   const seed = loginSeed(image.slots, { instanceId, hostname: image.role, user: TEST_USER, keys: [key.public], fixed });
   const patches = seed.map(({ slot, content }) => ({ offset: slot.offset, content }));
   const card = await makeCard(machine, image.file, folder, patches);
-  return { machine, accelerator, boot, warnings, card, key, instanceId, folder, segment };
+  return {
+    machine,
+    accelerator,
+    boot,
+    warnings: [...image.warnings, ...warnings],
+    card,
+    key,
+    instanceId,
+    folder,
+    segment,
+  };
 }
 
 async function runBoot(

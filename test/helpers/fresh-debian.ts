@@ -7,19 +7,30 @@ import { locateArchives } from '../../src/base/mirror.ts';
 import { loadBase } from '../../src/base/definition.ts';
 import { debootstrapMirror, hostArchives } from '../../src/host/apt.ts';
 import { dieWithParent, run, type RunOptions, type RunResult } from '../../src/host/exec.ts';
+import { packageRoot } from '../../src/host/package-root.ts';
 import { findProgram } from '../../src/host/requirements.mjs';
 import { requireTools } from '../../src/host/tools.ts';
 
 const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
 
 /** Fills the folder `root`, which must not lie on an overlay: builds stack layers in it. Needs root, and mmdebstrap. */
-export async function makeFreshDebian(root: string, packageRoot: string): Promise<void> {
+export async function makeFreshDebian(root: string): Promise<void> {
+  await bootstrapDebian(root, 'bookworm', []);
+  await copyFile('/etc/resolv.conf', path.join(root, 'etc/resolv.conf'));
+  await addNode(path.join(root, 'usr/local'));
+  if (!existsSync(CERTIFICATES)) return;
+  await mkdir(path.join(root, path.dirname(CERTIFICATES)), { recursive: true });
+  await copyFile(CERTIFICATES, path.join(root, CERTIFICATES));
+}
+
+/** The least Debian of a suite, with some packages, for this machine's processor. Needs root, and mmdebstrap. */
+export async function bootstrapDebian(root: string, suite: string, packages: string[]): Promise<void> {
   if (process.getuid?.() !== 0) throw new Error('a machine of its own needs root: run this test with sudo');
   requireTools(['mmdebstrap']);
   const base = await loadBase('debian-trixie', [path.join(packageRoot, 'images/bases')]);
-  const archives = ['bookworm', 'bookworm-security'].map((suite) => ({
-    name: suite,
-    suites: [suite],
+  const archives = [suite, `${suite}-security`].map((name) => ({
+    name,
+    suites: [name],
     components: ['main'],
   }));
   const settings = { mirror: process.env['PIIMG_MIRROR'], last: await debootstrapMirror() };
@@ -35,17 +46,13 @@ export async function makeFreshDebian(root: string, packageRoot: string): Promis
       '--quiet',
       '--variant=minbase',
       ...own.map((line) => `--aptopt=${line}`),
-      'bookworm',
+      ...(packages.length > 0 ? [`--include=${packages.join(',')}`] : []),
+      suite,
       root,
       ...sources,
     ],
     { signal: AbortSignal.timeout(10 * 60_000) },
   );
-  await copyFile('/etc/resolv.conf', path.join(root, 'etc/resolv.conf'));
-  await addNode(path.join(root, 'usr/local'));
-  if (!existsSync(CERTIFICATES)) return;
-  await mkdir(path.join(root, path.dirname(CERTIFICATES)), { recursive: true });
-  await copyFile(CERTIFICATES, path.join(root, CERTIFICATES));
 }
 
 async function addNode(to: string): Promise<void> {

@@ -4,9 +4,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BootFiles } from '../../src/boot/command-line.ts';
 import { makeCard, type Patch } from '../../src/boot/card.ts';
-import { boardNamed } from '../../src/boot/firmware/boards.ts';
-import { extractBootFiles } from '../../src/boot/firmware/extract.ts';
-import { selectBootFiles } from '../../src/boot/firmware/select.ts';
+import { startFiles } from '../../src/boot/firmware/start.ts';
 import type { Guest } from '../../src/boot/guest.ts';
 import { chooseAccelerator, loadMachine, qemuFor, thisHost, type Machine } from '../../src/boot/machine.ts';
 import { withGuest } from '../../src/boot/qemu.ts';
@@ -78,8 +76,5 @@ export async function withQemu<T>(options: TestBoot, work: (guest: TestGuest) =>
 
 /** What the firmware of the machine's board would start. Throws its finding when that is nothing. */
 export function bootFiles(machine: Machine, image: string, folder: string): Promise<BootFiles> {
-  return withBootPartition(image, async (partition) => {
-    const board = boardNamed(machine.firmware.board);
-    return extractBootFiles(partition, await selectBootFiles(partition, board, machine.network?.macs[0]), folder);
-  });
+  return withBootPartition(image, async (partition) => (await startFiles(partition, machine, folder)).boot);
 }

@@ -27,7 +27,7 @@ const folder = '/var/tmp';
 await requireSpace([{ folder, bytes: 8 * 2 ** 30, what: 'a machine of its own, and two builds in it' }]);
 const root = await mkdtemp(`${folder}/piimg-ci-example-`);
 process.on('exit', () => void execFileSync('rm', ['-rf', '--one-file-system', root]));
-await makeFreshDebian(root, packageRoot);
+await makeFreshDebian(root);
 const workspace = path.join(root, WORKSPACE);
 const pushed = path.join(root, 'pushed');
 await push();

@@ -7,6 +7,16 @@ export interface DeviceTree {
   bootargs: string;
 }
 
+/** What a tree is told of the machine. */
+export interface Hardware {
+  /** Address of the Ethernet card, like `b8:27:eb:00:00:01`. */
+  mac?: string | undefined;
+  /** Paths of nodes whose device the machine has not; those that the tree has not are passed over. */
+  disable?: string[];
+  /** Properties to leave out. */
+  remove?: { node: string; property: string }[];
+}
+
 /** Devicetree Specification 0.4, chapter 5: offsets of the header's fields, and tokens of the structure block. */
 const MAGIC = 0xd00dfeed;
 const HEADER = { total: 4, structure: 8, strings: 12, reservations: 16, stringsSize: 32, structureSize: 36, size: 40 };
@@ -33,30 +43,33 @@ export function readDeviceTree(bytes: Buffer): DeviceTree | undefined {
 }
 
 /**
- * The tree as the firmware hands it on to a machine whose Ethernet card has the address `mac`: the node of the alias `ethernet0`, or
- * `ethernet` before Linux 4.12, has it as `local-mac-address` (raspberrypi/firmware#613, #846; raspberrypi/linux#1679). The memory is
- * filled in by QEMU, as are the arguments and the place of the initramfs (arm_load_dtb in its hw/arm/boot.c).
+ * The tree as the firmware hands it on: the node of the alias `ethernet0`, or `ethernet` before Linux 4.12, has the card's address as
+ * `local-mac-address` (raspberrypi/firmware#613, #846; raspberrypi/linux#1679). The memory is filled in by QEMU, as are the arguments
+ * and the place of the initramfs (arm_load_dtb in its hw/arm/boot.c). What QEMU's machine lacks is taken out, as QEMU itself does with
+ * some (raspi4_modify_dtb in hw/arm/raspi4b.c).
  */
-export function fillDeviceTree(bytes: Buffer, mac: string): Buffer {
+export function fillDeviceTree(bytes: Buffer, { mac, disable = [], remove = [] }: Hardware): Buffer {
   const aliases = readDeviceTree(bytes)?.aliases;
-  const node = aliases?.['ethernet0'] ?? aliases?.['ethernet'];
-  if (node === undefined) return bytes;
-  return withProperty(bytes, node, 'local-mac-address', Buffer.from(mac.replaceAll(':', ''), 'hex'));
+  const ethernet = aliases?.['ethernet0'] ?? aliases?.['ethernet'];
+  let tree = bytes;
+  if (mac !== undefined && ethernet !== undefined) {
+    tree = withProperty(tree, ethernet, 'local-mac-address', Buffer.from(mac.replaceAll(':', ''), 'hex'));
+  }
+  for (const node of disable) tree = withProperty(tree, node, 'status', Buffer.from('disabled\0'));
+  for (const { node, property } of remove) tree = withProperty(tree, node, property, undefined);
+  return tree;
 }
 
-/** A copy with that property of a node added or replaced; `bytes` themselves when there is no such node. */
-function withProperty(bytes: Buffer, node: string, name: string, value: Buffer): Buffer {
+/** A copy with that property of a node added, replaced or, without a value, left out; `bytes` themselves when there is no such node. */
+function withProperty(bytes: Buffer, node: string, name: string, value: Buffer | undefined): Buffer {
   const found = scan(bytes);
   const begin = found?.nodes.get(node);
   if (found === undefined || begin === undefined) return bytes;
   const field = (offset: number): number => bytes.readUInt32BE(offset);
   const old = found.properties.find((property) => property.node === node && property.name === name);
   const [from, to] = old === undefined ? [begin, begin] : [old.token, aligned(old.token + 12 + old.value.length)];
-  const property = Buffer.alloc(aligned(12 + value.length));
-  property.writeUInt32BE(TOKEN.property, 0);
-  property.writeUInt32BE(value.length, 4);
-  property.writeUInt32BE(old === undefined ? field(HEADER.stringsSize) : field(old.token + 8), 8);
-  value.copy(property, 12);
+  const nameAt = old === undefined ? field(HEADER.stringsSize) : field(old.token + 8);
+  const property = value === undefined ? Buffer.alloc(0) : encodeProperty(nameAt, value);
 
   const reserved = bytes.subarray(field(HEADER.reservations));
   const reservations = reserved.subarray(0, reservationsSize(reserved));
@@ -66,7 +79,7 @@ function withProperty(bytes: Buffer, node: string, name: string, value: Buffer):
     bytes.subarray(to, found.end),
   ]);
   const names = bytes.subarray(field(HEADER.strings), field(HEADER.strings) + field(HEADER.stringsSize));
-  const strings = old === undefined ? Buffer.concat([names, Buffer.from(`${name}\0`)]) : names;
+  const strings = old === undefined && value !== undefined ? Buffer.concat([names, Buffer.from(`${name}\0`)]) : names;
   const header = bytes.subarray(0, HEADER.size);
   const result = Buffer.concat([header, reservations, structure, strings]);
   const structureAt = header.length + reservations.length;
@@ -77,6 +90,13 @@ function withProperty(bytes: Buffer, node: string, name: string, value: Buffer):
   result.writeUInt32BE(structureAt + structure.length, HEADER.strings);
   result.writeUInt32BE(strings.length, HEADER.stringsSize);
   return result;
+}
+
+function encodeProperty(nameAt: number, value: Buffer): Buffer {
+  const bytes = Buffer.alloc(aligned(12 + value.length));
+  for (const [i, word] of [TOKEN.property, value.length, nameAt].entries()) bytes.writeUInt32BE(word, i * 4);
+  value.copy(bytes, 12);
+  return bytes;
 }
 
 /** Pairs of 64-bit address and size, up to one of zeros (5.3.1). */

@@ -6,7 +6,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import type { BootFiles } from '../command-line.ts';
-import { fillDeviceTree } from './device-tree.ts';
+import { fillDeviceTree, type Hardware } from './device-tree.ts';
 import { readBootFile, type BootFile, type BootPartition } from './partition.ts';
 import type { BootSelection, ChosenFile } from './select.ts';
 import { wouldNotBoot } from './would-not-boot.ts';
@@ -21,13 +21,14 @@ const IMAGE = { magicAt: 56, magic: 'ARM\x64' };
 const ALIGNMENT = 4;
 
 /**
- * Writes kernel, initramfs and device tree into `folder`, which must exist. Throws the finding that the card would not boot
+ * Writes kernel, initramfs and the device tree of that hardware into `folder`, which must exist. Throws the finding that the card would not boot
  * (`reasonOf`) for a kernel that is no arm64 Image, also after unpacking.
  */
 export async function extractBootFiles(
   partition: BootPartition,
   selection: BootSelection,
   folder: string,
+  hardware: Hardware = {},
 ): Promise<BootFiles & { deviceTree: string }> {
   const files = {
     kernel: path.join(folder, 'kernel'),
@@ -36,8 +37,7 @@ export async function extractBootFiles(
   };
   await extractKernel(await take(partition, selection.kernel), selection.kernel, files.kernel);
   const deviceTree = await take(partition, selection.deviceTree);
-  const tree = await readBootFile(deviceTree);
-  await writeFile(files.deviceTree, selection.mac === undefined ? tree : fillDeviceTree(tree, selection.mac));
+  await writeFile(files.deviceTree, fillDeviceTree(await readBootFile(deviceTree), hardware));
   if (selection.initramfs.length === 0) return files;
   const parts: BootFile[] = [];
   for (const part of selection.initramfs) parts.push(await take(partition, part));

@@ -24,8 +24,6 @@ export interface BootSelection {
   deviceTree: ChosenFile;
   /** The kernel's arguments. */
   cmdline: string;
-  /** What the device tree is told of the Ethernet card. */
-  mac?: string;
   /** What config.txt and cmdline.txt ask for in vain, on a Raspberry Pi or here. */
   warnings: string[];
 }
@@ -77,7 +75,6 @@ export async function selectBootFiles(partition: BootPartition, board: Board, ma
     initramfs: initramfs.map(chosen),
     deviceTree: chosen(deviceTree),
     cmdline,
-    ...(mac !== undefined && { mac }),
     warnings: config.warnings,
   };
 }

@@ -42,7 +42,7 @@ test('offsets that lead out of it are recognised', () => {
   assert.is(readDeviceTree(unknownToken), undefined);
 });
 
-const MAC = 'b8:27:eb:12:34:00';
+const CARD = { mac: 'b8:27:eb:12:34:00' };
 /** The helper writes strings: the zero that ends one is the address's last byte. */
 const ADDRESS = '\xb8\x27\xeb\x12\x34';
 const NAME = 'local-mac-address';
@@ -51,11 +51,11 @@ const NAME = 'local-mac-address';
 test('the Ethernet card that an alias names gets its address', () => {
   for (const alias of ['ethernet0', 'ethernet']) {
     const aliases = { [alias]: '/net' };
-    const filled = fillDeviceTree(deviceTree({ aliases, net: {} }), MAC);
+    const filled = fillDeviceTree(deviceTree({ aliases, net: {} }), CARD);
     assert.equal(filled, deviceTree({ aliases, net: { [NAME]: ADDRESS } }), alias);
   }
   const both = { ethernet: '/old', ethernet0: '/net' };
-  const filled = fillDeviceTree(deviceTree({ aliases: both, old: {}, net: {} }), MAC);
+  const filled = fillDeviceTree(deviceTree({ aliases: both, old: {}, net: {} }), CARD);
   assert.equal(filled, deviceTree({ aliases: both, old: {}, net: { [NAME]: ADDRESS } }));
 });
 
@@ -64,13 +64,28 @@ test('an address that is there is replaced, whatever its length', () => {
   const tree = (value: string): Buffer =>
     deviceTree({ other: { [NAME]: 'mine' }, aliases: { ethernet0: '/net' }, net: { [NAME]: value, ...others } });
   for (const value of ['', 'x', '12345', 'longer than any']) {
-    assert.equal(fillDeviceTree(tree(value), MAC), tree(ADDRESS), value);
+    assert.equal(fillDeviceTree(tree(value), CARD), tree(ADDRESS), value);
   }
+});
+
+test('what the machine lacks is disabled or left out, and no other node changes', () => {
+  const devices = { gpu: { compatible: 'gpu', status: 'okay' }, other: { status: 'okay' } };
+  const tree = deviceTree({ ...devices, mmc: { compatible: 'mmc', 'mmc-pwrseq': 'wifi', status: 'okay' } });
+  const hardware = { disable: ['/gpu', '/nowhere'], remove: [{ node: '/nowhere', property: 'status' }] };
+  const gpu = { compatible: 'gpu', status: 'disabled' };
+  const mmc = { compatible: 'mmc', 'mmc-pwrseq': 'wifi', status: 'okay' };
+  assert.equal(fillDeviceTree(tree, hardware), deviceTree({ ...devices, gpu, mmc }));
+  const without = fillDeviceTree(tree, { remove: [{ node: '/mmc', property: 'mmc-pwrseq' }] });
+  const bare = deviceTree({ ...devices, mmc: { compatible: 'mmc', status: 'okay' } });
+  assert.is(without.length, tree.length - 20, 'a token, a length, an offset, five letters');
+  assert.is(without.readUInt32BE(36), bare.readUInt32BE(36), 'the structure is as long as without it');
+  assert.equal(fillDeviceTree(without, { remove: [{ node: '/mmc', property: 'mmc-pwrseq' }] }), without);
+  assert.ok(readDeviceTree(without));
 });
 
 test('a tree without such an alias, or whose alias leads nowhere, stays as it is', () => {
   const astray = deviceTree({ aliases: { ethernet0: '/nowhere' }, net: {} });
-  for (const tree of [UPSTREAM, astray, Buffer.from('none')]) assert.is(fillDeviceTree(tree, MAC), tree);
+  for (const tree of [UPSTREAM, astray, Buffer.from('none')]) assert.is(fillDeviceTree(tree, CARD), tree);
 });
 
 test.run();
