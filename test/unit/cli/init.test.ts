@@ -21,7 +21,10 @@ test("a new project's role is valid and has the overlay's file", () =>
     assert.is(role.name, 'my-shop');
     assert.ok(role.files.some((file) => file.path === 'etc/motd'));
     const yaml = await piimg(['show', 'my-shop'], { cwd: project });
-    assert.equal(parse(yaml.stdout), role);
+    // Modes as they are written in a role, which JSON has as numbers.
+    assert.match(yaml.stdout, /path: etc\/motd\n +type: file\n +mode: "0644"\n/);
+    const octal = (key: unknown, value: unknown): unknown => (key === 'mode' ? parseInt(String(value), 8) : value);
+    assert.equal(parse(yaml.stdout, octal), role);
     const listed = await piimg(['roles', '--json'], { cwd: project });
     assert.ok((JSON.parse(listed.stdout) as { name: string }[]).some(({ name }) => name === 'my-shop'));
   }));
