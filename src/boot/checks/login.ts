@@ -3,8 +3,8 @@ import type { Guest } from '../guest.ts';
 import type { JudgedBoot } from './boot.ts';
 import { judge } from './judge.ts';
 
-/** agetty's prompt (`host login: `), on a line of its own. */
-const PROMPT = /^\S+ login: *$/m;
+/** agetty's prompt (`host login: `) at the beginning of a line: whatever else writes to the console goes on right behind it. */
+const PROMPT = /^(?!Last )\S+ login: /m;
 
 /** Waits for the prompt at most `seconds`. Nothing is asked of the machine, and nobody can switch it off. */
 export async function judgeLogin(guest: Guest, seconds: number): Promise<JudgedBoot> {
