@@ -68,6 +68,13 @@ export const machineSchema = machine
     path: ['accelerators'],
     error: 'one of them must be `tcg`, which works everywhere',
   })
+  .refine(
+    ({ firmware: { deviceTree, disable, remove } }) => deviceTree === 'card' || disable.length + remove.length === 0,
+    {
+      path: ['firmware'],
+      error: "`disable` and `remove` change the card's device tree: they need `deviceTree: card`",
+    },
+  )
   .refine(({ serials, console }) => serials.includes(console), {
     path: ['console'],
     error: '`console` must be one of `serials`',

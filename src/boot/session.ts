@@ -1,7 +1,8 @@
 // One ssh connection to a booted machine, kept open: a login takes seconds on an emulated Pi, a command on it little.
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { dieWithParent, quote, run } from '../host/exec.ts';
+import { dieWithParent, run } from '../host/exec.ts';
+import { quote } from '../lib/quote.ts';
 import { makeWorkFolder } from '../host/work-folder.ts';
 import { PiimgError } from '../lib/errors.ts';
 import { firstBytes } from './first-bytes.ts';

@@ -1,7 +1,7 @@
 // Every command with its options and help. What a command does is loaded when it is called, so that start-up stays quick.
 import { availableParallelism } from 'node:os';
 import { Argument, Command, Option } from 'commander';
-import { quote } from '../host/exec.ts';
+import { quote } from '../lib/quote.ts';
 import { piimgVersion } from '../host/package-root.ts';
 import { COMPRESSIONS } from './build-options.ts';
 import { parseCount, parseNames, parseSize, parseUrl, parseWord } from './parse.ts';
@@ -46,8 +46,9 @@ export function createProgram(signal: AbortSignal): Command {
   // commander would complain about a missing --role before it sees that `--rol` is a slip for it.
   program.hook('preAction', (_program, command) => {
     if (!takesRole(command)) return;
-    const [excess] = command.registeredArguments.length === 0 ? command.args : [];
-    if (excess !== undefined) command.error(`error: a role is given with an option: --role ${quote([excess])}`);
+    const [excess] = command.args;
+    if (takesRoleAlone(command) && excess !== undefined)
+      command.error(`error: a role is given with an option: --role ${quote([excess])}`);
     if (command.getOptionValue('role') !== undefined) return;
     const takesImage = command.registeredArguments[0]?.name() === 'image';
     if (!takesImage) command.error("error: option '--role <name|file>' is required");
@@ -66,11 +67,12 @@ export function createProgram(signal: AbortSignal): Command {
     .addOption(json('the checks'))
     .action(async (options) => (await import('./commands/doctor.ts')).doctor(options, signal));
   // The hook says more of them.
-  for (const command of program.commands) if (takesRole(command)) command.allowExcessArguments();
+  for (const command of program.commands) if (takesRoleAlone(command)) command.allowExcessArguments();
   return program;
 }
 
 const takesRole = ({ options }: Command): boolean => options.some(({ long }) => long === '--role');
+const takesRoleAlone = (command: Command): boolean => takesRole(command) && command.registeredArguments.length === 0;
 
 function addProjectCommands(program: Command): void {
   program

@@ -82,7 +82,7 @@ function checkTools(): Check[] {
       name: row.name,
       kind: 'tool',
       reason: row.reason,
-      needed: neededFor(row),
+      needed: neededFor(row).filter((purpose) => PURPOSES.includes(purpose)),
       ok,
       found: where === undefined ? 'missing' : (version ?? 'there'),
       ...(row.minimum !== undefined && { minimum: row.minimum }),

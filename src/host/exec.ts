@@ -5,6 +5,7 @@ import { execa, type Options, type Result } from 'execa';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import { findProgram, searchPath } from './requirements.mjs';
 import { missingTool } from './tools.ts';
+import { quote } from '../lib/quote.ts';
 
 export interface RunOptions {
   /** What the program reads from stdin; nothing by default. */
@@ -72,11 +73,6 @@ export function dieWithParent(command: string[]): string[] {
 
 function withoutGuard(command: string[]): string[] {
   return GUARD.every((word, index) => command[index] === word) ? command.slice(GUARD.length + 1) : command;
-}
-
-/** A command as one can paste it into a shell. */
-export function quote(command: string[]): string {
-  return command.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)).join(' ');
 }
 
 function execaOptions(options: RunOptions, tail: string[]): Options {

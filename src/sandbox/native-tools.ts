@@ -5,7 +5,15 @@ import { dieWithParent, run } from '../host/exec.ts';
 import { abandoned } from '../lib/alive.ts';
 import type { Step } from '../lib/progress.ts';
 import { runTool, type NativeTools } from './root.ts';
-import { HOST_ARCHITECTURE, INTERPRETERS, RENAMED, SHADOW, SHADOW_AS, SHADOW_DATA, TRIPLET } from './shadow.ts';
+import {
+  HOST_ARCHITECTURE,
+  INTERPRETERS,
+  TELL_ARCHITECTURE,
+  SHADOW,
+  SHADOW_AS,
+  SHADOW_DATA,
+  TRIPLET,
+} from './shadow.ts';
 import { toolsDamage, writeRecord } from './tools-record.ts';
 
 /** Where the tools root lies inside a sandbox, and its programs look for their libraries. */
@@ -116,10 +124,10 @@ async function makeShadow(tools: NativeTools, same: (packageName: string) => boo
   const alone = join(tools.shadow, NATIVE_PATH);
   await mkdir(alone, { recursive: true });
   // The first packages are unpacked by them in any case.
-  const first = same('dpkg') ? [] : RENAMED.map((name) => join(alone, name));
+  const first = same('dpkg') ? [] : TELL_ARCHITECTURE.map((name) => join(alone, name));
   for (const program of first) await copy(join(tools.root, 'usr/bin', basename(program)), program);
   const programs = [...shadows, ...first];
-  for (const program of programs) if (RENAMED.includes(basename(program))) await tellArm64(program);
+  for (const program of programs) if (TELL_ARCHITECTURE.includes(basename(program))) await tellArm64(program);
   // In this order: python3.13 with its interpreter changed first and its path second crashes (patchelf 0.18).
   const writable = [tools.shadow, tools.interpreters];
   await runTool(tools, ['patchelf', '--force-rpath', '--set-rpath', LIBRARIES, ...programs], { writable });
@@ -128,11 +136,14 @@ async function makeShadow(tools: NativeTools, same: (packageName: string) => boo
   for (const program of shadows) await link(program, join(alone, basename(program)));
 }
 
-/** Puts the image's architecture for the host's wherever a program names it: libdpkg has it as a string, and in that of its version. */
+/** Puts the image's architecture for the host's in a program: libdpkg has it as a string, and in that of its version, nowhere else. */
 async function tellArm64(program: string): Promise<void> {
   const code = (await readFile(program)).toString('latin1');
-  if (!code.includes(HOST_ARCHITECTURE)) throw new TypeError(`${program} names no architecture: the table is wrong`);
-  await writeFile(program, code.replaceAll(HOST_ARCHITECTURE, 'arm64'), 'latin1');
+  const name = new RegExp(`(?<=\\0)${HOST_ARCHITECTURE}(?=\\0)|(?<= \\()${HOST_ARCHITECTURE}(?=\\))`, 'g');
+  const found = code.match(name) ?? [];
+  if (found.length !== code.split(HOST_ARCHITECTURE).length - 1 || found.length < 2)
+    throw new TypeError(`${program} does not name its architecture as dpkg does: the table of shadows is wrong`);
+  await writeFile(program, code.replaceAll(name, 'arm64'), 'latin1');
 }
 
 /** Copies a program, following no link: a link would be one into the image. */

@@ -1,11 +1,17 @@
 // Which programs run natively while an arm64 image is made. A table of data; DESIGN: only programs whose output does not
-// depend on the architecture, and none that an initramfs hook copies or that answers "which architecture is this?".
+// depend on the architecture, and none that an initramfs hook copies or that answers "which architecture is this?" otherwise than the image's own.
 
 /** Debian's names of the architectures Node runs on here. */
 export const HOST_ARCHITECTURE = process.arch === 'arm64' ? 'arm64' : 'amd64';
 
 /** Debian's name for the folder of the host's libraries. */
 export const TRIPLET = process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu';
+
+/**
+ * Programs of dpkg that tell the architecture they were built for: the name of the host's in them is replaced by the image's, of the
+ * same length, and they say and do what the image's own would. The first packages of all are unpacked by them too.
+ */
+export const TELL_ARCHITECTURE = ['dpkg', 'dpkg-deb', 'dpkg-divert', 'dpkg-query', 'dpkg-split', 'dpkg-trigger'];
 
 /**
  * Package of the tools root → programs put over the image's own. A program is shadowed only when the package's version in the
@@ -45,9 +51,7 @@ export const SHADOW: Record<string, string[]> = {
   cpio: ['usr/bin/cpio'],
   'perl-base': ['usr/bin/perl'],
   'python3.13-minimal': ['usr/bin/python3.13'],
-  dpkg: 'dpkg dpkg-deb dpkg-divert dpkg-query dpkg-split dpkg-trigger update-alternatives'
-    .split(' ')
-    .map((name) => `usr/bin/${name}`),
+  dpkg: [...TELL_ARCHITECTURE, 'update-alternatives'].map((name) => `usr/bin/${name}`),
   debianutils: ['usr/bin/run-parts'],
   openssl: ['usr/bin/openssl'],
   'openssh-client': ['usr/bin/ssh-keygen'],
@@ -69,12 +73,6 @@ export const INTERPRETERS = ['perl-base', 'python3.13-minimal'];
 export const SHADOW_AS: Record<string, [package_: string, from: string, to: string][]> = {
   depmod: [['kmod', 'usr/bin/kmod', 'usr/sbin/depmod']],
 };
-
-/**
- * Programs that tell the architecture they were built for: the name of the host's in them is replaced by the image's, of the
- * same length, and they say and do what the image's own would. The first packages of all are unpacked by them too.
- */
-export const RENAMED = ['dpkg', 'dpkg-deb', 'dpkg-divert', 'dpkg-query', 'dpkg-split', 'dpkg-trigger'];
 
 /** Data that native programs look for at fixed places: perl's compiled-in @INC, python's extension modules. */
 export const SHADOW_DATA: Record<string, string[]> = {

@@ -4,10 +4,11 @@ import { prepareBuild, toolRunner } from '../../src/cli/build.ts';
 import { createContext } from '../../src/cli/context.ts';
 import { fetchMaterials, prepareSandbox } from '../../src/cli/materials.ts';
 import type { RunTool } from '../../src/image/run-tool.ts';
+import type { Lock } from '../../src/base/lock.ts';
 import type { Sandbox } from '../../src/sandbox/root.ts';
 
-/** With the tools of role `web`'s lock, the one that other system tests build with. */
-export async function testSandbox(): Promise<Sandbox> {
+/** With the tools of role `web`'s lock, the one that other system tests build with; those of another lock lie in another cache. */
+export async function testSandbox(another?: { change: (lock: Lock) => Lock; cacheDir: string }): Promise<Sandbox> {
   const context = createContext(AbortSignal.timeout(10 * 60_000), 'log');
   const out = path.join(context.cacheDir, 'test', 'project', 'out', 'web.img');
   const options = { role: 'web', out, compress: 'none', jobs: 2, cache: true } as const;
@@ -15,7 +16,8 @@ export async function testSandbox(): Promise<Sandbox> {
   const { lock, role, request, store } = prepared;
   const tools = { ...lock, basePackages: [], rolePackages: [] };
   await fetchMaterials(store, tools, { ...request, role: { ...role, artifacts: [] } }, context.progress);
-  return prepareSandbox(lock, store, context.cacheDir, { jobs: 2, progress: context.progress });
+  const [changed, cacheDir] = another ? [another.change(lock), another.cacheDir] : [lock, context.cacheDir];
+  return prepareSandbox(changed, store, cacheDir, { jobs: 2, progress: context.progress });
 }
 
 export const imageTools = async (): Promise<RunTool> => toolRunner(await testSandbox());

@@ -3,7 +3,8 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { quote, run } from '../../src/host/exec.ts';
+import { run } from '../../src/host/exec.ts';
+import { quote } from '../../src/lib/quote.ts';
 import { indexArchive } from '../helpers/bad-luck-archive.ts';
 import { makeDeb, mustBuild, mustFail, withProject, writeRole } from '../helpers/bad-luck-project.ts';
 

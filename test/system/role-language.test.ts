@@ -198,16 +198,18 @@ test('a step that fails names itself', async () => {
   assert.is(count(kitchen, '/files/tool'), 1);
 });
 
-for (const [role, absent, near] of [
-  ['kitchen-lacks', 'locale de_DX.UTF-8', 'de_DE.UTF-8'],
-  ['kitchen-unit', 'unit sssh.service', 'ssh.service'],
-  ['kitchen-group', 'group suddo', 'sudo'],
+const lacks = (what: string, near: string) => `No package of the image has the ${what}\nhint: Did you mean ${near}?`;
+for (const [role, exitCode, says] of [
+  ['kitchen-lacks', 2, lacks('locale de_DX.UTF-8', 'de_DE.UTF-8')],
+  ['kitchen-unit', 2, lacks('unit sssh.service', 'ssh.service')],
+  ['kitchen-group', 2, lacks('group suddo', 'sudo')],
+  ['kitchen-taken', 1, 'useradd: group staff exists'],
 ] as const) {
-  test(`no package has the ${absent}: it is named, and the nearest there is`, async () => {
+  test(`${role}: ${says.split('\n')[0]}`, async () => {
     await lockAs(role);
     const built = await piimg(['build', '--role', role, '--progress', 'log'], kitchen);
-    assert.is(built.exitCode, 2);
-    assert.match(built.lines.join('\n'), `No package of the image has the ${absent}\nhint: Did you mean ${near}?`);
+    assert.is(built.exitCode, exitCode);
+    assert.match(built.lines.join('\n'), says);
   });
 }
 
@@ -240,18 +242,8 @@ test('a project that init makes builds on the same base, by an installed piimg t
   await mkdir(packed);
   const { stdout } = await start(['npm', 'pack', '--silent', '--pack-destination', packed], process.cwd());
   const tarball = path.join(packed, stdout.trim().split('\n').at(-1) ?? '');
-  const install = [
-    'npm',
-    'install',
-    '--global',
-    '--prefer-offline',
-    '--no-audit',
-    '--no-fund',
-    '--prefix',
-    prefix,
-    tarball,
-  ];
-  const installed = await start(install, work);
+  const install = 'npm install --global --prefer-offline --no-audit --no-fund --prefix'.split(' ');
+  const installed = await start([...install, prefix, tarball], work);
   assert.is(installed.exitCode, 0, installed.lines.join('\n'));
   const command = path.join(prefix, 'bin/piimg');
   const init = await start([command, 'init', 'mine'], work);

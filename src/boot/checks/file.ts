@@ -1,5 +1,5 @@
 // Does a file exist, with a content?
-import { quote } from '../../host/exec.ts';
+import { quote } from '../../lib/quote.ts';
 import { excerpt, type HealthCheckOf, type Kind } from './kind.ts';
 
 /** Bytes of a file that are looked through. */

@@ -1,5 +1,5 @@
 // Is something mounted, with options?
-import { quote } from '../../host/exec.ts';
+import { quote } from '../../lib/quote.ts';
 import type { HealthCheckOf, Kind } from './kind.ts';
 
 export const mountCheck: Kind<HealthCheckOf<'mount'>> = {

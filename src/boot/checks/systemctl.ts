@@ -1,5 +1,5 @@
 // What systemd says of a unit.
-import { quote } from '../../host/exec.ts';
+import { quote } from '../../lib/quote.ts';
 import type { Attempt } from '../retry.ts';
 import type { Session } from '../session.ts';
 

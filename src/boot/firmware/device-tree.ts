@@ -19,7 +19,18 @@ export interface Hardware {
 
 /** Devicetree Specification 0.4, chapter 5: offsets of the header's fields, and tokens of the structure block. */
 const MAGIC = 0xd00dfeed;
-const HEADER = { total: 4, structure: 8, strings: 12, reservations: 16, stringsSize: 32, structureSize: 36, size: 40 };
+const HEADER = {
+  total: 4,
+  structure: 8,
+  strings: 12,
+  reservations: 16,
+  version: 20,
+  stringsSize: 32,
+  structureSize: 36,
+  size: 40,
+};
+/** The version whose header has the size of the structure block; of 2005. */
+const VERSION = 17;
 const TOKEN = { beginNode: 1, endNode: 2, property: 3, nop: 4, end: 9 };
 
 /** Offsets in the tree's bytes. */
@@ -108,16 +119,20 @@ function reservationsSize(block: Buffer): number {
 
 function scan(bytes: Buffer): Scan | undefined {
   if (bytes.length < HEADER.size || bytes.readUInt32BE(0) !== MAGIC) return undefined;
-  if (bytes.readUInt32BE(HEADER.total) > bytes.length) return undefined;
+  const field = (offset: number): number => bytes.readUInt32BE(offset);
+  const strings = bytes.subarray(field(HEADER.strings), field(HEADER.strings) + field(HEADER.stringsSize));
+  if (field(HEADER.total) > bytes.length || strings.length < field(HEADER.stringsSize)) return undefined;
+  if (field(HEADER.version) < VERSION) return undefined;
   try {
-    return walk(bytes, bytes.readUInt32BE(HEADER.structure), bytes.readUInt32BE(HEADER.strings));
+    reservationsSize(bytes.subarray(field(HEADER.reservations)));
+    return walk(bytes, field(HEADER.structure), strings);
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;
   }
 }
 
-function walk(bytes: Buffer, structure: number, strings: number): Scan | undefined {
+function walk(bytes: Buffer, structure: number, strings: Buffer): Scan | undefined {
   const found: Scan = { nodes: new Map(), properties: [], end: 0 };
   const nodes: string[] = [];
   let at = structure;
@@ -133,7 +148,7 @@ function walk(bytes: Buffer, structure: number, strings: number): Scan | undefin
       nodes.pop();
     } else if (token === TOKEN.property) {
       const length = bytes.readUInt32BE(at);
-      const name = textAt(bytes, strings + bytes.readUInt32BE(at + 4));
+      const name = textAt(strings, bytes.readUInt32BE(at + 4));
       const value = bytes.subarray(at + 8, at + 8 + length);
       found.properties.push({ node: nodes.join('/'), name, token: at - 4, value });
       at = aligned(at + 8 + length);

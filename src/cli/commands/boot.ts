@@ -6,7 +6,7 @@ import { chooseAccelerator, loadMachine, qemuFor, thisHost } from '../../boot/ma
 import { freePorts } from '../../boot/ports.ts';
 import { bootInTerminal } from '../../boot/qemu.ts';
 import { TEST_USER } from '../../boot/seed-key.ts';
-import { quote } from '../../host/exec.ts';
+import { quote } from '../../lib/quote.ts';
 import { makeWorkFolder } from '../../host/work-folder.ts';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
 import { readBootImage } from '../boot-image.ts';

@@ -1,6 +1,6 @@
 // `piimg build`: builds the image of a role and says what came out.
 import path from 'node:path';
-import { quote } from '../../host/exec.ts';
+import { quote } from '../../lib/quote.ts';
 import type { ProgressKind } from '../../ui/progress.ts';
 import { styleFor } from '../../ui/style.ts';
 import { formatSummary } from '../../ui/summary.ts';

@@ -6,7 +6,7 @@ import { formatTable } from '../../ui/table.ts';
 import { cacheFolder } from '../context.ts';
 import { print, printJson, tell } from './output.ts';
 
-/** Exits with 4 when something that building needs is missing; what only tests or benchmarks need may be. */
+/** Exits with 4 when something that building needs is missing; what only boot tests, piimg's own tests or benchmarks need may be. */
 export async function doctor(flags: { fix?: boolean; json?: boolean }, signal: AbortSignal): Promise<void> {
   const cacheDir = cacheFolder(process.env);
   let checks = await examine(cacheDir);

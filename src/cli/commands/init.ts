@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { quote } from '../../host/exec.ts';
+import { quote } from '../../lib/quote.ts';
 import { packageRoot } from '../../host/package-root.ts';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
 import { projectFiles } from '../init-files.ts';

@@ -1,5 +1,5 @@
 // Makes the role's users and groups with the image's own programs.
-import { quote } from '../../host/exec.ts';
+import { quote } from '../../lib/quote.ts';
 import type { ResolvedRole } from '../../role/resolved.ts';
 import type { StepContext } from './context.ts';
 import { runOrLack } from './lacking.ts';
@@ -25,7 +25,7 @@ function addUser(user: ResolvedRole['users'][number]): string {
   // useradd looks at one after the other, and says no more than that it is not there.
   const there = [...own, ...user.groups].map(
     (group) =>
-      `cut -d: -f1 /etc/group | grep -qx ${quote([group])} || lacks group ${quote([group])} $(cut -d: -f1 /etc/group)`,
+      `cut -d: -f1 /etc/group | grep -qxF ${quote([group])} || lacks group ${quote([group])} $(cut -d: -f1 /etc/group)`,
   );
   const words = [
     'useradd',

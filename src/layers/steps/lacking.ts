@@ -3,8 +3,8 @@ import { EXIT, PiimgError } from '../../lib/errors.ts';
 import { nearest } from '../../lib/suggest.ts';
 import { clock, rootOf, type StepContext } from './context.ts';
 
-/** Exit status of such a script then. */
-const LACKING = 9;
+/** Exit status of such a script then: one that no program in it has for anything else. */
+const LACKING = 97;
 
 /** Run with what, its name, and names that exist: the lines of the output. */
 const LACKS = `exec 3>&1 >&2; lacks() { printf '%s\\n' "$@" >&3; exit ${LACKING}; }`;

@@ -6,7 +6,7 @@ import { boardNamed } from '../../../src/boot/firmware/boards.ts';
 import { commandLine, type MachineOptions } from '../../../src/boot/command-line.ts';
 import { machineJsonSchema } from '../../../src/boot/machine-schema.ts';
 import { cardSize, chooseAccelerator, loadMachine, notExercised, type Machine } from '../../../src/boot/machine.ts';
-import { quote } from '../../../src/host/exec.ts';
+import { quote } from '../../../src/lib/quote.ts';
 import { EXIT, PiimgError } from '../../../src/lib/errors.ts';
 import { printReport, type Issue } from '../../../src/lib/yaml/report.ts';
 import { golden, portable, root } from '../role/golden.ts';

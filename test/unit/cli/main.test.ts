@@ -57,6 +57,7 @@ const slips: { args: string[]; says: string | RegExp }[] = [
   { args: ['show'], says: "missing required argument 'role'" },
   { args: ['diff', 'a'], says: "missing required argument 'b'" },
   { args: ['roles', 'extra'], says: 'too many arguments' },
+  { args: ['boot', 'a.img', 'b.img'], says: 'too many arguments' },
   { args: ['build', 'shop'], says: 'a role is given with an option: --role shop' },
   { args: ['plan', '--role', 'web', 'more'], says: 'a role is given with an option: --role more' },
   { args: ['cache', 'prun'], says: 'Did you mean prune?' },

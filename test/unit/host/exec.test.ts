@@ -3,7 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { dieWithParent, quote, run } from '../../../src/host/exec.ts';
+import { dieWithParent, run } from '../../../src/host/exec.ts';
+import { quote } from '../../../src/lib/quote.ts';
 import { EXIT, PiimgError } from '../../../src/lib/errors.ts';
 
 async function failure(work: Promise<unknown>): Promise<PiimgError> {

@@ -20,8 +20,13 @@ export function partitionOf(files: Record<string, Content>): BootPartition {
   };
 }
 
-/** A flattened device tree: properties by the path of their node, and one reserved range of memory. */
-export function deviceTree(nodes: Record<string, Record<string, string>>): Buffer {
+/** A node: its properties, which are strings, and the nodes below it. */
+interface Node {
+  [name: string]: string | Node;
+}
+
+/** A flattened device tree with these nodes below its root, and one reserved range of memory. */
+export function deviceTree(root: Node): Buffer {
   const words: Buffer[] = [];
   let strings = '';
   const word = (value: number): void => {
@@ -32,21 +37,21 @@ export function deviceTree(nodes: Record<string, Record<string, string>>): Buffe
   const text = (value: string): void => {
     words.push(Buffer.from(value.padEnd(Math.ceil((value.length + 1) / 4) * 4, '\0'), 'latin1'));
   };
-  const begin = (name: string): void => {
+  const add = (node: string, content: Node): void => {
     word(1);
-    text(name);
-  };
-  begin('');
-  for (const [node, properties] of Object.entries(nodes)) {
-    begin(node);
-    for (const [name, value] of Object.entries(properties)) {
+    text(node);
+    // As the format has it: properties first.
+    for (const [name, value] of Object.entries(content)) {
+      if (typeof value !== 'string') continue;
       [3, value.length + 1, strings.length].forEach(word);
       text(value);
       strings += `${name}\0`;
     }
+    for (const [name, value] of Object.entries(content)) if (typeof value !== 'string') add(name, value);
     word(2);
-  }
-  [2, 4, 9].forEach(word);
+  };
+  add('', root);
+  [4, 9].forEach(word);
   const structure = Buffer.concat(words);
   const reservations = Buffer.alloc(32);
   reservations.writeBigUInt64BE(0x1000n, 8);

@@ -32,11 +32,17 @@ test('a device tree that says it goes on is not whole', () => {
 });
 
 test('offsets that lead out of it are recognised', () => {
-  for (const field of [8, 12]) {
+  for (const field of [8, 12, 16, 32]) {
     const tree = Buffer.from(UPSTREAM);
     tree.writeUInt32BE(0x7fffffff, field);
     assert.is(readDeviceTree(tree), undefined);
   }
+  const old = Buffer.from(UPSTREAM);
+  old.writeUInt32BE(16, 20);
+  assert.is(readDeviceTree(old), undefined, 'its header says less');
+  const unnamed = Buffer.from(UPSTREAM);
+  unnamed.writeUInt32BE(0, 32);
+  assert.is(readDeviceTree(unnamed), undefined, 'names lie outside their block');
   const unknownToken = Buffer.from(UPSTREAM);
   unknownToken.writeUInt32BE(7, unknownToken.readUInt32BE(8));
   assert.is(readDeviceTree(unknownToken), undefined);
@@ -69,10 +75,10 @@ test('an address that is there is replaced, whatever its length', () => {
 });
 
 test('what the machine lacks is disabled or left out, and no other node changes', () => {
-  const devices = { gpu: { compatible: 'gpu', status: 'okay' }, other: { status: 'okay' } };
+  const devices = { gpu: { compatible: 'gpu', status: 'okay', port: { status: 'okay' } }, other: { status: 'okay' } };
   const tree = deviceTree({ ...devices, mmc: { compatible: 'mmc', 'mmc-pwrseq': 'wifi', status: 'okay' } });
   const hardware = { disable: ['/gpu', '/nowhere'], remove: [{ node: '/nowhere', property: 'status' }] };
-  const gpu = { compatible: 'gpu', status: 'disabled' };
+  const gpu = { compatible: 'gpu', status: 'disabled', port: { status: 'okay' } };
   const mmc = { compatible: 'mmc', 'mmc-pwrseq': 'wifi', status: 'okay' };
   assert.equal(fillDeviceTree(tree, hardware), deviceTree({ ...devices, gpu, mmc }));
   const without = fillDeviceTree(tree, { remove: [{ node: '/mmc', property: 'mmc-pwrseq' }] });
@@ -81,6 +87,18 @@ test('what the machine lacks is disabled or left out, and no other node changes'
   assert.is(without.readUInt32BE(36), bare.readUInt32BE(36), 'the structure is as long as without it');
   assert.equal(fillDeviceTree(without, { remove: [{ node: '/mmc', property: 'mmc-pwrseq' }] }), without);
   assert.ok(readDeviceTree(without));
+});
+
+test('nodes below others are found by their path', () => {
+  const below = (status: string): Parameters<typeof deviceTree>[0] => ({
+    soc: { status: 'okay', 'hdmi@1': { status: 'okay', port: { status: 'okay' } }, 'hdmi@2': { status, port: {} } },
+    'hdmi@2': { status: 'okay' },
+  });
+  const filled = fillDeviceTree(deviceTree(below('okay')), { disable: ['/soc/hdmi@2'] });
+  assert.equal(filled, deviceTree(below('disabled')));
+  const aliases = { ethernet0: '/usb/port/net' };
+  const usb = (net: Parameters<typeof deviceTree>[0]): Buffer => deviceTree({ aliases, usb: { port: { net } } });
+  assert.equal(fillDeviceTree(usb({ led: {} }), CARD), usb({ [NAME]: ADDRESS, led: {} }));
 });
 
 test('a tree without such an alias, or whose alias leads nowhere, stays as it is', () => {

@@ -7,7 +7,10 @@ import * as assert from 'uvu/assert';
 import { gzipSync } from 'node:zlib';
 import { extractBootFiles } from '../../../../src/boot/firmware/extract.ts';
 import { reasonOf } from '../../../../src/boot/firmware/would-not-boot.ts';
-import { DOWNSTREAM, partitionOf } from './card.ts';
+import { loadMachine } from '../../../../src/boot/machine.ts';
+import { startFiles } from '../../../../src/boot/firmware/start.ts';
+import { packageRoot } from '../../../../src/host/package-root.ts';
+import { CARD, deviceTree, DOWNSTREAM, partitionOf } from './card.ts';
 
 /** The beginning of an arm64 Image, and more than one chunk of what follows. */
 const IMAGE = Buffer.concat([Buffer.from('MZ'.padEnd(56, '\0')), Buffer.from('ARM\x64'), Buffer.alloc(5000, 'k')]);
@@ -91,6 +94,28 @@ test('damaged gzip is a finding, and nothing of it is left', async () => {
   assert.match((await finding(packed.subarray(0, -10))) ?? '', /is damaged gzip/);
   packed.writeUInt32BE(0xffffffff, 20);
   assert.match((await finding(packed)) ?? '', /is damaged gzip/);
+});
+
+test('the device tree is told of the machine', async () => {
+  const machine = await loadMachine('raspi4b', [path.join(packageRoot, 'qemu/machines')]);
+  const network = { device: 'usb-net', macs: ['b8:27:eb:00:00:00', 'b8:27:eb:00:00:01'] as [string, string] };
+  const nodes = { aliases: { ethernet0: '/net' }, gpu: { status: 'okay' }, net: {} };
+  const files = {
+    ...CARD,
+    'config.txt': 'kernel=a.img\ndevice_tree=my.dtb',
+    'a.img': IMAGE,
+    'my.dtb': deviceTree(nodes),
+  };
+  const folder = await mkdtemp(path.join(tmpdir(), 'piimg-firmware-'));
+  try {
+    const { boot, warnings } = await startFiles(partitionOf(files), { ...machine, network }, folder);
+    assert.match(boot.cmdline, 'smsc95xx.macaddr=B8:27:EB:00:00:00 root=');
+    const net = { 'local-mac-address': '\xb8\x27\xeb\0\0' };
+    assert.equal(await readFile(boot.deviceTree), deviceTree({ ...nodes, gpu: { status: 'disabled' }, net }));
+    assert.equal(warnings, []);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 test.run();
