@@ -183,7 +183,7 @@ test('Ctrl-A X leaves the terminal of a machine', async () => {
 });
 
 const GOOD = `Machine model: linux,dummy-virt
-[  OK  ] Reached target multi-user.target - Multi-User System.
+Welcome to Debian GNU/Linux 13 (trixie)!
 [   81.8] EXT4-fs (vda2): resized filesystem to 915451
 [  101.8] cloud-init[412]: Cloud-init v. 25.1.4 finished at Sat, 21 Nov 2026 02:48:48 +0000. Datasource DataSourceNoCloud [seed=x].  Up 101.80 seconds
 `;
@@ -211,6 +211,7 @@ test('a good boot is called good', async () => {
 for (const [fault, guest] of [
   ['no end of cloud-init', guestThat(GOOD.replace('finished', 'running'))],
   ['no seed', guestThat(GOOD.replace('DataSourceNoCloud', 'DataSourceNone'))],
+  ['another system', guestThat(GOOD.replace('Debian', 'Alpine'))],
   ['a failed unit', guestThat(`${GOOD}[FAILED] Failed to start web.service - A web application.\n`)],
   ['a root file system that did not grow', guestThat(GOOD.replace('resized', 'mounted'))],
   ['an unchecked root file system', guestThat(`${GOOD}Warning: fsck not present, so skipping root file system\n`)],
