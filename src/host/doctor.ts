@@ -67,9 +67,9 @@ export async function examine(cacheDir: string): Promise<Check[]> {
  */
 export function fix(checks: Check[], log: (line: string) => void): { command: string; output?: string }[] {
   const absent = checks.filter((check) => check.kind === 'tool' && !check.ok).map(({ name }) => name);
-  const packages = (purpose: Purpose) => packagesOf(toolsFor([purpose]).filter(({ name }) => absent.includes(name)));
-  const forBuild = [...packages('build'), ...missingEmulation()];
-  const others = [...new Set(PURPOSES.flatMap(packages))].filter((name) => !forBuild.includes(name));
+  const packages = (purposes: Purpose[]) => packagesOf(toolsFor(purposes).filter(({ name }) => absent.includes(name)));
+  const forBuild = [...packages(['build']), ...missingEmulation()];
+  const others = packages(PURPOSES).filter((name) => !forBuild.includes(name));
   const rest = [repair(forBuild, missingSubIds(), log), repair(others, [], log)];
   return rest.filter((item) => item !== undefined);
 }
