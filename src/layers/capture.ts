@@ -2,7 +2,7 @@
 import type { TarHeader } from '../lib/tar.ts';
 import type { StepContext } from './steps/context.ts';
 import { LEFTOVERS } from './leftovers.ts';
-import { readTar, type PassData } from './tar-reader.ts';
+import { readTarFrom, type PassData } from './tar-reader.ts';
 import { writeLayerTar, type LayerTar, type LayerTarWriter } from './tar-writer.ts';
 
 /** overlayfs's notes to itself, with userxattr (Documentation/filesystems/overlayfs.rst). */
@@ -34,17 +34,14 @@ export async function captureTree(
 ): Promise<LayerTar> {
   const script = `cd "$1"; shift; rm -rf ${LEFTOVERS.join(' ')}; exec "$@"`;
   const argv = [...ARCHIVE, `--mtime=@${epoch}`, '--clamp-mtime', '.'];
-  const tar = sandbox.tool(['sh', '-euc', script, 'sh', tree, ...argv], { writable: [tree], stdout: 'stream', signal });
-  const [result] = await Promise.all([
-    writeLayerTar(tarFile, guard, (writer) =>
-      readTar(tar.stdout, (header, data) => {
-        cleared();
-        return copyEntry(header, data, writer, epoch);
-      }),
-    ),
-    tar,
-  ]);
-  return result;
+  return writeLayerTar(tarFile, guard, (writer) => {
+    const command = ['sh', '-euc', script, 'sh', tree, ...argv];
+    const tar = sandbox.tool(command, { writable: [tree], stdout: 'stream', signal });
+    return readTarFrom(tar, (header, data) => {
+      cleared();
+      return copyEntry(header, data, writer, epoch);
+    });
+  });
 }
 
 /** Adds an entry as it was read from a tree: overlayfs's spelling of whiteouts and opaque folders becomes the index's. */

@@ -1,7 +1,7 @@
 // Looks into each generated initramfs: hooks copy programs into it, and one for the building machine would not run on a Pi.
 import type { Sandbox } from '../sandbox/root.ts';
 import type { Guard } from './guard.ts';
-import { readTar } from './tar-reader.ts';
+import { readTarFrom } from './tar-reader.ts';
 
 /** Shows every file of every /boot/initrd.img-* to the guard. `trees` are the layers' trees, lowest first, the newest included. */
 export async function guardInitramfs(
@@ -19,18 +19,15 @@ export async function guardInitramfs(
   const argv = ['sh', '-euc', script];
   const unpacked = sandbox.inRoot({ lowers: trees, overlay: 'native' }, { argv, stdout: 'stream', signal });
   let files = 0;
-  await Promise.all([
-    readTar(unpacked.stdout, async ({ path, type }, data) => {
-      if (type !== 'file') return;
-      let head = Buffer.alloc(0);
-      await data((chunk) => {
-        if (head.length < HEAD) head = Buffer.concat([head, chunk.subarray(0, HEAD)]);
-      });
-      guard.look(`boot/${path}`, head, '');
-      files++;
-    }),
-    unpacked,
-  ]);
+  await readTarFrom(unpacked, async ({ path, type }, data) => {
+    if (type !== 'file') return;
+    let head = Buffer.alloc(0);
+    await data((chunk) => {
+      if (head.length < HEAD) head = Buffer.concat([head, chunk.subarray(0, HEAD)]);
+    });
+    guard.look(`boot/${path}`, head, '');
+    files++;
+  });
   if (files === 0) throw new Error('the initramfs holds no files: the guard saw nothing');
 }
 

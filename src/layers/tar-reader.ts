@@ -29,6 +29,32 @@ export async function readTar(
   }
 }
 
+/** A program under way that prints an archive. */
+export type Archiver = Promise<unknown> & { stdout: AsyncIterable<Buffer> };
+
+/**
+ * The same of the archive that a program prints; resolves when the program has ended well. When both fail, the cause is thrown: a
+ * reader that gives up closes the pipe, of which the program then complains; a program that fails cuts the archive short.
+ */
+export async function readTarFrom(
+  program: Archiver,
+  entry: (header: TarHeader, data: PassData) => Promise<void>,
+): Promise<void> {
+  let printedAll = false;
+  async function* printed(): AsyncGenerator<Buffer> {
+    try {
+      yield* program.stdout;
+    } catch (error) {
+      printedAll = true;
+      throw error;
+    }
+    printedAll = true;
+  }
+  const [read, ended] = await Promise.allSettled([readTar(printed(), entry), program]);
+  if (ended.status === 'rejected' && (printedAll || read.status === 'fulfilled')) throw ended.reason;
+  if (read.status === 'rejected') throw read.reason;
+}
+
 async function nextHeader(input: ByteReader): Promise<TarHeader | undefined> {
   const block = await input.read(BLOCK);
   if (block.length < BLOCK) throw new Error('the archive ends too early');

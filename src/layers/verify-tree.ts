@@ -6,7 +6,7 @@ import { PiimgError } from '../lib/errors.ts';
 import type { Sandbox } from '../sandbox/root.ts';
 import { ARCHIVE, copyEntry } from './capture.ts';
 import type { Layer, LayerEntry } from './layer.ts';
-import { readTar } from './tar-reader.ts';
+import { readTarFrom } from './tar-reader.ts';
 import { indexOnly } from './tar-writer.ts';
 
 /**
@@ -64,10 +64,9 @@ export async function treeDifference(
 ): Promise<string | undefined> {
   const tree = join(dir, 'tree');
   const tar = sandbox.tool([...ARCHIVE, '-C', tree, '.'], { readable: [tree], stdout: 'stream', signal });
-  const [entries] = await Promise.all([
-    indexOnly((writer) => readTar(tar.stdout, (header, data) => copyEntry(header, data, writer, header.mtime))),
-    tar,
-  ]);
+  const entries = await indexOnly((writer) =>
+    readTarFrom(tar, (header, data) => copyEntry(header, data, writer, header.mtime)),
+  );
   const found = new Map(entries.map((entry) => [entry.path, facts(entry)]));
   // Where a layer says nothing of the root folder, the one its files lie in means nothing.
   if (!index.entries.some(({ path }) => path === '')) found.delete('');

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { byteReader } from '../../../src/layers/bytes.ts';
-import { readTar } from '../../../src/layers/tar-reader.ts';
+import { readTar, readTarFrom } from '../../../src/layers/tar-reader.ts';
 import { BLOCK, encodeHeader, endOfArchive, padding } from '../../../src/lib/tar.ts';
 
 /** The bytes in chunks of these lengths, over and over; the last ones may be empty. */
@@ -129,6 +129,35 @@ test('a failure closes the source: a program that still writes must not wait for
   }
   await assertRejects(() => readTar(source(), () => Promise.reject(new Error('full'))), 'full');
   assert.ok(closed);
+});
+
+/** A program that prints so many bytes of the archive, and fails when it could not print all or was to fail. */
+function archiver(bytes: number, fails = false): Parameters<typeof readTarFrom>[0] {
+  let end = (_: boolean): void => {};
+  const whole = new Promise<boolean>((resolve) => (end = resolve));
+  async function* stdout(): AsyncGenerator<Buffer> {
+    let printed = false;
+    try {
+      yield* inChunks(ARCHIVE.subarray(0, bytes), [BLOCK]);
+      printed = true;
+    } finally {
+      end(printed);
+    }
+  }
+  const ended = async (): Promise<void> => {
+    const printed = await whole;
+    if (fails || !printed) throw new Error(fails ? 'tar: cannot read' : 'tar: connection reset by peer');
+  };
+  return Object.assign(ended(), { stdout: stdout() });
+}
+
+test('of a program that prints an archive and its reader, the failure of the one that failed first is told', async () => {
+  const full = (): Promise<void> => Promise.reject(new Error('full'));
+  await assertRejects(() => readTarFrom(archiver(ARCHIVE.length), full), 'full');
+  await assertRejects(() => readTarFrom(archiver(3 * BLOCK, true), async () => {}), 'tar: cannot read');
+  await assertRejects(() => readTarFrom(archiver(ARCHIVE.length, true), async () => {}), 'tar: cannot read');
+  await assertRejects(() => readTarFrom(archiver(3 * BLOCK), async () => {}), 'ends too early');
+  await readTarFrom(archiver(ARCHIVE.length), async () => {});
 });
 
 test.run();
