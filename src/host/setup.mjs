@@ -52,7 +52,8 @@ function installDependencies() {
 /** The compiler, when a file it reads has changed since it last ran without errors. */
 function compile() {
   const stamp = 'dist/.piimg-sources';
-  const sources = readdirSync('src', { recursive: true, withFileTypes: true })
+  const sources = ['src', 'firstboot', 'images/schemas']
+    .flatMap((folder) => readdirSync(folder, { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile())
     .map((entry) => path.join(entry.parentPath, entry.name));
   const facts = [...sources, 'package.json', 'package-lock.json', 'tsconfig.json'].sort().map((file) => {

@@ -21,9 +21,14 @@ type Token = [kind: string, value: string, start: number, end: number, children?
 /**
  * Renders a template. Names are looked up in the innermost section first; a section over a list repeats, over a map
  * opens its names, over anything else is shown when it is neither false, 0 nor empty. Partials do not exist.
+ * `quote` turns a value into what the text's language wants; `{{{name}}}` is the value as it is.
  * All faults are reported at once; `output` is only worth something when `problems` is empty.
  */
-export function renderTemplate(template: string, data: TemplateData): { output: string; problems: TemplateProblem[] } {
+export function renderTemplate(
+  template: string,
+  data: TemplateData,
+  quote: (value: string) => string = (value) => value,
+): { output: string; problems: TemplateProblem[] } {
   const problems: TemplateProblem[] = [];
   const reported = new Set<number>();
   const report = (token: Token, fault: Omit<TemplateProblem, 'offset' | 'length'>): void => {
@@ -39,7 +44,7 @@ export function renderTemplate(template: string, data: TemplateData): { output: 
       const suggestion = nearest(token[1], known);
       report(token, {
         message: `unknown name \`${token[1]}\` in the template`,
-        allowed: known.length > 0 ? known.toSorted().join(', ') : 'no names: the role sets no variables',
+        allowed: known.length > 0 ? [...known].sort().join(', ') : 'no names: the role sets no variables',
         ...(suggestion !== undefined && { suggestion }),
       });
     }
@@ -58,7 +63,7 @@ export function renderTemplate(template: string, data: TemplateData): { output: 
             report(token, { message: `\`${value}\` is a ${Array.isArray(found) ? 'list' : 'map'}, not a text` });
             return '';
           }
-          return String(found);
+          return kind === '&' ? String(found) : quote(String(found));
         }
         if (kind === '#' || kind === '^') {
           const found = lookUp(token, scopes);
@@ -85,7 +90,7 @@ export function renderTemplate(template: string, data: TemplateData): { output: 
 function find(name: string, scopes: TemplateData[]): TemplateValue | undefined {
   if (name === '.') return scopes.at(-1)?.['.'];
   const [head = '', ...rest] = name.split('.');
-  const scope = scopes.findLast((candidate) => Object.hasOwn(candidate, head));
+  const scope = scopes.filter((candidate) => Object.hasOwn(candidate, head)).at(-1);
   let value: TemplateValue | undefined = scope?.[head];
   for (const part of rest) {
     if (typeof value !== 'object' || Array.isArray(value) || !Object.hasOwn(value, part)) return undefined;

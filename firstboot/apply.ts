@@ -1,0 +1,101 @@
+// Applies steps: each is looked at first, made so, looked at again, and every turn of it written down.
+import { digestOf } from '../src/lib/digest.ts';
+import type { Log } from './firstboot.ts';
+import type { Journal } from './journal.ts';
+import type { Prepared } from './kinds.ts';
+import type { Machine } from './machine.ts';
+import { inOrder } from './order.ts';
+import { asProblem, Problem } from './problem.ts';
+import { rounded, type Result, type StepResult } from './result.ts';
+import type { StepContext } from './step.ts';
+
+interface Work {
+  machine: Machine;
+  journal: Journal;
+  result: Result;
+  say: Log;
+}
+
+/** Throws the first step's failure, with the step's name as `step`. */
+export async function applyAll(steps: Prepared[], work: Work): Promise<void> {
+  const digests = digestsOf(steps);
+  await inOrder(steps, async (step) => {
+    const entry = work.result.steps.find(({ name }) => name === step.name);
+    if (!entry) return;
+    const begun = performance.now();
+    try {
+      entry.state = await applyOne(step, digests.get(step.name) ?? '', entry, work);
+      entry.seconds = rounded((performance.now() - begun) / 1000);
+      work.say(6, `step ${step.name}: ${entry.state === 'applied' ? `finished in ${entry.seconds} s` : 'already so'}`);
+    } catch (error) {
+      entry.state = 'failed';
+      entry.seconds = rounded((performance.now() - begun) / 1000);
+      const { message, output } = asProblem(error);
+      work.say(3, `step ${step.name}: failed after ${entry.seconds} s: ${message}`);
+      for (const line of output?.split('\n') ?? []) work.say(3, `step ${step.name}: | ${line}`);
+      // A card that takes no more must not hide why.
+      await work.journal.record(step.name, { state: 'failed' }).catch(() => {});
+      throw Object.assign(asProblem(error), { step: step.name });
+    }
+  });
+}
+
+async function applyOne(
+  step: Prepared,
+  digest: string,
+  entry: StepResult,
+  { machine, journal, say }: Work,
+): Promise<'applied' | 'unchanged'> {
+  const known = journal.get(step.name);
+  const context: StepContext = {
+    machine,
+    applied: known?.digest === digest && known.state === 'applied',
+    memory: {
+      get: () => journal.get(step.name)?.memory,
+      set: (memory) => journal.record(step.name, { memory }),
+    },
+  };
+  const lack = await step.check(context);
+  if (lack === undefined) {
+    if (!context.applied) await journal.record(step.name, { digest, state: 'applied' });
+    return 'unchanged';
+  }
+  entry.state = 'started';
+  say(6, `step ${step.name}: started (${step.kind}): ${lack}`);
+  await journal.record(step.name, { digest, state: 'started' });
+  await step.apply(context);
+  const still = await step.verify(context);
+  if (still !== undefined && !(await settles(step, context))) {
+    throw new Problem(`it was applied, but ${still}`, { hint: 'Is something else changing the same thing?' });
+  }
+  await journal.record(step.name, { digest, state: 'applied' });
+  return 'applied';
+}
+
+/** Milliseconds that a service has to show what it was told, and how often it is asked. */
+const SETTLING = [500, 1000, 2000];
+
+async function settles(step: Prepared, context: StepContext): Promise<boolean> {
+  for (const pause of SETTLING) {
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    if ((await step.verify(context)) === undefined) return true;
+  }
+  return false;
+}
+
+/** A step that comes after one that changed is another step too: a restart has to follow a new configuration. */
+export function digestsOf(steps: Pick<Prepared, 'name' | 'kind' | 'after' | 'content'>[]): Map<string, string> {
+  const digests = new Map<string, string>();
+  const of = (name: string, above: string[]): string => {
+    const step = steps.find((each) => each.name === name);
+    // Circles are the order's to refuse.
+    if (!step || above.includes(name)) return '';
+    const { kind, content, after } = step;
+    const digest =
+      digests.get(name) ?? digestOf({ kind, content, after: after.map((each) => of(each, [...above, name])) });
+    digests.set(name, digest);
+    return digest;
+  };
+  for (const { name } of steps) of(name, []);
+  return digests;
+}

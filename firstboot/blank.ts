@@ -1,0 +1,93 @@
+// Takes secrets off the boot partition once the machine has them: anybody who holds the card could read them there.
+import { readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { sha256 } from '../src/lib/digest.ts';
+import { overwrite, writeDurably } from './durable.ts';
+import type { Paths } from './paths.ts';
+
+const HEADER = '#cloud-config\n';
+type Json = { [name: string]: unknown };
+
+/** Files of the seed that may hold secrets, and what of each may stay. Values are removed where cloud-init has no word for "kept". */
+const SLOTS: { name: string; header: string; without: (content: Json) => Json }[] = [
+  { name: 'piimg.json', header: '', without: withoutSecrets },
+  { name: 'user-data', header: HEADER, without: withoutKeys },
+  { name: 'network-config', header: '', without: withoutWifi },
+];
+
+/**
+ * Writes each file without its secrets, where it lies. What will be written is kept on the machine until all is done, so that a file
+ * that a power cut has torn is written once more (`mendSlots`). Returns the names of those that were written by hand, and stay.
+ */
+export async function blankSecrets(paths: Paths): Promise<string[]> {
+  const texts: Record<string, string> = {};
+  const byHand: string[] = [];
+  for (const { name, header, without } of SLOTS) {
+    const text = await readFile(slot(paths, name), 'utf8').catch(() => undefined);
+    if (text === undefined) continue;
+    const content = parsed(text, header);
+    if (content === undefined) {
+      byHand.push(name);
+      continue;
+    }
+    const blank = without(content);
+    if (JSON.stringify(blank) !== JSON.stringify(content))
+      texts[name] = `${header}${JSON.stringify(blank, undefined, 2)}\n`;
+  }
+  await writeDurably(redo(paths), JSON.stringify(texts));
+  for (const [name, text] of Object.entries(texts)) await overwrite(slot(paths, name), text);
+  await rm(redo(paths));
+  return byHand.filter((name) => name !== 'piimg.json');
+}
+
+/** Writes again what a power cut has torn while it was written. */
+export async function mendSlots(paths: Paths): Promise<void> {
+  const text = await readFile(redo(paths), 'utf8').catch(() => '{}');
+  for (const [name, content] of Object.entries(JSON.parse(text) as Record<string, string>)) {
+    const header = SLOTS.find((each) => each.name === name)?.header ?? '';
+    const found = await readFile(slot(paths, name), 'utf8');
+    // Somebody may have given the card another seed since.
+    if (found.startsWith(`${header}{`) && parsed(found, header) === undefined)
+      await overwrite(slot(paths, name), content);
+  }
+}
+
+/** Notes what lies on the boot partition now: until it changes there is nothing to do. The unit compares it with sha256sum. */
+export async function rememberSeen(paths: Paths): Promise<void> {
+  await writeDurably(paths.seen, `${sha256(await readFile(paths.document))}  ${paths.document}\n`);
+}
+
+const slot = (paths: Paths, name: string): string => path.join(path.dirname(paths.document), name);
+const redo = (paths: Paths): string => path.join(paths.state, 'blanked.json');
+
+function parsed(text: string, header: string): Json | undefined {
+  if (!text.startsWith(header)) return undefined;
+  try {
+    const content: unknown = JSON.parse(text.slice(header.length));
+    return typeof content === 'object' && content !== null ? (content as Json) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** null: the machine has kept it. */
+function withoutSecrets({ secrets, ...rest }: Json): Json {
+  const names = Object.keys(secrets ?? {});
+  return secrets === undefined ? rest : { ...rest, secrets: Object.fromEntries(names.map((name) => [name, null])) };
+}
+
+/** Host keys are generated where they are missing only; a password once set stays. */
+function withoutKeys({ ssh_keys: _, chpasswd: __, password: ___, users, ...rest }: Json): Json {
+  if (!Array.isArray(users)) return rest;
+  const secret = ['passwd', 'hashed_passwd', 'plain_text_passwd'];
+  const plain = (user: unknown): unknown =>
+    typeof user === 'object' && user !== null
+      ? Object.fromEntries(Object.entries(user).filter(([name]) => !secret.includes(name)))
+      : user;
+  return { ...rest, users: users.map(plain) };
+}
+
+/** The whole section: an access point without its password would be an open one. netplan has its own copy. */
+function withoutWifi({ wifis: _, ...rest }: Json): Json {
+  return rest;
+}

@@ -1,0 +1,91 @@
+// Files that survive a power cut: whoever reads one finds the old content or the new, never half of either.
+import { constants } from 'node:fs';
+import { chown, mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
+import path from 'node:path';
+
+export interface Ownership {
+  mode: number;
+  uid: number;
+  gid: number;
+}
+
+const ROOT_ONLY: Ownership = { mode: 0o600, uid: 0, gid: 0 };
+
+/** What a write that was cut leaves behind: `.NAME.piimg`. */
+const partOf = (file: string): string => path.join(path.dirname(file), `.${path.basename(file)}.piimg`);
+
+/**
+ * Replaces `file`: written beside it, flushed, renamed, and the folder flushed, as rename(2) is atomic but not durable. The file
+ * has mode and owner from its first byte on, so that a secret is never readable in between.
+ */
+export async function writeDurably(
+  file: string,
+  content: string | Uint8Array,
+  as: Ownership = ROOT_ONLY,
+): Promise<void> {
+  const part = partOf(file);
+  try {
+    await rm(part, { force: true });
+    const handle = await open(part, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+    await filled(handle, async () => {
+      await handle.writeFile(content);
+      await handle.chown(as.uid, as.gid);
+      await handle.chmod(as.mode);
+    });
+    await rename(part, file);
+  } catch (error) {
+    await rm(part, { force: true }).catch(() => {});
+    throw error;
+  }
+  await flushFolder(path.dirname(file));
+}
+
+/**
+ * Writes over a file without changing where it lies: filled with newlines to the length it has. For the boot partition, whose
+ * file system has no journal: its tables stay untouched. Throws RangeError when the content is longer than the file.
+ */
+export async function overwrite(file: string, content: string): Promise<void> {
+  const bytes = Buffer.from(content);
+  const handle = await open(file, 'r+').catch(async (error: NodeJS.ErrnoException) => {
+    // An image that piimg has not built has no such file.
+    if (error.code !== 'ENOENT') throw error;
+    return open(file, 'wx', 0o600);
+  });
+  await filled(handle, async () => {
+    const size = (await handle.stat()).size || bytes.length;
+    if (bytes.length > size) throw new RangeError(`${file} has room for ${size} bytes; ${bytes.length} are needed`);
+    await handle.write(Buffer.concat([bytes, Buffer.alloc(size - bytes.length, '\n')]), 0, size, 0);
+  });
+}
+
+/** Makes a folder and those above it, each flushed into the one that holds it. Owner and mode are for the last one only. */
+export async function makeFolder(folder: string, as: Ownership = { ...ROOT_ONLY, mode: 0o755 }): Promise<void> {
+  const first = await mkdir(folder, { recursive: true });
+  const handle = await open(folder, 'r');
+  await filled(handle, async () => {
+    await handle.chmod(as.mode);
+    await chown(folder, as.uid, as.gid);
+  });
+  if (first === undefined) return;
+  for (let made = folder; made.length >= first.length; made = path.dirname(made)) await flushFolder(path.dirname(made));
+}
+
+/** Removes what writes that were cut have left in `folder`. */
+export async function removeParts(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names) if (/^\..+\.piimg$/.test(name)) await rm(path.join(folder, name));
+}
+
+async function flushFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  await filled(handle, async () => {});
+}
+
+async function filled(handle: FileHandle, fill: () => Promise<void>): Promise<void> {
+  try {
+    await fill();
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

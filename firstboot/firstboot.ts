@@ -1,0 +1,116 @@
+// The story: read what the machine is to be, work everything out, make it so step by step, say how it went.
+import { readFile } from 'node:fs/promises';
+import type { NodeDocument } from '../src/seed/document.ts';
+import { light } from './announce.ts';
+import { applyAll } from './apply.ts';
+import { mendSlots } from './blank.ts';
+import { masked, secretValues, templateData } from './data.ts';
+import { readDocument, readRole, type Role } from './document.ts';
+import { removeParts, writeDurably } from './durable.ts';
+import { openJournal } from './journal.ts';
+import { prepare, type Prepared } from './kinds.ts';
+import type { Machine } from './machine.ts';
+import { Busy, takeLock } from './lock.ts';
+import type { Paths } from './paths.ts';
+import { asProblem, Problem } from './problem.ts';
+import { rounded, writeResult, type Failure, type Result } from './result.ts';
+import type { Knowledge } from './step.ts';
+import { tell } from './tell.ts';
+
+/** Where lines for the journal go; `level` as in syslog(3): 3 error, 4 warning, 6 information. */
+export type Log = (level: 3 | 4 | 6, line: string) => void;
+
+/**
+ * Makes the machine its role, or says why it is not: never throws. What is already so stays; what was cut is taken up again. Everything
+ * is written below `paths.root`.
+ */
+export async function firstBoot(paths: Paths, machine: Machine, log: Log): Promise<Result> {
+  const begun = performance.now();
+  const result: Result = {
+    version: 1,
+    status: 'working',
+    node: (await readFile(machine.at('etc/hostname'), 'utf8').catch(() => '')).trim() || 'this machine',
+    role: 'unknown',
+    buildId: '',
+    started: new Date().toISOString(),
+    seconds: 0,
+    steps: [],
+    notes: [],
+  };
+  let secrets: string[] = [];
+  let document: NodeDocument | undefined;
+  const say: Log = (level, line) => log(level, masked(line, secrets));
+  try {
+    const release = await takeLock(paths);
+    await light('working', paths.root);
+    try {
+      const journal = await openJournal(paths);
+      await removeParts(paths.state);
+      await mendSlots(paths);
+      const role = await readRole(paths);
+      result.role = role.role;
+      document = await readDocument(paths);
+      secrets = secretValues(document);
+      result.node = document.node ?? result.node;
+      result.buildId = document.buildId;
+      refuseOtherRole(document, role);
+      await keepSecrets(document, paths);
+      const knowledge = { paths, document, data: templateData(document, role, result.node) };
+      const steps = await prepareAll(role, knowledge);
+      result.steps = steps.map(({ name, kind }) => ({ name, kind, state: 'waiting' }));
+      await writeResult(result, paths);
+      await applyAll(steps, { machine, journal, result, say });
+      result.status = 'applied';
+    } finally {
+      await release();
+    }
+  } catch (error) {
+    result.status = 'failed';
+    result.failure = failureOf(error, secrets);
+    if (error instanceof Busy) {
+      log(4, `${error.message} ${error.hint ?? ''}`);
+      return result;
+    }
+  }
+  result.finished = new Date().toISOString();
+  result.seconds = rounded((performance.now() - begun) / 1000);
+  result.peakMemory = process.resourceUsage().maxRSS * 1024;
+  await tell(result, { paths, document, say });
+  return result;
+}
+
+function refuseOtherRole({ role: wanted }: NodeDocument, { role }: Role): void {
+  if (wanted === undefined || wanted === role) return;
+  throw new Problem(`The node document is for role ${wanted}; this image is ${role}.`, {
+    hint: 'Make the seed with the image that is on this card: piimg seed --in-place',
+  });
+}
+
+/** Before anything is blanked, and apart from everything that others may read. */
+async function keepSecrets({ secrets }: NodeDocument, paths: Paths): Promise<void> {
+  if (Object.keys(secrets).length > 0) await writeDurably(paths.secrets, JSON.stringify(secrets));
+}
+
+/** All of them, so that one that cannot work keeps the others from half making a machine. */
+async function prepareAll({ provision }: Role, knowledge: Knowledge): Promise<Prepared[]> {
+  const steps: Prepared[] = [];
+  for (const step of provision) {
+    try {
+      steps.push(await prepare(step, knowledge));
+    } catch (error) {
+      throw Object.assign(asProblem(error), { step: step.name });
+    }
+  }
+  return steps;
+}
+
+function failureOf(error: unknown, secrets: string[]): Failure {
+  const { message, hint, output } = asProblem(error);
+  const step = (error as { step?: string }).step;
+  return {
+    ...(step !== undefined && { step }),
+    message: masked(message, secrets),
+    ...(hint !== undefined && { hint: masked(hint, secrets) }),
+    ...(output && { output: masked(output, secrets) }),
+  };
+}

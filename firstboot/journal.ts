@@ -1,0 +1,45 @@
+// What the agent remembers of each step across boots and power cuts.
+import { readFile } from 'node:fs/promises';
+import { makeFolder, writeDurably } from './durable.ts';
+import type { Paths } from './paths.ts';
+
+export interface StepRecord {
+  /** Of what was done, and of the steps it came after: with another digest it is another step. */
+  digest: string;
+  state: 'started' | 'applied' | 'failed';
+  /** What the step itself wanted to remember. */
+  memory?: string;
+}
+
+export interface Journal {
+  get(step: string): StepRecord | undefined;
+  /** Is on the card when it resolves. */
+  record(step: string, change: Partial<StepRecord>): Promise<void>;
+}
+
+/** A journal that is not there, or that nobody can read, is an empty one: every step then looks for itself what is to be done. */
+export async function openJournal(paths: Paths): Promise<Journal> {
+  await makeFolder(paths.state);
+  const text = await readFile(paths.journal, 'utf8').catch(() => '');
+  const steps = new Map(Object.entries(parsed(text)));
+  // Steps run side by side; the file is written by one at a time.
+  let writing: Promise<void> = Promise.resolve();
+  return {
+    get: (step) => steps.get(step),
+    record(step, change) {
+      steps.set(step, { digest: '', state: 'started', ...steps.get(step), ...change });
+      const content = `${JSON.stringify({ version: 1, steps: Object.fromEntries(steps) })}\n`;
+      const write = (): Promise<void> => writeDurably(paths.journal, content);
+      writing = writing.then(write, write);
+      return writing;
+    },
+  };
+}
+
+function parsed(text: string): Record<string, StepRecord> {
+  try {
+    return (JSON.parse(text) as { steps: Record<string, StepRecord> }).steps;
+  } catch {
+    return {};
+  }
+}

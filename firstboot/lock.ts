@@ -1,0 +1,21 @@
+// One agent at a time.
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Paths } from './paths.ts';
+import { Problem } from './problem.ts';
+
+/** Another agent is at work: the result is its to write. */
+export class Busy extends Problem {}
+
+/** Two agents at the same time would undo each other's work. Returns what ends it; the file goes with the power. Throws Busy. */
+export async function takeLock({ lock }: Paths): Promise<() => Promise<void>> {
+  await mkdir(path.dirname(lock), { recursive: true, mode: 0o700 });
+  const owner = await readFile(lock, 'utf8').catch(() => undefined);
+  if (owner !== undefined && existsSync(`/proc/${owner}`)) {
+    throw new Busy(`Another agent is at work (process ${owner}).`, { hint: 'Wait for it: piimg-firstboot status' });
+  }
+  await rm(lock, { force: true });
+  await writeFile(lock, String(process.pid), { flag: 'wx' });
+  return () => rm(lock, { force: true });
+}

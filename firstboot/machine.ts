@@ -1,0 +1,105 @@
+// The machine as steps see it: its root, and the programs they run on it.
+import { spawn } from 'node:child_process';
+import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { quote } from '../src/lib/quote.ts';
+import { Problem } from './problem.ts';
+
+export interface RunOptions {
+  input?: string;
+  /** Milliseconds after which the program and its children are killed. */
+  timeout?: number;
+  /** Exit statuses that are no failure; [0] by default. */
+  okCodes?: number[];
+}
+
+export interface Ran {
+  stdout: string;
+  code: number;
+}
+
+export interface Machine {
+  /** `/`, or a test's own. */
+  root: string;
+  /** A path of the machine below its root. */
+  at(file: string): string;
+  /** Throws Problem: the command, its status, its last lines. */
+  run(command: string[], options?: RunOptions): Promise<Ran>;
+  /** Runs a shell script that nobody finds in the list of processes: it may hold secrets. */
+  script(script: string, options?: RunOptions): Promise<Ran>;
+}
+
+/** Lines of output that a failure tells. */
+const TAIL = 20;
+/** Bytes of output that are kept: what a program prints must not fill the memory of a small machine. */
+const KEPT = 64 * 1024;
+/** Longer than any program but a `command` step's takes: a server that does not answer must not hold up the boot for ever. */
+const PATIENCE = 10 * 60_000;
+
+export function machineAt(root: string): Machine {
+  const machine: Machine = {
+    root,
+    at: (file) => path.join(root, file),
+    run: (command, options) => start(command, options),
+    async script(script, options) {
+      const folder = machine.at('run/piimg');
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      // On a file system in memory: gone with the power.
+      const own = await mkdtemp(path.join(folder, 'script-'));
+      try {
+        await writeFile(path.join(own, 'script'), script, { mode: 0o600 });
+        return await start(['sh', '-eu', path.join(own, 'script')], options);
+      } finally {
+        await rm(own, { recursive: true, force: true });
+      }
+    },
+  };
+  return machine;
+}
+
+function start(command: string[], { input = '', timeout = PATIENCE, okCodes = [0] }: RunOptions = {}): Promise<Ran> {
+  const [program = '', ...args] = command;
+  return new Promise((resolve, reject) => {
+    // A group of its own, so that a script's children end with it.
+    const child = spawn(program, args, { stdio: 'pipe', detached: true });
+    let stdout = '';
+    let all = '';
+    const keep = (text: string, more: Buffer): string => (text + more.toString()).slice(-KEPT);
+    child.stdout.on('data', (bytes: Buffer) => ((stdout = keep(stdout, bytes)), (all = keep(all, bytes))));
+    child.stderr.on('data', (bytes: Buffer) => (all = keep(all, bytes)));
+    child.stdin.on('error', () => {});
+    child.stdin.end(input);
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    }, timeout);
+    const fail = (message: string, hint?: string): void =>
+      reject(
+        new Problem(message, {
+          output: all.trimEnd().split('\n').slice(-TAIL).join('\n'),
+          ...(hint !== undefined && { hint }),
+        }),
+      );
+    child.on('error', (error: NodeJS.ErrnoException) => {
+      clearTimeout(timer);
+      if (error.code === 'ENOENT')
+        fail(`${program} is not installed`, `The role has to bring the package with ${program}.`);
+      else fail(`${quote(command)} could not be started: ${error.message}`);
+    });
+    // A service that a script has started keeps the pipes open for as long as it runs.
+    const leave = (): unknown =>
+      setTimeout(() => [child.stdout, child.stderr].forEach((pipe) => pipe.destroy()), DRAIN);
+    child.on('exit', leave);
+    child.on('close', (code, signal) => {
+      clearTimeout(timer);
+      const told = path.basename(args.at(-1) ?? '') === 'script' ? 'the script' : quote(command);
+      if (late) fail(`${told} took longer than ${timeout / 1000} seconds`);
+      else if (code !== null && okCodes.includes(code)) resolve({ stdout, code });
+      else fail(`${told} ended with ${signal ?? `status ${code}`}`);
+    });
+  });
+}
+
+/** Milliseconds that what a program printed last takes to arrive. */
+const DRAIN = 500;

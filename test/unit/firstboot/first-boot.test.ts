@@ -1,0 +1,326 @@
+// The agent's story on a root of its own: what it makes, what it leaves, what it says when it cannot.
+import { existsSync } from 'node:fs';
+import { readdir, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { withRoot, type Root } from '../../helpers/first-boot.ts';
+
+const SECRET = 's3cret \'with\' "quotes" \\ and $HOME';
+
+/** A load balancer: its upstreams come from the node document. */
+const UPSTREAMS =
+  '{{#peers.web}}\nserver {{name}} {{address}}:{{port}};\n{{/peers.web}}\n# {{node.name}}, {{secrets.token}}\n';
+const STEPS = [
+  { step: 'directory', name: 'folder', path: '/etc/lb', mode: '0750' },
+  {
+    step: 'template',
+    name: 'upstreams',
+    overlay: 'lb',
+    template: 'upstreams.conf',
+    destination: '/etc/lb/upstreams.conf',
+    mode: '0640',
+    after: ['folder'],
+  },
+  { step: 'unit', name: 'restart', unit: 'lb.service', state: 'restarted', after: ['upstreams'] },
+  { step: 'hosts', name: 'peers' },
+];
+const DOCUMENT = {
+  node: 'pi-lb1',
+  variables: { port: 3000 },
+  peers: {
+    web: [
+      { name: 'pi-web1', addresses: ['192.168.254.122', 'fd00::7a'] },
+      { name: 'pi-web2', addresses: ['192.168.254.123'] },
+    ],
+  },
+  secrets: { token: SECRET },
+};
+
+async function loadBalancer(root: Root): Promise<void> {
+  await root.role(STEPS, { port: 80 });
+  await root.write('usr/lib/piimg/node/lb/upstreams.conf', UPSTREAMS);
+  await root.document(DOCUMENT);
+}
+
+const states = ({ steps }: { steps: { name: string; state: string }[] }): string =>
+  steps.map(({ name, state }) => `${name} ${state}`).join(', ');
+
+test('a load balancer becomes one, and stays one without doing anything again', async () => {
+  await withRoot(async (root) => {
+    await loadBalancer(root);
+    const { result, log } = await root.boot();
+    assert.is(result.status, 'applied', JSON.stringify(result.failure));
+    assert.is(states(result), 'folder applied, upstreams applied, restart applied, peers applied');
+    assert.is(
+      await root.read('etc/lb/upstreams.conf'),
+      `server pi-web1 192.168.254.122:3000;\nserver pi-web2 192.168.254.123:3000;\n# pi-lb1, ${SECRET}\n`,
+    );
+    assert.is((await stat(root.machine.at('etc/lb/upstreams.conf'))).mode & 0o777, 0o640);
+    assert.match(
+      await root.read('etc/hosts'),
+      /^127\.0\.0\.1 localhost\n192\.168\.254\.122 pi-web1 .*\nfd00::7a pi-web1 /,
+    );
+    assert.ok((await root.calls()).includes('systemctl restart lb.service'));
+    assert.ok(
+      log.some((line) => /^<6>step upstreams: started \(template\): .* is not there$/.test(line)),
+      log.join('\n'),
+    );
+    assert.ok(log.some((line) => /^<6>step upstreams: finished in [\d.]+ s$/.test(line)));
+    assert.ok(log.some((line) => /^<6>piimg: pi-lb1 is web: 4 steps, \d+ s$/.test(line)));
+
+    const { result: again } = await root.boot();
+    assert.is(states(again), 'folder unchanged, upstreams unchanged, restart unchanged, peers unchanged');
+    assert.is((await root.calls()).filter((call) => call === 'systemctl restart lb.service').length, 1);
+  });
+});
+
+test('a changed document applies the difference, and what comes after it', async () => {
+  await withRoot(async (root) => {
+    await loadBalancer(root);
+    await root.boot();
+    const [first] = DOCUMENT.peers.web;
+    await root.document({ ...DOCUMENT, peers: { web: [first] }, secrets: { token: null } });
+    const { result } = await root.boot();
+    assert.is(states(result), 'folder unchanged, upstreams applied, restart applied, peers applied');
+    // The secret is the one the machine has kept.
+    assert.is(await root.read('etc/lb/upstreams.conf'), `server pi-web1 192.168.254.122:3000;\n# pi-lb1, ${SECRET}\n`);
+    assert.not.match(await root.read('etc/hosts'), 'pi-web2');
+  });
+});
+
+/** Text of every file below a folder that anybody but root may read. */
+async function readableByAll(root: Root, folder: string): Promise<string> {
+  const texts: string[] = [];
+  for (const entry of await readdir(root.machine.at(folder), { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const file = path.join(path.relative(root.dir, entry.parentPath), entry.name);
+    if ((await stat(root.machine.at(file))).mode & 0o044) texts.push(await root.read(file));
+  }
+  return texts.join('\n');
+}
+
+test('secrets leave the boot partition, and are in nothing that others may read', async () => {
+  await withRoot(async (root) => {
+    await loadBalancer(root);
+    const user = { name: 'pi', ssh_authorized_keys: ['ssh-ed25519 AAAA'], passwd: '$y$hash' };
+    const userData = { hostname: 'pi-lb1', users: [user], ssh_keys: { ed25519_private: 'PRIVATE' } };
+    await root.write('boot/firmware/user-data', `#cloud-config\n${JSON.stringify(userData)}`.padEnd(4096, '\n'));
+    const network = { version: 2, ethernets: {}, wifis: { wlan0: { 'access-points': { home: { password: 'PSK' } } } } };
+    await root.write('boot/firmware/network-config', JSON.stringify(network).padEnd(4096, '\n'));
+    await root.write('boot/firmware/meta-data', 'instance-id: i-1\n');
+    const { result, log } = await root.boot();
+    assert.is(result.status, 'applied');
+    assert.equal(result.notes, []);
+
+    const readable = `${await readableByAll(root, 'boot')}${await readableByAll(root, 'var')}${log.join('\n')}`;
+    for (const secret of [SECRET, JSON.stringify(SECRET).slice(1, -1), 'PRIVATE', 'PSK', '$y$hash']) {
+      assert.not.ok(readable.includes(secret), secret);
+    }
+    // What is looked for is found where it may be.
+    assert.match(await root.read('var/lib/piimg/secrets.json'), 's3cret');
+    assert.is((await stat(root.paths.secrets)).mode & 0o777, 0o600);
+    const blank = JSON.parse((await root.read('boot/firmware/user-data')).slice('#cloud-config\n'.length)) as object;
+    assert.equal(blank, { hostname: 'pi-lb1', users: [{ name: 'pi', ssh_authorized_keys: ['ssh-ed25519 AAAA'] }] });
+    assert.equal(JSON.parse(await root.read('boot/firmware/network-config')), { version: 2, ethernets: {} });
+    assert.is(await root.read('boot/firmware/meta-data'), 'instance-id: i-1\n');
+    for (const slot of ['user-data', 'network-config', 'piimg.json']) {
+      assert.is((await stat(root.machine.at(`boot/firmware/${slot}`))).size, 4096, slot);
+    }
+    assert.equal(JSON.parse(await root.read('boot/firmware/piimg-result.json')).status, 'applied');
+    const [digest] = (await root.read('var/lib/piimg/seen.sha256')).split(' ');
+    assert.match(digest ?? '', /^[0-9a-f]{64}$/);
+  });
+});
+
+test('user-data that somebody wrote by hand stays, which is said; a file torn while it was blanked is written again', async () => {
+  await withRoot(async (root) => {
+    await loadBalancer(root);
+    await root.write('boot/firmware/user-data', '#cloud-config\nhostname: mine\n');
+    const { result } = await root.boot();
+    assert.match(result.notes.join(), /user-data was not written by piimg/);
+    assert.is(await root.read('boot/firmware/user-data'), '#cloud-config\nhostname: mine\n');
+
+    await root.document(DOCUMENT);
+    await root.write('var/lib/piimg/blanked.json', JSON.stringify({ 'network-config': '{"version":2}' }));
+    await root.write('boot/firmware/network-config', '{"version":2}\n"wifis":{"wlan0'.padEnd(64, '\n'));
+    await root.boot();
+    assert.equal(JSON.parse(await root.read('boot/firmware/network-config')), { version: 2 });
+    assert.not.ok(existsSync(root.machine.at('var/lib/piimg/blanked.json')));
+  });
+});
+
+/** What goes wrong before a step, and in one: what is said, with what to do. */
+const failures: { name: string; make: (root: Root) => Promise<void>; message: RegExp; hint: RegExp; step?: string }[] =
+  [
+    {
+      name: 'a document that is not JSON',
+      make: (root) => root.write('boot/firmware/piimg.json', '{"version": 1, '),
+      message: /^The node document is not JSON: /,
+      hint: /piimg seed --in-place/,
+    },
+    {
+      name: 'a document with a wrong field',
+      make: (root) => root.document({ peers: { web: [{ name: 'pi-web1', addresses: [] }] } }),
+      message: /^The node document is not valid: peers\/web\/0\/addresses: /,
+      hint: /piimg seed/,
+    },
+    {
+      name: 'a document with a field nobody knows',
+      make: (root) => root.document({ hostname: 'pi' }),
+      message: /^The node document is not valid: .*hostname/,
+      hint: /piimg seed/,
+    },
+    {
+      name: 'a document for another build',
+      make: (root) => root.document({ buildId: 'ab'.repeat(32) }),
+      message: /^The node document is for another image: it names build abababababab, this is c0ffeec0ffee\.$/,
+      hint: /the image that is on this card/,
+    },
+    {
+      name: 'a document for another role',
+      make: (root) => root.document({ role: 'db' }),
+      message: /^The node document is for role db; this image is web\.$/,
+      hint: /image that is on this card/,
+    },
+    {
+      name: 'a document that is gone',
+      make: (root) => rm(root.paths.document),
+      message: /piimg\.json cannot be read: ENOENT/,
+      hint: /Write the card again/,
+    },
+    {
+      name: 'a secret that this machine was never given',
+      make: (root) => root.document({ secrets: { token: null } }),
+      message: /no value for secrets\.token\.$/,
+      hint: /--secret/,
+    },
+    {
+      name: 'a step of a kind nobody knows',
+      make: (root) =>
+        root.write(
+          'usr/lib/piimg/role.json',
+          JSON.stringify({ role: 'web', provision: [{ step: 'dance', name: 'it' }] }),
+        ),
+      message: /^Step it is a dance, which this agent does not know$/,
+      hint: /Build the image again/,
+      step: 'it',
+    },
+    {
+      name: 'a template that names what the node does not have',
+      make: (root) => root.document({ ...DOCUMENT, secrets: {} }),
+      message: /^node\/upstreams\.conf of overlay lb: line 4: unknown name `secrets\.token`/,
+      hint: /--secret token=FILE/,
+      step: 'upstreams',
+    },
+    {
+      name: 'a template over peers that the node does not have',
+      make: (root) => root.document({ ...DOCUMENT, peers: {} }),
+      message: /line 1: unknown name `peers\.web`/,
+      hint: /Name the machines of role web/,
+      step: 'upstreams',
+    },
+  ];
+
+for (const { name, make, message, hint, step } of failures) {
+  test(`${name}: nothing is changed, and the result says why`, async () => {
+    await withRoot(async (root) => {
+      await loadBalancer(root);
+      await make(root);
+      const { result } = await root.boot();
+      assert.is(result.status, 'failed');
+      assert.match(result.failure?.message ?? '', message);
+      assert.match(result.failure?.hint ?? '', hint);
+      assert.is(result.failure?.step, step);
+      assert.not.ok(existsSync(root.machine.at('etc/lb')));
+      assert.equal(
+        JSON.parse(await root.read('boot/firmware/piimg-result.json')).failure.message,
+        result.failure?.message,
+      );
+    });
+  });
+}
+
+test('a failing step stops the rest; status, output and what to do are told; a retry goes on where it stopped', async () => {
+  await withRoot(async (root) => {
+    await root.role([
+      { step: 'command', name: 'first', script: 'echo one >>"$ROOT/order"' },
+      {
+        step: 'command',
+        name: 'second',
+        script: 'echo half done; echo {{secrets.token}} >&2; test -e "$ROOT/ready"',
+        after: ['first'],
+      },
+      { step: 'command', name: 'third', script: 'echo three >>"$ROOT/order"', after: ['second'] },
+    ]);
+    await root.document({ secrets: { token: SECRET } });
+    process.env.ROOT = root.dir;
+    const { result, log } = await root.boot();
+    assert.is(states(result), 'first applied, second failed, third waiting');
+    assert.equal(result.failure, {
+      step: 'second',
+      message: 'the script ended with status 1',
+      output: 'half done\n(secret)',
+    });
+    assert.ok(log.some((line) => /^<3>step second: failed after [\d.]+ s: the script ended with status 1$/.test(line)));
+    assert.not.ok(log.join('\n').includes('s3cret'));
+    assert.match(await root.read('boot/firmware/piimg.json'), 's3cret', 'it is needed once more');
+
+    await root.write('ready', '');
+    const { result: again } = await root.boot();
+    assert.is(states(again), 'first unchanged, second applied, third applied');
+    assert.is(await root.read('order'), 'one\nthree\n');
+  });
+});
+
+test('a card that cannot be written to: the result cannot be kept, and is told all the same', async () => {
+  await withRoot(async (root) => {
+    await loadBalancer(root);
+    await rm(root.machine.at('etc/lb'), { recursive: true, force: true });
+    // A file where a folder should be, as nobody can write-protect a folder against root.
+    await root.write('var/lib/piimg', 'no folder');
+    const { log } = await root.boot();
+    assert.match(log.join('\n'), /^<3>piimg: raspberrypi is NOT unknown: failed: .*var\/lib\/piimg/m);
+  });
+});
+
+test('two agents at the same time: the second one waits for nobody and says so', async () => {
+  await withRoot(async (root) => {
+    await loadBalancer(root);
+    await root.write('run/piimg/lock', String(process.pid));
+    const { log, result } = await root.boot();
+    assert.match(log.join('\n'), `Another agent is at work (process ${process.pid})`);
+    assert.equal(result, {}, 'the result is the other one’s to write');
+    // One that has died is no agent.
+    await root.write('run/piimg/lock', '4194305');
+    assert.is((await root.boot()).result.status, 'applied');
+  });
+});
+
+test('the result is on every console, and the LED tells it', async () => {
+  await withRoot(async (root) => {
+    await root.write('sys/class/tty/console/active', 'tty1 ttyAMA0\n');
+    for (const tty of ['tty1', 'ttyAMA0']) await root.write(`dev/${tty}`, '');
+    for (const file of ['trigger', 'delay_on', 'delay_off']) await root.write(`sys/class/leds/ACT/${file}`, '');
+    await root.boot();
+    assert.match(await root.read('dev/tty1'), 'piimg: raspberrypi is web: 0 steps');
+    assert.match(await root.read('dev/ttyAMA0'), 'piimg: raspberrypi is web: 0 steps');
+    assert.is((await root.read('sys/class/leds/ACT/trigger')).slice(0, 4), 'mmc0');
+    await root.document({ role: 'db' });
+    await root.boot();
+    assert.match(await root.read('sys/class/leds/ACT/trigger'), 'timer');
+    assert.match(await root.read('sys/class/leds/ACT/delay_on'), '1000');
+  });
+});
+
+test('what writes that were cut have left is removed', async () => {
+  await withRoot(async (root) => {
+    await root.write('var/lib/piimg/.journal.json.piimg', '{"ste');
+    // A journal that nobody can read is no reason to give up.
+    await root.write('var/lib/piimg/journal.json', '{"version":1,"steps":{"a":{"dig');
+    assert.is((await root.boot()).result.status, 'applied');
+    assert.equal((await readdir(root.paths.state)).sort(), ['journal.json', 'result.json', 'seen.sha256']);
+  });
+});
+
+test.run();
