@@ -5,7 +5,7 @@ import type { Guest } from '../guest.ts';
 import type { BootRun, CheckResult, Reason } from '../report.ts';
 import { type Attempt, type Look, type Patience, wordsOf } from '../retry.ts';
 import { type Login, type Session, withSession } from '../session.ts';
-import { lookAtCloudInit, lookAtPasswords, lookAtRoot, lookAtUnits } from './always.ts';
+import { lookAtCloudInit, lookAtFirstBoot, lookAtPasswords, lookAtRoot, lookAtUnits } from './always.ts';
 import { judgeHealth } from './health.ts';
 import { type ExpectedIdentity, type Identity, judgeIdentity, readIdentity } from './identity.ts';
 import { judge, type Timing } from './judge.ts';
@@ -98,6 +98,7 @@ async function judgeStarted(
   );
   const others = [
     always('cloud-init is done', (attempt) => lookAtCloudInit(session, attempt), patient),
+    always('the machine is its role', (attempt) => lookAtFirstBoot(session, attempt), patient),
     always('root fills the card', (attempt) => lookAtRoot(session, expected.cardSize, attempt), soon),
     always('nobody has a password', (attempt) => lookAtPasswords(session, attempt), soon),
     always(

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { lookAtCloudInit, lookAtPasswords, lookAtRoot, lookAtUnits } from '../../../../src/boot/checks/always.ts';
+import { lookAtCloudInit, lookAtFirstBoot, lookAtPasswords, lookAtRoot, lookAtUnits } from '../../../../src/boot/checks/always.ts';
 import { type Identity, judgeIdentity, readIdentity } from '../../../../src/boot/checks/identity.ts';
 import { timesFrom } from '../../../../src/boot/checks/times.ts';
 import type { Look } from '../../../../src/boot/retry.ts';
@@ -51,6 +51,28 @@ for (const [title, says, ok, seen] of [
   ['a card without seed', cloudInit({ datasource: 'none' }), false, /^done \(none\)$/],
 ] as const) {
   test(`cloud-init: ${title}`, async () => assertLook(await lookAtCloudInit(sayingSession(says), attempt()), ok, seen));
+}
+
+const firstBoot = (changes: Record<string, unknown>): string =>
+  JSON.stringify({ status: 'applied', seconds: 3, steps: [{}, {}], ...changes });
+for (const [title, says, ok, seen, final] of [
+  ['applied', firstBoot({}), true, /^applied: 2 steps in 3 s$/, true],
+  ['at work', firstBoot({ status: 'working' }), false, /^working/, false],
+  ['not begun', '', false, /not begun/, false],
+  [
+    'failed',
+    firstBoot({ status: 'failed', failure: { step: 'upstreams', message: 'no peers' } }),
+    false,
+    /^step upstreams: “no peers”$/,
+    true,
+  ],
+  ['an image without agent', 'none', true, /no first-boot agent/, true],
+] as const) {
+  test(`first boot: ${title}`, async () => {
+    const found = await lookAtFirstBoot(sayingSession(says), attempt());
+    assertLook(found, ok, seen);
+    assert.is(found.ok || (found.final ?? false), final);
+  });
 }
 
 const GIB = 2 ** 30;

@@ -61,6 +61,7 @@ case "$*" in
   *" -M "*) exec sh -c "$last" ;;
   *PubkeyAuthentication=no*) echo "Permission denied (publickey)." >&2; exit 255 ;;
   *is-system-running*) answer running 0 ;;
+  *piimg-firstboot*) answer none 0 ;;
   *cloud-init*status*) answer '{"status":"done","datasource":"nocloud","errors":[],"recoverable_errors":{}}' 0 ;;
   *findmnt*) answer '0 8388608 4096 1048576' 0 ;;
   */etc/shadow*) answer '' 0 ;;
