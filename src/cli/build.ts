@@ -27,6 +27,7 @@ import type { Context } from './context.ts';
 import { lockFileOf, obtainLock, type LockRequest } from './locking.ts';
 import { HOST_ARCHITECTURE } from '../sandbox/shadow.ts';
 import { fetchMaterials, prepareSandbox, toolsKey } from './materials.ts';
+import { firstBootAgent } from './agent.ts';
 import { atTheirPlaces, refuseUnknownPackages } from './known-packages.ts';
 import { adviseOnLock } from './lock-advice.ts';
 import { mirrorFrom } from './parse.ts';
@@ -71,7 +72,8 @@ export async function prepareBuild(
   const sized = options.size === undefined ? {} : { size: options.size };
   const debs = await Promise.all(role.debs.map(localPackage));
   refuseUnknownPackages(role.name, written, [...lock.basePackages, ...lock.rolePackages, ...debs]);
-  const planned = planBuild(role, base, lock, { tools: toolsKey(lock), debs, ...sized });
+  const agent = await firstBootAgent();
+  const planned = planBuild(role, base, lock, { tools: toolsKey(lock), debs, agent, ...sized });
   const store = { dir: path.join(cacheDir, 'store'), tmp: path.join(cacheDir, 'tmp') };
   return { role, base, lock, lockFile, request, planned, out, store };
 }

@@ -8,7 +8,7 @@ import { rootFile } from './root-file.ts';
 import { bootFileConfig, diskIds, touchesBoot, type DiskIds } from './boot.ts';
 
 /** Raised when the same plan would be carried out differently: it is part of every key. */
-const PLAN_FORMAT = 9;
+const PLAN_FORMAT = 10;
 
 /** A file of the user's in a recipe, by content; where it lies is in `Plan.inputs`. */
 export type ByDigest = Pick<SourceFile, 'sha256' | 'size'>;
@@ -77,13 +77,13 @@ export interface PlannedBuild {
 
 /**
  * Plans a build. `tools` is the digest of the native tools: other tools may make other bytes; `debs` are the role's .deb files as
- * packages.
+ * packages, `agent` what carries out the first boot.
  */
 export function planBuild(
   role: ResolvedRole,
   base: BaseDefinition,
   lock: Lock,
-  options: { tools: string; debs: LockedPackage[]; size?: number },
+  options: { tools: string; debs: LockedPackage[]; agent: OverlayEntry[]; size?: number },
 ): PlannedBuild {
   const inputs = new Map<string, string>();
   const byDigest = ({ path, sha256, size }: SourceFile): ByDigest => {
@@ -144,6 +144,7 @@ export function planBuild(
   if (role.artifacts.length > 0) add('artifacts', { kind: 'artifacts', artifacts: role.artifacts });
   const { units, timezone, locale, keymap } = role;
   add('settings', { kind: 'settings', timezone, locale, keymap });
+  add('first boot', { kind: 'files', files: options.agent.map(planned) }, []);
   const stable = layers.map(({ key }) => key);
   if (role.files.length > 0) add('files', { kind: 'files', files: role.files.map(planned) });
   const runKeys = role.run.map((step) => add(`run: ${step.name}`, { kind: 'run', ...step }));
@@ -175,7 +176,8 @@ export function planBuild(
     boards: base.boards,
     ...(options.size !== undefined && { size: options.size }),
   };
-  const buildId = digestOf({ ...unfinished, provision: role.provision, health: role.health });
+  const { variables, provision, health } = role;
+  const buildId = digestOf({ ...unfinished, variables, provision, health });
   return { plan: { ...unfinished, buildId, finish: finishFiles(role, base.name, buildId, disk) }, inputs };
 }
 
@@ -186,7 +188,7 @@ function installedPackages({ basePackages, removed }: Lock, rolePackages: Locked
 }
 
 function finishFiles(role: ResolvedRole, base: string, buildId: string, disk: DiskIds): PlannedFile[] {
-  const { name, summary, provision, health } = role;
+  const { name, summary, variables, provision, health } = role;
   const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
   return [
     // machine-id(5): the word makes the first boot a first boot; systemd then writes its own.
@@ -201,6 +203,6 @@ function finishFiles(role: ResolvedRole, base: string, buildId: string, disk: Di
         `PARTUUID=${disk.diskId}-01 /boot/firmware vfat defaults,noatime,fmask=0077,dmask=0077 0 2\n`,
     ),
     rootFile('usr/lib/piimg/image.json', json({ version: 1, role: name, base, buildId })),
-    rootFile('usr/lib/piimg/role.json', json({ version: 1, role: name, summary, provision, health })),
+    rootFile('usr/lib/piimg/role.json', json({ version: 1, role: name, summary, variables, provision, health })),
   ];
 }

@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import polka from 'polka';
 
 const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8'));
-const { PORT = '3000', ROLE = 'web' } = process.env;
+const { PORT = '3000', ROLE = 'web', NODE_NAME = hostname() } = process.env;
 
 function sendText(response, text) {
   response.setHeader('Content-Type', 'text/plain; charset=utf-8');
@@ -12,11 +12,18 @@ function sendText(response, text) {
 }
 
 function health() {
-  return { status: 'ok', uptime: Math.round(process.uptime()), role: ROLE, version, hostname: hostname() };
+  return {
+    status: 'ok',
+    uptime: Math.round(process.uptime()),
+    role: ROLE,
+    version,
+    hostname: hostname(),
+    node: NODE_NAME,
+  };
 }
 
 const app = polka()
-  .get('/', (_request, response) => sendText(response, `Hello from ${hostname()}.`))
+  .get('/', (_request, response) => sendText(response, `Hello from ${NODE_NAME}.`))
   .get('/health', (_request, response) => sendText(response, 'ok'))
   .get('/api/health', (_request, response) => {
     response.setHeader('Content-Type', 'application/json');

@@ -54,6 +54,13 @@ const FOR_ALL = /^((etc|usr\/lib|usr\/local\/lib)\/depmod\.d(\/|$)|usr\/lib\/mod
 /** Anything there but the index and the package's own marks (.fresh-install); a whiteout of the folder itself as well. */
 const MODULE = /^usr\/lib\/modules\/([^/]+)(?:$|\/(?!modules\.|\.))/;
 
+/** cloud-init's schemas of what a seed may say, so that a seed can be checked before this card boots, on any computer. */
+const COPY_SCHEMAS = `mkdir -p /boot/firmware/piimg
+for schema in schema-cloud-config-v1 schema-network-config-v2; do
+  from=/usr/lib/python3/dist-packages/cloudinit/config/schemas/$schema.json
+  [ ! -e "$from" ] || gzip -9nc "$from" >"/boot/firmware/piimg/$schema.json.gz"
+done`;
+
 /** Lets raspi-firmware's own hook fill /boot/firmware, so that a later kernel update on the Pi changes nothing unasked. */
 export async function makeBootFiles(spec: { files: PlannedFile[] }, context: StepContext): Promise<string[]> {
   await placeFiles(spec.files, context);
@@ -63,7 +70,8 @@ export async function makeBootFiles(spec: { files: PlannedFile[] }, context: Ste
       argv: [
         'sh',
         '-euc',
-        `DEB_MAINT_PARAMS=configure ${hook}; test -s /boot/firmware/config.txt; test -s /boot/firmware/cmdline.txt`,
+        `DEB_MAINT_PARAMS=configure ${hook}; test -s /boot/firmware/config.txt; test -s /boot/firmware/cmdline.txt
+${COPY_SCHEMAS}`,
       ],
       env: clock(context),
       signal: context.signal,

@@ -17,8 +17,9 @@ import {
 import { golden, root } from '../role/golden.ts';
 
 const TOOLS = 'tools';
+const AGENT = overlayFile('usr/lib/piimg/piimg-firstboot', 'agent');
 const planOf = (role: Partial<ResolvedRole> = {}, lock = smallLock(), tools = TOOLS): Plan =>
-  planBuild({ ...smallRole(), ...role }, smallBase(), lock, { tools, debs: [smallDeb()] }).plan;
+  planBuild({ ...smallRole(), ...role }, smallBase(), lock, { tools, debs: [smallDeb()], agent: [AGENT] }).plan;
 
 const RUN = { name: 'greet', script: 'echo hello >/etc/greeting', network: false, env: {} };
 
@@ -52,6 +53,7 @@ test('the order of layers', () => {
       'npm: /opt/web',
       'artifacts',
       'settings',
+      'first boot',
       'files',
       'run: greet',
       'units',
@@ -214,6 +216,7 @@ test('paths of this machine are beside the plan, never in it', () => {
       const { plan, inputs } = planBuild(smallRole(`/srv/${word}`), smallBase(), smallLock(), {
         tools: TOOLS,
         debs: [],
+        agent: [],
       });
       assert.not(JSON.stringify(plan).includes(word));
       assert.ok(inputs.size >= 3);
@@ -230,7 +233,12 @@ test('keys are all different', () => {
 });
 
 test('a size of the image is in the build id', () => {
-  const sized = planBuild(smallRole(), smallBase(), smallLock(), { tools: TOOLS, debs: [], size: 4 * 2 ** 30 }).plan;
+  const sized = planBuild(smallRole(), smallBase(), smallLock(), {
+    tools: TOOLS,
+    debs: [],
+    agent: [],
+    size: 4 * 2 ** 30,
+  }).plan;
   assert.is(sized.size, 4 * 2 ** 30);
   assert.is.not(sized.buildId, planOf().buildId);
 });

@@ -1,0 +1,42 @@
+// The first-boot agent as every image gets it: its program is made when piimg is compiled.
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { packageRoot } from '../host/package-root.ts';
+import { PiimgError } from '../lib/errors.ts';
+import type { OverlayEntry } from '../role/resolved.ts';
+import { readTree, sourceFile } from '../role/source-file.ts';
+
+const FOLDER = path.join(packageRoot, 'dist/firstboot/rootfs');
+const UNITS = 'usr/lib/systemd/system';
+const PROGRAMS = 'usr/lib/piimg';
+
+/**
+ * Here and not in a folder: npm packages hold no links. Below /usr they start the units whatever presets say, and an administrator can
+ * mask them.
+ */
+const LINKS: Record<string, string> = {
+  [`${UNITS}/cloud-init.target.wants/piimg-repair.service`]: '../piimg-repair.service',
+  [`${UNITS}/cloud-init.target.wants/piimg-settled.service`]: '../piimg-settled.service',
+  [`${UNITS}/multi-user.target.wants/piimg-firstboot.service`]: '../piimg-firstboot.service',
+  'usr/sbin/piimg-firstboot': '../lib/piimg/piimg-firstboot',
+};
+
+/** Its program, units and scripts. Throws PiimgError where piimg was not compiled. */
+export async function firstBootAgent(): Promise<OverlayEntry[]> {
+  if (!existsSync(FOLDER)) {
+    const hint = 'In a clone of piimg, make it with: npm run compile';
+    throw new PiimgError('The first-boot agent is not there.', { hint });
+  }
+  const owned = { owner: 'root', group: 'root', from: 'firstboot' };
+  const files = (await readTree(FOLDER)).filter(({ kind }) => kind === 'file');
+  const entries: OverlayEntry[] = await Promise.all(
+    files.map(async ({ path: file, full }) => {
+      const mode = file.startsWith(`${PROGRAMS}/`) ? 0o755 : 0o644;
+      return { path: file, type: 'file', mode, ...owned, source: await sourceFile(full) };
+    }),
+  );
+  const links = Object.entries(LINKS).map(([file, target]): OverlayEntry => {
+    return { path: file, type: 'symlink', mode: 0o777, ...owned, target };
+  });
+  return [...entries, ...links].sort((a, b) => (a.path < b.path ? -1 : 1));
+}
