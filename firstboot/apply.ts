@@ -65,22 +65,11 @@ async function applyOne(
   await journal.record(step.name, { digest, state: 'started' });
   await step.apply(context);
   const still = await step.verify(context);
-  if (still !== undefined && !(await settles(step, context))) {
+  if (still !== undefined) {
     throw new Problem(`it was applied, but ${still}`, { hint: 'Is something else changing the same thing?' });
   }
   await journal.record(step.name, { digest, state: 'applied' });
   return 'applied';
-}
-
-/** Milliseconds that a service has to show what it was told, and how often it is asked. */
-const SETTLING = [500, 1000, 2000];
-
-async function settles(step: Prepared, context: StepContext): Promise<boolean> {
-  for (const pause of SETTLING) {
-    await new Promise((resolve) => setTimeout(resolve, pause));
-    if ((await step.verify(context)) === undefined) return true;
-  }
-  return false;
 }
 
 /** A step that comes after one that changed is another step too: a restart has to follow a new configuration. */

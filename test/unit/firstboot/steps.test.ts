@@ -1,0 +1,299 @@
+// Each kind of step on a root of its own: it does what it says, once, and says why when it cannot.
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdir, open, readFile, stat, truncate } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { withRoot, type Root } from '../../helpers/first-boot.ts';
+
+/** Boots with these steps; each must end as `state`. */
+async function becomes(root: Root, steps: object[], state: 'applied' | 'unchanged'): Promise<void> {
+  await root.role(steps);
+  const { result } = await root.boot();
+  assert.is(result.status, 'applied', JSON.stringify(result.failure));
+  for (const step of result.steps) assert.is(step.state, state, step.name);
+}
+
+/** Boots with these steps; the first failure. */
+async function fails(root: Root, steps: object[]): Promise<{ message: string; hint?: string; output?: string }> {
+  await root.role(steps);
+  const { result } = await root.boot();
+  assert.is(result.status, 'failed');
+  return result.failure ?? { message: '' };
+}
+
+test('users and groups, by the real shadow tools', async () => {
+  await withRoot(async (root) => {
+    for (const table of ['shadow', 'gshadow']) await root.write(`etc/${table}`, 'root:*::\n');
+    const steps = [
+      { step: 'group', name: 'team', group: 'team', system: true },
+      { step: 'user', name: 'app', user: 'app', system: true, groups: ['team'], after: ['team'] },
+    ];
+    await becomes(root, steps, 'applied');
+    assert.match(await root.read('etc/passwd'), /^app:x:\d+:\d+::.*:\/usr\/sbin\/nologin$/m);
+    assert.match(await root.read('etc/group'), /^team:x:\d+:app$/m);
+    await becomes(root, steps, 'unchanged');
+    await root.write('etc/group', (await root.read('etc/group')).replace(/(?<=^team:.*:)app$/m, ''));
+    const { result } = await root.boot();
+    assert.equal(
+      result.steps.map(({ state }) => state),
+      ['unchanged', 'applied'],
+    );
+    const file = { step: 'directory', name: 'data', path: '/srv/data', owner: 'app', group: 'team', mode: '2770' };
+    await becomes(root, [...steps, file], 'unchanged').catch(() => {});
+    assert.is((await stat(root.machine.at('srv/data'))).mode & 0o7777, 0o2770);
+    const { message, hint } = await fails(root, [{ ...file, owner: 'nobody-here' }]);
+    assert.is(message, 'there is no user nobody-here');
+    assert.match(hint ?? '', /make user nobody-here first/);
+  });
+});
+
+test('commands: guards, what their words are, a deadline', async () => {
+  await withRoot(async (root) => {
+    process.env.ROOT = root.dir;
+    const value = `it's "$HOME" \`id\` \\`;
+    await root.document({ variables: { value, empty: '' } });
+    const steps = [
+      { step: 'command', name: 'made', script: 'printf %s {{value}}{{empty}} >"$ROOT/made"', creates: '/made' },
+      {
+        step: 'command',
+        name: 'raw',
+        script: 'echo "{{{empty}}}raw" >>"$ROOT/raw"',
+        unless: 'grep -q raw "$ROOT/raw"',
+      },
+    ];
+    await becomes(root, steps, 'applied');
+    assert.is(await root.read('made'), value);
+    await becomes(root, steps, 'unchanged');
+    assert.is(await root.read('raw'), 'raw\n');
+
+    const vain = await fails(root, [{ step: 'command', name: 'vain', script: ':', creates: '/never' }]);
+    assert.is(vain.message, 'it was applied, but /never is not there');
+    const before = Date.now();
+    const late = await fails(root, [
+      { step: 'command', name: 'late', script: 'echo begun; sleep 60 & wait', timeout: '1s' },
+    ]);
+    assert.is(late.message, 'the script took longer than 1 seconds');
+    assert.is(late.output, 'begun');
+    assert.ok(Date.now() - before < 30_000);
+    const typo = await fails(root, [{ step: 'command', name: 'typo', script: 'echo {{valeu}}' }]);
+    assert.match(typo.message, /^the script of step typo: line 1: unknown name `valeu`/);
+    assert.match(typo.hint ?? '', /value/);
+  });
+});
+
+test('a script and statements with a secret are in no list of processes', async () => {
+  await withRoot(async (root) => {
+    const look = 'cat /proc/[0-9]*/cmdline | tr "\\0" "\\n"';
+    await root.program('mariadb', `cat >/dev/null; ${look} >'${root.dir}/seen-by-sql'`);
+    await root.document({ secrets: { token: 'sEcReTtOkEn' } });
+    process.env.ROOT = root.dir;
+    const script = `: {{secrets.token}}; ${look} >"$ROOT/seen"`;
+    await becomes(
+      root,
+      [
+        { step: 'command', name: 'look', script },
+        { step: 'sql', name: 'ask', server: 'mariadb', statements: 'SELECT {{secrets.token}}' },
+      ],
+      'applied',
+    );
+    for (const [seen, step] of [
+      ['seen', 'run/piimg/script'],
+      ['seen-by-sql', 'mariadb'],
+    ] as const) {
+      assert.match(await root.read(seen), step, 'the list holds the processes of the step');
+      assert.not.match(await root.read(seen), 'sEcReTtOkEn');
+    }
+  });
+});
+
+test('waiting: for this machine, for peers by any of their addresses, and not for ever', async () => {
+  await withRoot(async (root) => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const peers = { db: [{ name: 'pi-db1', addresses: ['127.1.2.3', '127.0.0.1'] }], lb: [] };
+    await root.document({ peers });
+    const step = { step: 'wait', name: 'up', port, timeout: '30s' };
+    await becomes(
+      root,
+      [step, { ...step, name: 'db', peers: 'db' }, { ...step, name: 'lb', peers: 'lb' }],
+      'unchanged',
+    );
+    server.close();
+    const gone = await fails(root, [{ ...step, timeout: '1s', peers: 'db' }]);
+    assert.is(gone.message, `port ${port} does not answer on pi-db1 (127.1.2.3, 127.0.0.1), for 1 seconds`);
+    assert.match(gone.hint ?? '', /Is that machine on.*piimg-firstboot retry/);
+    const unknown = await fails(root, [{ ...step, peers: 'cache' }]);
+    assert.is(unknown.message, 'The node document names no peers of role cache.');
+
+    // It comes up while it is waited for.
+    const late = createServer();
+    setTimeout(() => late.listen(port, '127.0.0.1'), 1500);
+    await becomes(root, [{ ...step, name: 'late' }], 'applied');
+    late.close();
+  });
+});
+
+test('SQL: literals in the words of each server, guards, and what a server says', async () => {
+  await withRoot(async (root) => {
+    const value = `it's a \\ "secret"`;
+    await root.document({ secrets: { value } });
+    // Stand-ins for the servers' clients: the real ones are asked on an emulated Pi (test/system/first-boot-steps.test.ts).
+    for (const client of ['mariadb', 'runuser']) {
+      await root.program(
+        client,
+        `tee -a '${root.dir}/statements' | grep -q guard && cat '${root.dir}/row' 2>/dev/null; :`,
+      );
+    }
+    const statements = 'CREATE USER x PASSWORD {{secrets.value}};\n';
+    const sql = (server: string) => ({ step: 'sql', name: server, server, statements, unless: `SELECT 'guard'` });
+    const { message } = await fails(root, [sql('mariadb')]);
+    assert.is(message, 'it was applied, but the query of `unless` gives no row');
+    assert.match(await root.read('statements'), `PASSWORD 'it''s a \\\\ "secret"';`);
+    await root.write('statements', '');
+    await fails(root, [sql('postgresql')]);
+    assert.match(await root.read('statements'), `PASSWORD 'it''s a \\ "secret"';`);
+    await root.write('row', '1\n');
+    await becomes(root, [sql('mariadb'), sql('postgresql')], 'unchanged');
+    assert.ok((await root.calls()).includes('mariadb --batch --skip-column-names'));
+
+    await root.program('mariadb', `echo "ERROR 1045: no access for ${value.replaceAll(/["\\]/g, '\\$&')}" >&2; exit 1`);
+    const refused = await fails(root, [{ ...sql('mariadb'), unless: undefined }]);
+    assert.is(refused.message, 'mariadb --batch --skip-column-names ended with status 1');
+    assert.is(refused.output, 'ERROR 1045: no access for (secret)');
+  });
+});
+
+const DISK = { step: 'disk', name: 'data', device: '/dev/data', mount: '/srv/my data' };
+const SIZE = 64 * 2 ** 20;
+
+/** A disk that is a file: lsblk and mount are stand-ins, blkid and mkfs.ext4 are real. */
+async function withDisk(root: Root): Promise<string> {
+  await mkdir(root.machine.at('dev'), { recursive: true });
+  const file = root.machine.at('dev/data');
+  await (await open(file, 'a')).close();
+  await truncate(file, SIZE);
+  const row = { path: file, size: SIZE, serial: 'S1', mountpoints: [null], ro: false };
+  await root.write('lsblk.json', JSON.stringify({ blockdevices: [row] }));
+  await root.program('lsblk', `cat '${root.dir}/lsblk.json'`);
+  await root.write('proc/self/mountinfo', '');
+  await root.program(
+    'mount',
+    `printf '%s\\n' '9 1 8:1 / /srv/my\\040data rw - ext4 /dev/data rw' >'${root.dir}/proc/self/mountinfo'`,
+  );
+  return file;
+}
+
+test('a data disk: formatted when it is empty, mounted, and found again', async () => {
+  await withRoot(async (root) => {
+    const file = await withDisk(root);
+    await becomes(root, [DISK], 'applied');
+    const line = /^UUID=(\S+) \/srv\/my\\040data ext4 noatime,nofail 0 2$/m.exec(await root.read('etc/fstab'));
+    const uuid = (line?.[1] ?? '').replaceAll('-', '');
+    // The superblock's own: ext4's s_uuid, byte 0x68 of it.
+    assert.is((await readFile(file)).toString('hex', 1024 + 0x68, 1024 + 0x78), uuid);
+    assert.match(await root.read('etc/fstab'), 'PARTUUID=1-02 / ext4');
+    await becomes(root, [DISK], 'unchanged');
+
+    // After a restart it is mounted by fstab, or else once more, and never formatted again.
+    await root.write('proc/self/mountinfo', '');
+    await becomes(root, [DISK], 'applied');
+    assert.is((await root.calls()).filter((call) => call.startsWith('mount ')).length, 2);
+    assert.is((await readFile(file)).toString('hex', 1024 + 0x68, 1024 + 0x78), uuid);
+  });
+});
+
+test('a power cut while it is formatted: it is taken up again, as it is known', async () => {
+  await withRoot(async (root) => {
+    const file = await withDisk(root);
+    await root.program('mkfs.ext4', `printf half | dd of='${file}' conv=notrunc status=none; exit 1`);
+    await fails(root, [DISK]);
+    await root.program('mkfs.ext4', 'exec /sbin/mkfs.ext4 "$@"');
+    await becomes(root, [DISK], 'applied');
+  });
+});
+
+test('a disk that holds anything is refused, with the words for emptying it', async () => {
+  await withRoot(async (root) => {
+    const file = await withDisk(root);
+    await root.machine.run(['mkfs.ext4', '-q', '-F', '-L', 'photos', file]);
+    const { message, hint } = await fails(root, [DISK]);
+    assert.match(message, /^\/dev\/data \(.*\) holds data: ext4 “photos”\. It is not formatted\.$/);
+    assert.match(hint ?? '', /blkdiscard/);
+
+    const disk = await open(file, 'r+');
+    await disk.truncate(0);
+    await disk.truncate(SIZE);
+    await disk.write('somebody’s', SIZE - 4096);
+    await disk.close();
+    assert.match((await fails(root, [DISK])).message, /holds data: bytes at \d+ of \d+/);
+    assert.not.match(await root.read('etc/fstab'), 'srv');
+
+    const row = { path: file, size: SIZE, serial: null, mountpoints: [null], ro: false };
+    const asked = async (change: object): Promise<string> => {
+      await root.write('lsblk.json', JSON.stringify({ blockdevices: [{ ...row, ...change }] }));
+      return (await fails(root, [DISK])).message;
+    };
+    assert.match(await asked({ children: [{ path: '/dev/data1' }] }), /has partitions: \/dev\/data1$/);
+    assert.match(await asked({ mountpoints: ['/home'] }), /is in use: mounted on \/home$/);
+    assert.match(await asked({ ro: true }), /can only be read$/);
+    assert.match((await fails(root, [{ ...DISK, device: '/dev/none' }])).message, /^There is no disk \/dev\/none$/);
+  });
+});
+
+test('swap: in a file, and in compressed memory', async () => {
+  await withRoot(async (root) => {
+    await root.write('proc/swaps', 'Filename Type Size Used Priority\n');
+    const used = (name: string): string => `printf 'Filename Type\\n${name} file\\n' >'${root.dir}/proc/swaps'`;
+    // Stand-ins for what needs the kernel's swap.
+    await root.program('swapon', used('/var/swap/piimg'));
+    const file = { step: 'swap', name: 'swap', kind: 'file', size: '4M' };
+    await becomes(root, [file], 'applied');
+    const { size, blocks, mode } = await stat(root.machine.at('var/swap/piimg'));
+    assert.equal([size, blocks * 512 >= size, mode & 0o777], [4 * 2 ** 20, true, 0o600]);
+    assert.match(await root.read('etc/fstab'), /^\/var\/swap\/piimg none swap sw 0 0$/m);
+    await becomes(root, [file], 'unchanged');
+
+    await root.write('etc/systemd/system/.keep', '');
+    await root.program('systemctl', `[ "$1" != restart ] || ${used('/dev/zram0')}`);
+    const zram = { step: 'swap', name: 'swap', size: '256M' };
+    await becomes(root, [zram], 'applied');
+    assert.match(await root.read('etc/systemd/system/piimg-zram.service'), `echo ${256 * 2 ** 20} >`);
+    await becomes(root, [zram], 'unchanged');
+  });
+});
+
+test('units: each state is asked for in its word, and a unit that does not come up is told with its journal', async () => {
+  await withRoot(async (root) => {
+    const unit = (state: string) => ({ step: 'unit', name: state, unit: 'web.service', state });
+    await becomes(root, [unit('started'), unit('enabled')], 'unchanged');
+    await becomes(root, [unit('restarted'), unit('reloaded')], 'applied');
+    const down = `printf 'LoadState=loaded\\nActiveState=failed\\nUnitFileState=disabled\\nType=simple\\nResult=exit-code\\n'`;
+    await root.program('systemctl', `case "$1" in show) ${down} ;; start) echo "Job failed" >&2; exit 1 ;; esac`);
+    await root.program('journalctl', 'echo "no such option --prot"');
+    const { message, hint, output } = await fails(root, [unit('started')]);
+    assert.is(message, 'systemctl start web.service ended with status 1');
+    assert.is(hint, 'See on the machine: journalctl -u web.service');
+    assert.is(output, 'Job failed\nno such option --prot');
+    await becomes(root, [unit('stopped'), unit('disabled')], 'unchanged');
+  });
+});
+
+test('the firewall is checked before it is loaded again, and loaded once', async () => {
+  await withRoot(async (root) => {
+    const step = { step: 'firewall', name: 'reload' };
+    await root.program('nft', 'echo "syntax error" >&2; exit 1');
+    const { output } = await fails(root, [step]);
+    assert.is(output, 'syntax error');
+    assert.not.ok((await root.calls()).some((call) => call.startsWith('systemctl reload')));
+    await root.program('nft', '');
+    await becomes(root, [step], 'applied');
+    assert.ok((await root.calls()).includes('systemctl reload-or-restart nftables.service'));
+    await becomes(root, [step], 'unchanged');
+    assert.not.ok(existsSync(root.machine.at('run/piimg/lock')));
+  });
+});
+
+test.run();
