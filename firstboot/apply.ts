@@ -14,6 +14,8 @@ interface Work {
   journal: Journal;
   result: Result;
   say: Log;
+  /** Takes secrets out of a text. */
+  mask: (text: string) => string;
 }
 
 /** Throws the first step's failure, with the step's name as `step`. */
@@ -32,7 +34,8 @@ export async function applyAll(steps: Prepared[], work: Work): Promise<void> {
       entry.seconds = rounded((performance.now() - begun) / 1000);
       const { message, output } = asProblem(error);
       work.say(3, `step ${step.name}: failed after ${entry.seconds} s: ${message}`);
-      for (const line of output?.split('\n') ?? []) work.say(3, `step ${step.name}: | ${line}`);
+      for (const line of output === undefined ? [] : work.mask(output).split('\n'))
+        work.say(3, `step ${step.name}: | ${line}`);
       // A card that takes no more must not hide why.
       await work.journal.record(step.name, { state: 'failed' }).catch(() => {});
       throw Object.assign(asProblem(error), { step: step.name });

@@ -20,11 +20,25 @@ export function templateData(document: NodeDocument, role: Role, hostname: strin
   };
 }
 
-/** Every secret's value, longest first: a short one may be part of a long one. */
+/**
+ * Every secret's value, as it is and as programs may show it: in their own quotes, or a line of it. Longest first, as a short one may be
+ * part of a long one.
+ */
 export function secretValues(document: NodeDocument): string[] {
-  const values = Object.values(document.secrets).filter((value) => value !== null && value !== '');
-  return (values as string[]).sort((a, b) => b.length - a.length);
+  const values = Object.values(document.secrets).filter((value) => value !== null);
+  const shown = values.flatMap((value) => [
+    value,
+    JSON.stringify(value).slice(1, -1),
+    value.replaceAll("'", "''"),
+    value.replaceAll('\\', '\\\\').replaceAll("'", "''"),
+    value.replaceAll("'", `'\\''`),
+    ...value.split('\n').filter((line) => line.length >= LINE),
+  ]);
+  return [...new Set(shown.filter(Boolean))].sort((a, b) => b.length - a.length);
 }
+
+/** Letters of a line that is worth hiding: fewer are everywhere. */
+const LINE = 6;
 
 /** The text with every secret in it made unreadable. */
 export function masked(text: string, secrets: string[]): string {

@@ -39,7 +39,8 @@ export async function firstBoot(paths: Paths, machine: Machine, log: Log): Promi
   };
   let secrets: string[] = [];
   let document: NodeDocument | undefined;
-  const say: Log = (level, line) => log(level, masked(line, secrets));
+  const mask = (text: string): string => masked(text, secrets);
+  const say: Log = (level, line) => log(level, mask(line));
   try {
     const release = await takeLock(paths);
     await light('working', paths.root);
@@ -59,7 +60,7 @@ export async function firstBoot(paths: Paths, machine: Machine, log: Log): Promi
       const steps = await prepareAll(role, knowledge);
       result.steps = steps.map(({ name, kind }) => ({ name, kind, state: 'waiting' }));
       await writeResult(result, paths);
-      await applyAll(steps, { machine, journal, result, say });
+      await applyAll(steps, { machine, journal, result, say, mask });
       result.status = 'applied';
     } finally {
       await release();

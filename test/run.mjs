@@ -31,7 +31,16 @@ const SYSTEM = [
 ];
 
 /** Long proofs, after all others: run by `npm run test:all`, and when they are asked for by name. */
-const LONG = ['boot-raspi4b', 'boot-failures', 'boot-slow', 'boot-unhealthy', 'boot-again', 'ci-example', 'kill-web'];
+const LONG = [
+  'boot-raspi4b',
+  'boot-failures',
+  'boot-slow',
+  'boot-unhealthy',
+  'boot-again',
+  'boot-first-boot',
+  'ci-example',
+  'kill-web',
+];
 
 /** No process of a test lasts longer, in minutes; tests have shorter limits of their own. */
 const LIMIT = 60;

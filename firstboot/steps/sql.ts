@@ -1,4 +1,5 @@
 // Statements in a database server on this machine.
+import { asProblem } from '../problem.ts';
 import { render, type Lack, type StepContext, type StepKind, type StepOf } from '../step.ts';
 
 type Sql = Pick<StepOf<'sql'>, 'server' | 'database' | 'statements' | 'unless'>;
@@ -55,6 +56,11 @@ export const sql: StepKind<StepOf<'sql'>, Sql> = {
 
 async function guard({ server, database, unless }: Sql, { machine }: StepContext): Promise<Lack> {
   if (unless === undefined) return undefined;
-  const { stdout } = await machine.run(CLIENTS[server](database), { input: unless });
-  return stdout.trim() === '' ? 'the query of `unless` gives no row' : undefined;
+  try {
+    const { stdout } = await machine.run(CLIENTS[server](database), { input: unless });
+    return stdout.trim() === '' ? 'the query of `unless` gives no row' : undefined;
+  } catch (error) {
+    // A table that is not there yet; if it is the server that is not, the statements will tell.
+    return `the query of \`unless\` fails: ${asProblem(error).output?.trim().split('\n').at(-1) ?? ''}`;
+  }
 }

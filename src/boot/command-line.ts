@@ -28,6 +28,8 @@ export interface MachineOptions {
   ports: Record<number, number>;
   /** Gives the machine a second network card on that wire. */
   segment?: Segment;
+  /** A file that is there, for every write and flush of the card in their order: dm-log-writes' format. */
+  writeLog?: string;
 }
 
 /** The program and its arguments. */
@@ -65,7 +67,14 @@ function consoles({ serials, console }: Machine, { consoleLog, control }: Machin
 }
 
 /** Nothing of the card has to survive the host: unsafe leaves out what only makes it last, and so makes boots quicker. */
-function card({ card: { device } }: Machine, { card: file }: MachineOptions): string[] {
+function card({ card: { device } }: Machine, { card: file, writeLog }: MachineOptions): string[] {
+  if (device !== undefined && writeLog !== undefined) {
+    // Flushes reach the log, which lies above the card, and go no further.
+    const disk = `driver=qcow2,node-name=disk,cache.no-flush=on,file.driver=file,file.filename=${escaped(file)}`;
+    const log = `log.driver=file,log.filename=${escaped(writeLog)},log-sector-size=512`;
+    const logged = `driver=blklogwrites,node-name=card,file=disk,${log}`;
+    return ['-blockdev', disk, '-blockdev', logged, '-device', `${device},drive=card`];
+  }
   const image = `format=qcow2,cache=unsafe,file=${escaped(file)}`;
   if (device === undefined) return ['-drive', `if=sd,${image}`];
   return ['-drive', `if=none,id=card,${image}`, '-device', `${device},drive=card`];

@@ -28,6 +28,8 @@ export interface BootOptions {
   forward: number[];
   /** Gives the machine a second network card on a wire of its own. */
   segment?: boolean;
+  /** Records every write: of machines whose card is a device of their own (virt). */
+  writeLog?: string;
   /** Ends the machine. */
   signal?: AbortSignal;
 }
@@ -66,13 +68,21 @@ async function switchOn(
   sockets: string,
   onFault: (error: PiimgError) => void,
 ): Promise<{ guest: Guest; off: () => Promise<void> }> {
-  const { machine, accelerator, boot, card, folder, signal } = options;
+  const { machine, accelerator, boot, card, folder, writeLog, signal } = options;
   const consoleLog = path.join(folder, 'console.log');
   await writeFile(consoleLog, '');
   const { network } = machine;
   const segment =
     options.segment && network ? { file: path.join(sockets, 'segment'), mac: network.macs[1] } : undefined;
-  const common = { accelerator, boot, card, consoleLog, control: 'process', ...(segment && { segment }) } as const;
+  const common = {
+    accelerator,
+    boot,
+    card,
+    consoleLog,
+    control: 'process',
+    ...(segment && { segment }),
+    ...(writeLog !== undefined && { writeLog }),
+  } as const;
   const { ports, exit, qmp, poweredOn, pid, threads } = await startQemu(
     (free) => commandLine(machine, { ...common, ports: free }),
     network ? options.forward : [],

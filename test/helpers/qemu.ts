@@ -36,11 +36,13 @@ export interface TestBoot {
   segment?: boolean;
   /** Instead of what the firmware would start. */
   boot?: BootFiles;
+  /** For every write of the card. */
+  writeLog?: string;
 }
 
 /** Boots `image` for the time of `work`, at most `minutes`. Whatever fails carries the end of the console. */
 export async function withQemu<T>(options: TestBoot, work: (guest: TestGuest) => Promise<T>): Promise<T> {
-  const { image, folder, forward = [], minutes, patches = [], segment = false } = options;
+  const { image, folder, forward = [], minutes, patches = [], segment = false, writeLog } = options;
   const machine = await loadMachine(options.machine, [path.join(packageRoot, 'qemu/machines')]);
   await qemuFor(machine);
   await mkdir(folder, { recursive: true });
@@ -49,29 +51,33 @@ export async function withQemu<T>(options: TestBoot, work: (guest: TestGuest) =>
   const accelerator = chooseAccelerator(machine, await thisHost());
   const signal = AbortSignal.timeout(minutes * 60_000);
 
-  return withGuest({ machine, accelerator, boot, card, folder, forward, segment, signal }, async (guest) => {
-    const over = guest.ended.then((reason) => {
-      if (signal.aborted) return `not done within ${minutes} minutes`;
-      return reason === undefined ? 'the machine is off' : `${reason.code}: ${reason.message}`;
-    });
-    const until: TestGuest['until'] = async (what, attempt) => {
-      for (;;) {
-        const end = await Promise.race([over, sleep(500)]);
-        const found = await attempt().catch(() => undefined);
-        if (found !== undefined) return found;
-        if (end !== undefined) throw new Error(`${machine.name}: waiting for ${what}, ${end}`);
+  const recorded = writeLog === undefined ? {} : { writeLog };
+  return withGuest(
+    { machine, accelerator, boot, card, folder, forward, segment, signal, ...recorded },
+    async (guest) => {
+      const over = guest.ended.then((reason) => {
+        if (signal.aborted) return `not done within ${minutes} minutes`;
+        return reason === undefined ? 'the machine is off' : `${reason.code}: ${reason.message}`;
+      });
+      const until: TestGuest['until'] = async (what, attempt) => {
+        for (;;) {
+          const end = await Promise.race([over, sleep(500)]);
+          const found = await attempt().catch(() => undefined);
+          if (found !== undefined) return found;
+          if (end !== undefined) throw new Error(`${machine.name}: waiting for ${what}, ${end}`);
+        }
+      };
+      const said: TestGuest['said'] = (pattern) =>
+        until(`${pattern} on the console`, async () => pattern.exec(await guest.console()) ?? undefined);
+      try {
+        return await work({ ...guest, said, until });
+      } catch (error) {
+        const tail = (await guest.console()).trimEnd().split('\n').slice(-TAIL);
+        (error as Error).message += `\nThe console's last lines:\n  ${tail.join('\n  ')}`;
+        throw error;
       }
-    };
-    const said: TestGuest['said'] = (pattern) =>
-      until(`${pattern} on the console`, async () => pattern.exec(await guest.console()) ?? undefined);
-    try {
-      return await work({ ...guest, said, until });
-    } catch (error) {
-      const tail = (await guest.console()).trimEnd().split('\n').slice(-TAIL);
-      (error as Error).message += `\nThe console's last lines:\n  ${tail.join('\n  ')}`;
-      throw error;
-    }
-  });
+    },
+  );
 }
 
 /** What the firmware of the machine's board would start. Throws its finding when that is nothing. */

@@ -136,9 +136,16 @@ test('waiting: for this machine, for peers by any of their addresses, and not fo
   });
 });
 
+async function guarded(root: Root, step: object, says: string): ReturnType<Root['boot']> {
+  await root.program('mariadb', `echo "ERROR: ${says}" >&2; exit 1`);
+  await root.role([step]);
+  return root.boot();
+}
+
 test('SQL: literals in the words of each server, guards, and what a server says', async () => {
   await withRoot(async (root) => {
     const value = `it's a \\ "secret"`;
+    const literal = `it''s a \\\\ "secret"`;
     await root.document({ secrets: { value } });
     // Stand-ins for the servers' clients: the real ones are asked on an emulated Pi (test/system/first-boot-steps.test.ts).
     for (const client of ['mariadb', 'runuser']) {
@@ -163,6 +170,13 @@ test('SQL: literals in the words of each server, guards, and what a server says'
     const refused = await fails(root, [{ ...sql('mariadb'), unless: undefined }]);
     assert.is(refused.message, 'mariadb --batch --skip-column-names ended with status 1');
     assert.is(refused.output, 'ERROR 1045: no access for (secret)');
+    // A guard that cannot be asked yet is no failure, and a server shows the statement with its own quotes.
+    const { result, log } = await guarded(root, sql('mariadb'), `near '${literal.replaceAll(/["\\]/g, '\\$&')}'`);
+    assert.is(result.failure?.output, "ERROR: near '(secret)'");
+    assert.ok(
+      log.some((line) => /started \(sql\): the query of `unless` fails: ERROR: near '\(secret\)'/.test(line)),
+      log.join('\n'),
+    );
   });
 });
 

@@ -1,0 +1,51 @@
+// What of two machines that became the same may differ, path by path, each with its reason; everything else must be equal.
+import type { ImageFile } from '../helpers/image-files.ts';
+import type { Outcome } from './machine.ts';
+
+interface Excepted {
+  path: RegExp;
+  why: string;
+  /** `content`: the file must be there, with the same mode and owner; `all`: it may also be missing. */
+  what: 'content' | 'all';
+}
+
+export const EXCEPTIONS: Excepted[] = [
+  { path: /^\/etc\/machine-id$/, what: 'content', why: 'random, made on the first boot' },
+  { path: /^\/etc\/ssh\/ssh_host_\w+_key(\.pub)?$/, what: 'content', why: 'random, made on the first boot' },
+  { path: /^\/var\/log\//, what: 'all', why: 'logs tell when and how often it was switched on' },
+  { path: /^\/var\/lib\/cloud\//, what: 'all', why: 'cloud-init notes times, and keeps pickled objects' },
+  { path: /^\/var\/lib\/piimg\/(journal|result)\.json$/, what: 'content', why: 'times and durations' },
+  { path: /^\/var\/lib\/systemd\//, what: 'all', why: 'random seed, clock, timers: when it was last on' },
+  { path: /^\/var\/lib\/(apt|dpkg)\/|^\/var\/cache\/apt\//, what: 'all', why: 'daily jobs, which may have begun' },
+  { path: /^\/var\/lib\/private\//, what: 'all', why: 'state of services with dynamic users' },
+  { path: /^\/(lost\+found|var\/tmp|tmp)(\/|$)/, what: 'all', why: 'what fsck found; temporary files' },
+];
+
+/** In words, what differs and must not; [] when they are equal. */
+export function differences(expected: Outcome, found: Outcome): string[] {
+  const said: string[] = [];
+  if (found.result.status !== 'applied')
+    said.push(`result: ${found.result.status} ${found.result.failure?.message ?? ''}`);
+  const units = (one: Outcome, other: Outcome): string[] => one.units.filter((unit) => !other.units.includes(unit));
+  for (const unit of units(expected, found)) said.push(`unit ${unit} is missing`);
+  for (const unit of units(found, expected)) said.push(`unit ${unit} is more`);
+  for (const path of new Set([...expected.root.keys(), ...found.root.keys()])) {
+    const difference = differenceAt(path, expected.root.get(path), found.root.get(path));
+    if (difference !== undefined) said.push(`${path} ${difference}`);
+  }
+  for (const [file, digest] of expected.boot) {
+    // The machine's own account of how it went, with times.
+    if (file !== 'piimg-result.json' && found.boot.get(file) !== digest) said.push(`boot: ${file} differs`);
+  }
+  return said;
+}
+
+function differenceAt(path: string, expected: ImageFile | undefined, found: ImageFile | undefined): string | undefined {
+  const exception = EXCEPTIONS.find((each) => each.path.test(path));
+  if (exception?.what === 'all') return undefined;
+  if (expected === undefined) return 'is more';
+  if (found === undefined) return 'is missing';
+  const facts = ({ type, mode, owner, target }: ImageFile): string => [type, mode.toString(8), owner, target].join(' ');
+  if (facts(expected) !== facts(found)) return `is ${facts(found)}, not ${facts(expected)}`;
+  return exception !== undefined || expected.sha256 === found.sha256 ? undefined : 'has other content';
+}

@@ -1,0 +1,69 @@
+// One life of a card: switched on, waited for until it is its role, asked, switched off.
+import path from 'node:path';
+import { readCard } from '../../src/boot/card.ts';
+import { withSession } from '../../src/boot/session.ts';
+import { rm } from 'node:fs/promises';
+import { checkFileSystems } from '../helpers/fsck.ts';
+import { readBoot, readRoot, type ImageFile } from '../helpers/image-files.ts';
+import { withQemu, type TestGuest } from '../helpers/qemu.ts';
+import type { Result } from '../../firstboot/result.ts';
+import { USER, type Subject } from './subject.ts';
+
+/** What a machine is in the end. */
+export interface Outcome {
+  root: Map<string, ImageFile>;
+  boot: Map<string, string>;
+  /** `UNIT SUB-STATE` of every service and timer that is active or has failed. */
+  units: string[];
+  result: Pick<Result, 'status' | 'failure'>;
+}
+
+const ASK = `systemctl is-system-running --wait >/dev/null; systemctl start piimg-firstboot 2>/dev/null
+systemctl list-units --type=service,timer --state=active,failed --plain --no-legend | awk '{ print $1, $4 }'; echo; cat /var/lib/piimg/result.json`;
+
+export interface Life {
+  image: string;
+  folder: string;
+  minutes: number;
+  writeLog?: string;
+  /** Called while it runs. */
+  watch?: (guest: TestGuest) => Promise<void>;
+}
+
+/** Throws Error with the console's end when it does not come up, does not go off, or leaves a file system that is not sound. */
+export async function live({ key }: Subject, { image, folder, minutes, writeLog, watch }: Life): Promise<Outcome> {
+  const options = {
+    machine: 'virt',
+    image,
+    folder,
+    minutes,
+    forward: [22],
+    ...(writeLog !== undefined && { writeLog }),
+  };
+  const { asked, card } = await withQemu(options, async (guest) => {
+    const watching = watch?.(guest);
+    const login = { port: guest.ports[22] ?? 0, user: USER, key: key.file };
+    const { stdout } = await withSession({ login, seconds: minutes * 60 }, (session) =>
+      session.ask(ASK, { seconds: minutes * 60 }),
+    );
+    await watching;
+    await guest.powerOff(180);
+    return { asked: stdout, card: guest.card };
+  });
+  const [units = ''] = asked.split('\n\n', 1);
+  const raw = path.join(folder, 'after.raw');
+  try {
+    await readCard(card, raw);
+    await checkFileSystems(raw);
+    const boot = await readBoot(raw, path.join(folder, 'boot'));
+    const { status, failure } = JSON.parse(asked.slice(units.length)) as Result;
+    return {
+      root: await readRoot(raw),
+      boot,
+      units: units.split('\n').sort(),
+      result: { status, ...(failure && { failure }) },
+    };
+  } finally {
+    await rm(raw, { force: true });
+  }
+}

@@ -1,0 +1,67 @@
+// `npm run test:power`: a first boot whose power is cut at many instants; every cut card must become what the uncut one became.
+//   npm run test:power -- [--seed N] [--per-region N] [--jobs N] [--only TEXT] [--agent FILE]
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { run } from '../../src/host/exec.ts';
+import { builtWeb } from '../helpers/built.ts';
+import { imageWith } from '../helpers/changed-image.ts';
+import { readFile } from 'node:fs/promises';
+import { chooseCuts } from './cuts.ts';
+import { differences } from './differences.ts';
+import { live } from './machine.ts';
+import { record } from './recording.ts';
+import { makeSubject } from './subject.ts';
+import { replay } from './write-log.ts';
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: String(Math.floor(Math.random() * 1e6)) },
+    'per-region': { type: 'string', default: '20' },
+    only: { type: 'string' },
+    /** Another agent in the place of the image's: the negative control's. */
+    agent: { type: 'string' },
+  },
+});
+const seed = Number(values.seed);
+/** For one life: an emulated Pi on a busy computer. */
+const MINUTES = 20;
+
+const folder = await mkdtemp(path.join(tmpdir(), 'piimg-power-'));
+try {
+  const { image, manifest } = await builtWeb();
+  const agent = values.agent === undefined ? undefined : await readFile(values.agent, 'latin1');
+  const files = { 'usr/lib/piimg/piimg-firstboot': agent ?? '' };
+  const booted = agent === undefined ? image : await imageWith(image, folder, 'web', { files });
+  const subject = await makeSubject(booted, manifest, folder);
+  console.log(`seed ${seed}: recording a boot`);
+  const { expected, entries, log, regions, boundaries } = await record(subject, MINUTES);
+  for (const { name, from, to } of regions) console.log(`${name}: entries ${from} to ${to} of ${entries.length}`);
+  const all = chooseCuts(entries, { regions, boundaries, perRegion: Number(values['per-region']), seed });
+  const cuts = all.filter(({ name }) => name.includes(values.only ?? ''));
+  const player = await replay(subject.card, log, entries);
+  let failed = 0;
+  for (const [index, cut] of cuts.entries()) {
+    await player.forwardTo(cut.entries);
+    const life = path.join(folder, 'life');
+    await mkdir(life);
+    const started = Date.now();
+    const found = await live(subject, { image: subject.card, folder: life, minutes: MINUTES }).then(
+      (outcome) => differences(expected, outcome),
+      (error: Error) => [error.message],
+    );
+    const seconds = Math.round((Date.now() - started) / 1000);
+    console.log(
+      `${found.length === 0 ? 'equal  ' : 'DIFFERS'}  ${index + 1}/${cuts.length}  ${cut.name}  ${seconds} s`,
+    );
+    for (const line of found.slice(0, 40)) console.log(`         ${line}`);
+    if (found.length > 0) failed++;
+    await rm(life, { recursive: true });
+  }
+  await player.close();
+  console.log(`${cuts.length - failed} passed, ${failed} failed (seed ${seed})`);
+  if (failed > 0 || cuts.length === 0) process.exitCode = 1;
+} finally {
+  await run(['rm', '-rf', folder]);
+}

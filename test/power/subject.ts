@@ -1,0 +1,41 @@
+// What the power tests boot: the image of role web with an identity that has a secret, and what is asked of it in the end.
+import path from 'node:path';
+import { run } from '../../src/host/exec.ts';
+import { SECTOR } from '../../src/image/mbr.ts';
+import type { ImageManifest } from '../../src/image/manifest.ts';
+import { loginSeed } from '../../src/seed/login.ts';
+import { makeSeedKey, type SeedKey } from '../../src/boot/seed-key.ts';
+import { cardSize, loadMachine } from '../../src/boot/machine.ts';
+import { packageRoot } from '../../src/host/package-root.ts';
+import { padSlot } from '../../src/seed/minimal.ts';
+import { open, truncate } from 'node:fs/promises';
+
+export const USER = 'pilot';
+export const NODE = 'pi-power1';
+export const SECRET = 'a secret that must survive';
+
+export interface Subject {
+  /** The card before it was ever switched on: a raw file, as large as the machine takes it. */
+  card: string;
+  key: SeedKey;
+  folder: string;
+}
+
+/** Makes the card in `folder`. */
+export async function makeSubject(image: string, manifest: ImageManifest, folder: string): Promise<Subject> {
+  const machine = await loadMachine('virt', [path.join(packageRoot, 'qemu/machines')]);
+  const key = await makeSeedKey(folder);
+  const card = path.join(folder, 'card.raw');
+  await run(['cp', '--sparse=always', image, card]);
+  await truncate(card, cardSize(machine, manifest.image.size));
+  const login = { instanceId: 'power-1', hostname: NODE, user: USER, keys: [key.public] };
+  const document = { version: 1, buildId: manifest.buildId, role: 'web', node: NODE, secrets: { token: SECRET } };
+  const disk = await open(card, 'r+');
+  for (const { slot, content } of loginSeed(manifest.slots, login))
+    await disk.write(content, 0, content.length, slot.offset);
+  const slot = manifest.slots.find(({ name }) => name === 'piimg.json');
+  if (slot === undefined || slot.offset % SECTOR !== 0) throw new Error('no slot for the node document');
+  await disk.write(padSlot(JSON.stringify(document), slot.length), 0, slot.length, slot.offset);
+  await disk.close();
+  return { card, key, folder };
+}
