@@ -6,7 +6,8 @@ import type { Prepared } from './kinds.ts';
 import type { Machine } from './machine.ts';
 import { inOrder } from './order.ts';
 import { asProblem, Problem } from './problem.ts';
-import { rounded, type Result, type StepResult } from './result.ts';
+import type { Result, StepResult } from '../src/lib/first-boot.ts';
+import { rounded } from './result.ts';
 import type { StepContext } from './step.ts';
 
 interface Work {

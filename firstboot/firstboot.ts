@@ -13,7 +13,8 @@ import type { Machine } from './machine.ts';
 import { Busy, takeLock } from './lock.ts';
 import type { Paths } from './paths.ts';
 import { asProblem, Problem } from './problem.ts';
-import { rounded, writeResult, type Failure, type Result } from './result.ts';
+import type { Failure, Result } from '../src/lib/first-boot.ts';
+import { rounded, writeResult } from './result.ts';
 import type { Knowledge } from './step.ts';
 import { tell } from './tell.ts';
 

@@ -1,10 +1,11 @@
 // piimg-firstboot: what systemd starts on the first boot, and what a person asks about it.
 import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
+import { describeResult, type Result } from '../src/lib/first-boot.ts';
 import { firstBoot, type Log } from './firstboot.ts';
 import { machineAt } from './machine.ts';
 import { pathsBelow } from './paths.ts';
-import { headline, readResult, type Result } from './result.ts';
+import { readResult } from './result.ts';
 
 const UNIT = 'piimg-firstboot.service';
 const USAGE = `Usage: piimg-firstboot status [--json] | log | retry | reapply
@@ -60,6 +61,8 @@ async function main([verb = 'status', ...options]: string[]): Promise<number> {
   }
 }
 
+const NOT_BEGUN = 'The first boot has not begun yet. See: journalctl -u piimg-firstboot';
+const describe = (result: Result | undefined): string => (result ? describeResult(result) : NOT_BEGUN);
 const codeOf = (result: Result | undefined): number => (result?.status === 'applied' ? 0 : 1);
 
 function usage(): number {
@@ -69,16 +72,6 @@ function usage(): number {
 function refuse(text: string, code = 1): number {
   process.stderr.write(`${text}\n`);
   return code;
-}
-
-function describe(result: Result | undefined): string {
-  if (result === undefined) return 'The first boot has not begun yet. See: journalctl -u piimg-firstboot';
-  const rows = result.steps.map(({ name, kind, state, seconds }) => {
-    return `  ${state.padEnd(9)}  ${name} (${kind})${seconds === undefined ? '' : `  ${seconds} s`}`;
-  });
-  const { failure, notes } = result;
-  const told = [failure?.output?.replaceAll(/^/gm, '  | '), failure?.hint, ...notes.map((note) => `note: ${note}`)];
-  return [headline(result), ...rows, ...told.filter((line) => line !== undefined)].join('\n');
 }
 
 void main(process.argv.slice(2)).then((code) => {

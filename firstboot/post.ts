@@ -1,6 +1,6 @@
 // Sends the result to whoever asked for it.
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Result } from './result.ts';
+import type { Result } from '../src/lib/first-boot.ts';
 
 /** Milliseconds for one attempt; seconds before each further one: a network that comes up late, a server that restarts. */
 const ATTEMPT = 10_000;

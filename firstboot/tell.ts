@@ -6,7 +6,8 @@ import type { Log } from './firstboot.ts';
 import type { Paths } from './paths.ts';
 import { post } from './post.ts';
 import { asProblem } from './problem.ts';
-import { headline, writeResult, type Result } from './result.ts';
+import { headline, type Result } from '../src/lib/first-boot.ts';
+import { writeResult } from './result.ts';
 
 interface Told {
   paths: Paths;

@@ -21,6 +21,9 @@ const LINKS: Record<string, string> = {
   'usr/sbin/piimg-firstboot': '../lib/piimg/piimg-firstboot',
 };
 
+/** Where the machine writes how its first boot went. A place of its own from the start: no table of the FAT changes when it does. */
+const RESULT = { path: 'boot/firmware/piimg-result.json', content: '\n'.repeat(16 * 1024) };
+
 /** Its program, units and scripts. Throws PiimgError where piimg was not compiled. */
 export async function firstBootAgent(): Promise<OverlayEntry[]> {
   if (!existsSync(FOLDER)) {
@@ -38,5 +41,6 @@ export async function firstBootAgent(): Promise<OverlayEntry[]> {
   const links = Object.entries(LINKS).map(([file, target]): OverlayEntry => {
     return { path: file, type: 'symlink', mode: 0o777, ...owned, target };
   });
-  return [...entries, ...links].sort((a, b) => (a.path < b.path ? -1 : 1));
+  const result: OverlayEntry = { ...RESULT, type: 'file', mode: 0o644, ...owned };
+  return [...entries, ...links, result].sort((a, b) => (a.path < b.path ? -1 : 1));
 }

@@ -27,7 +27,7 @@ export interface Partition {
 
 /** A file of fixed size in the FAT root whose bytes are replaced to give a card its identity. */
 export interface SeedSlot {
-  name: 'user-data' | 'meta-data' | 'network-config' | 'piimg.json' | 'piimg-result.json';
+  name: 'user-data' | 'meta-data' | 'network-config' | 'piimg.json';
   /** Byte offset in the image and length; both multiples of 4096. */
   offset: number;
   length: number;

@@ -22,7 +22,7 @@ export function loginSeed<Slot extends { name: SlotName; length: number }>(
 ): { slot: Slot; content: Buffer }[] {
   const texts = { 'user-data': userData(seed), 'meta-data': metaData(seed), 'network-config': networkConfig(seed) };
   return slots.flatMap((slot) => {
-    if (slot.name === 'piimg.json' || slot.name === 'piimg-result.json') return [];
+    if (slot.name === 'piimg.json') return [];
     return [{ slot, content: padSlot(texts[slot.name], slot.length, slot.name) }];
   });
 }

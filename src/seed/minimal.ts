@@ -8,8 +8,6 @@ export const SLOT_LENGTHS = {
   'meta-data': 4 * 1024,
   'network-config': 16 * 1024,
   'piimg.json': 128 * 1024,
-  // Nobody's to give: the machine writes here how its first boot went, where a laptop can read it.
-  'piimg-result.json': 16 * 1024,
 } as const;
 export type SlotName = keyof typeof SLOT_LENGTHS;
 
@@ -37,7 +35,7 @@ ethernets:
     optional: true
 `;
 
-/** The slots' content, padded, in the order they take on the boot partition. */
+/** The four slots' content, padded, in the order they take on the boot partition. */
 export function minimalSeed(buildId: string): { name: SlotName; content: Buffer }[] {
   const texts: Record<SlotName, string> = {
     'user-data': USER_DATA,
@@ -45,7 +43,6 @@ export function minimalSeed(buildId: string): { name: SlotName; content: Buffer 
     'meta-data': `instance-id: piimg-${buildId.slice(0, 16)}\n`,
     'network-config': NETWORK_CONFIG,
     'piimg.json': `${canonicalJson({ version: 1, buildId })}\n`,
-    'piimg-result.json': '',
   };
   return (Object.keys(SLOT_LENGTHS) as SlotName[]).map((name) => {
     return { name, content: padSlot(texts[name], SLOT_LENGTHS[name], name) };

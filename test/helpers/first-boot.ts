@@ -7,7 +7,7 @@ import path from 'node:path';
 import { bundleAgent } from '../../src/host/bundle-agent.mjs';
 import { machineAt, type Machine } from '../../firstboot/machine.ts';
 import { pathsBelow, type Paths } from '../../firstboot/paths.ts';
-import type { Result } from '../../firstboot/result.ts';
+import type { Result } from '../../src/lib/first-boot.ts';
 import { run } from '../../src/host/exec.ts';
 import { provisionStep } from '../../src/role/schema/provision.ts';
 import { minimalSeed } from '../../src/seed/minimal.ts';
@@ -91,6 +91,7 @@ export async function withRoot(work: (root: Root) => Promise<void>): Promise<voi
   };
   try {
     for (const { name, content } of minimalSeed(BUILD_ID)) await write(`boot/firmware/${name}`, content.toString());
+    await write('boot/firmware/piimg-result.json', '\n'.repeat(16384));
     await write('usr/lib/piimg/image.json', JSON.stringify({ version: 1, role: 'web', buildId: BUILD_ID }));
     await write('etc/hostname', 'raspberrypi\n');
     await write('etc/passwd', 'root:x:0:0:root:/root:/bin/bash\n');

@@ -6,7 +6,7 @@ import { rm } from 'node:fs/promises';
 import { checkFileSystems } from '../helpers/fsck.ts';
 import { readBoot, readRoot, type ImageFile } from '../helpers/image-files.ts';
 import { withQemu, type TestGuest } from '../helpers/qemu.ts';
-import type { Result } from '../../firstboot/result.ts';
+import type { Result } from '../../src/lib/first-boot.ts';
 import { USER, type Subject } from './subject.ts';
 
 /** What a machine is in the end. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Result } from '../../firstboot/result.ts';
+import type { Result } from '../../src/lib/first-boot.ts';
 import { withSession, type Session } from '../../src/boot/session.ts';
 import { makeSeedKey } from '../../src/boot/seed-key.ts';
 import { cacheFolder } from '../../src/cli/context.ts';

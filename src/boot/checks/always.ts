@@ -1,5 +1,6 @@
 // What is true of every healthy machine, whatever its role: all units, cloud-init, the first boot, the grown root file system, no passwords.
 import { run } from '../../host/exec.ts';
+import type { Result } from '../../lib/first-boot.ts';
 import type { Attempt, Look } from '../retry.ts';
 import { type Session, sshCommand } from '../session.ts';
 import { excerpt } from './kind.ts';
@@ -41,14 +42,6 @@ export async function lookAtCloudInit(session: Session, attempt: Attempt): Promi
   };
 }
 
-/** The parts of the first-boot agent's result (firstboot/result.ts) that are read. */
-interface FirstBoot {
-  status: string;
-  seconds: number;
-  steps: unknown[];
-  failure?: { step?: string; message: string };
-}
-
 /** The machine has become its role, as the agent says; an image that an older piimg has built has none. */
 export async function lookAtFirstBoot(session: Session, attempt: Attempt): Promise<Look> {
   const { stdout } = await session.ask(
@@ -58,7 +51,7 @@ export async function lookAtFirstBoot(session: Session, attempt: Attempt): Promi
   const text = stdout.trim();
   if (text === 'none') return { ok: true, seen: 'this image has no first-boot agent' };
   if (text === '') return { ok: false, seen: 'not begun yet' };
-  const { status, seconds, steps, failure } = JSON.parse(text) as FirstBoot;
+  const { status, seconds, steps, failure } = JSON.parse(text) as Result;
   const step = failure?.step === undefined ? '' : `step ${failure.step}: `;
   const seen = failure ? `${step}${excerpt(failure.message)}` : `${status}: ${steps.length} steps in ${seconds} s`;
   return { ok: status === 'applied', seen, final: status !== 'working' };

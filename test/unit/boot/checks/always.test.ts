@@ -4,7 +4,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { lookAtCloudInit, lookAtFirstBoot, lookAtPasswords, lookAtRoot, lookAtUnits } from '../../../../src/boot/checks/always.ts';
+import {
+  lookAtCloudInit,
+  lookAtFirstBoot,
+  lookAtPasswords,
+  lookAtRoot,
+  lookAtUnits,
+} from '../../../../src/boot/checks/always.ts';
 import { type Identity, judgeIdentity, readIdentity } from '../../../../src/boot/checks/identity.ts';
 import { timesFrom } from '../../../../src/boot/checks/times.ts';
 import type { Look } from '../../../../src/boot/retry.ts';
