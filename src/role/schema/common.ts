@@ -19,8 +19,7 @@ export const mode = word(/^(0o?)?[0-7]{3,4}$/, 'permission bits in octal, like `
   .transform((digits) => Number.parseInt(digits.replace('o', ''), 8))
   .meta({ type: ['string', 'integer'], description: 'Permission bits in octal, like 0644.' });
 
-/** A user or group: the name as shadow's tools take it (32 characters), or the number. */
-export const accountName = word(/^[a-z_][a-z0-9_-]{0,30}\$?$/, 'a user or group name in lower case, like `web`');
+/** A user or group, by name (words.ts) or number. */
 export const account = z
   .union([word(/^([a-z_][a-z0-9_-]{0,30}\$?|\d+)$/, 'a user or group by name or number, like `web`'), z.int().min(0)])
   .transform(String);

@@ -1,7 +1,7 @@
 // The steps with which a node becomes its role on first boot: validated here, carried out by the first-boot agent.
 import { z } from 'zod';
-import { line, word } from '../../lib/yaml/words.ts';
-import { absolutePath, accountName, duration, group, mode, name, owner, unitName } from './common.ts';
+import { accountName, line, word } from '../../lib/yaml/words.ts';
+import { absolutePath, duration, group, mode, name, owner, unitName } from './common.ts';
 
 const common = {
   name: name.describe('Name of the step; unique in the role.'),

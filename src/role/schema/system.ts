@@ -1,27 +1,11 @@
 // How a role sets the system up: accounts, units, kernel, firewall, locale.
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { nearest } from '../../lib/suggest.ts';
-import { word } from '../../lib/yaml/words.ts';
-import { absolutePath, accountName, unitName } from './common.ts';
+import { accountName, publicKey, timeZone, utf8Locale, word } from '../../lib/yaml/words.ts';
+import { absolutePath, unitName } from './common.ts';
 
 /** ids below 60000: above, Debian's adduser and systemd's dynamic users choose for themselves. */
 const id = z.int().min(1).max(59999);
-
-/** RFC 4253, section 6.6: base64 of strings, each with its length before it, of which the first is the type. */
-function isWholeKey(line: string): boolean {
-  const [type = '', body = ''] = line.split(' ');
-  const bytes = Buffer.from(body, 'base64');
-  if (bytes.toString('base64').replace(/=+$/, '') !== body.replace(/=+$/, '')) return false;
-  const fields: Buffer[] = [];
-  let at = 0;
-  while (at + 4 <= bytes.length) {
-    const end = at + 4 + bytes.readUInt32BE(at);
-    fields.push(bytes.subarray(at + 4, end));
-    at = end;
-  }
-  return at === bytes.length && fields.length > 1 && fields[0]?.toString() === type;
-}
 
 export const user = z.strictObject({
   name: accountName.describe('Login name.'),
@@ -34,18 +18,7 @@ export const user = z.strictObject({
   comment: word(/^[^\p{Cc}:]*$/u, 'one line of text without `:`')
     .default('')
     .describe('Full name.'),
-  keys: z
-    .array(
-      word(
-        /^(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com) [A-Za-z0-9+/=]+( [^\n]*)?$/,
-        'a public ssh key, the line of a .pub file, like `ssh-ed25519 AAAA… me@laptop`',
-      ).refine(isWholeKey, {
-        error: 'this is not a whole public key, or not one of the type it begins with',
-        params: { allowed: 'the line of a .pub file as it is: `ssh-keygen -lf FILE` reads it' },
-      }),
-    )
-    .default([])
-    .describe('Public ssh keys that may log in.'),
+  keys: z.array(publicKey).default([]).describe('Public ssh keys that may log in.'),
 });
 
 export const groupEntry = z.strictObject({
@@ -108,34 +81,11 @@ export const firewall = z
   .strictObject({ allow: z.array(allowRule).default([]).describe('What may come in.') })
   .describe('Inbound is refused but for what is allowed here; outbound is free. Without this key: no firewall.');
 
-export const timezone = z
-  .string()
-  .superRefine((text, context) => {
-    if (isTimezone(text)) return;
-    context.addIssue({
-      code: 'custom',
-      message: `\`${text}\` is not a time zone`,
-      params: {
-        allowed: 'a name of the IANA time zone database, like `Europe/Berlin` or `Etc/UTC`',
-        suggestion: nearest(text, Intl.supportedValuesOf('timeZone')),
-      },
-    });
-  })
-  .describe('Time zone, like Europe/Berlin; Etc/UTC when left out. An old name, like US/Pacific, becomes the new one.');
+export const timezone = timeZone.describe(
+  'Time zone, like Europe/Berlin; Etc/UTC when left out. An old name, like US/Pacific, becomes the new one.',
+);
 
-function isTimezone(text: string): boolean {
-  try {
-    // Also takes `+02:00`, which is no zone; names begin with a letter.
-    return new Intl.DateTimeFormat('en', { timeZone: text }).format(0) !== '' && /^[A-Z]/.test(text);
-  } catch {
-    return false;
-  }
-}
-
-export const locale = word(
-  /^(C|[a-z]{2,3}_[A-Z]{2}(@[a-z]+)?)\.UTF-8(@[a-z]+)?$/,
-  'a UTF-8 locale, like `de_DE.UTF-8` or `C.UTF-8`',
-).describe('Locale of the system; C.UTF-8 when left out.');
+export const locale = utf8Locale.describe('Locale of the system; C.UTF-8 when left out.');
 
 export const keymap = word(/^[a-z]{2,}([_-][A-Za-z0-9_-]+)?$/, 'a keyboard layout, like `de` or `us`').describe(
   'Keyboard layout of the console; us when left out.',
