@@ -97,7 +97,7 @@ function validate<T>(text: YamlText, language: Language<T>): Loaded<T> {
     data = document.toJS({ maxAliasCount: ALIAS_LIMIT });
   } catch (error) {
     if (!(error instanceof ReferenceError)) throw error;
-    return { text, issues: [explodingAlias(text)] };
+    return { text, issues: [lostAlias(text) ?? explodingAlias(text)] };
   }
   const parsed = language.schema.safeParse(data);
   if (parsed.success) return { text, data, value: parsed.data, issues: [] };
@@ -117,6 +117,22 @@ function keepModesAsWritten(document: Document): void {
       value.value = value.source ?? String(value.value);
     },
   });
+}
+
+/** The first alias without an anchor before it; its name is left out, as it may be a password that begins with `*`. */
+function lostAlias(text: YamlText): Issue | undefined {
+  let found: Issue | undefined;
+  visit(text.document, {
+    Alias: (_position, alias) => {
+      if (alias.resolve(text.document) !== undefined) return undefined;
+      const [from, to] = alias.range ?? [0, 1];
+      found = issueInText(text, { ...positionAt(text.text, from), length: to - from }, 'an alias without its anchor', {
+        allowed: 'the name of an anchor further up; text that begins with `*` is written in quotes',
+      });
+      return visit.BREAK;
+    },
+  });
+  return found;
 }
 
 /** Points at the last alias: the explosion comes from the outermost, which is written last. */

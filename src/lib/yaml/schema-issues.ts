@@ -135,6 +135,8 @@ function wrongUnion(subject: Subject, name: string, issue: z.core.$ZodIssueInval
   if (meant !== undefined) return meant.flatMap((inner) => explain(subject, inner));
   if (!hasValue(subject.place)) return say(`${name} is missing`);
   const kinds = issue.errors.flatMap((errors) => errors.filter(isRootType).map((error) => kindName(error.expected)));
+  // Of the right kind, but in none of the forms: the union itself says which there are.
+  if (kinds.length === 0) return say(`${show(subject.value)} is not right for ${name}`, { allowed: issue.message });
   return say(`${name} must be ${[...new Set(kinds)].join(' or ')}, not ${kindOf(subject.value)}`);
 }
 
