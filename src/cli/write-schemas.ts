@@ -4,11 +4,13 @@ import { baseJsonSchema } from '../base/schema.ts';
 import { machineJsonSchema } from '../boot/machine-schema.ts';
 import { roleJsonSchema } from '../role/schema.ts';
 import { nodeJsonSchema } from '../seed/document.ts';
+import { nodeFileJsonSchema } from '../seed/node.ts';
 
 const schemas = {
   role: roleJsonSchema(),
   base: baseJsonSchema(),
   machine: machineJsonSchema(),
+  node: nodeFileJsonSchema(),
   'node-document': nodeJsonSchema(),
 };
 for (const [name, schema] of Object.entries(schemas)) {

@@ -7,8 +7,8 @@ export const nodeName = word(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'a host nam
 /** As roles are named (src/role/schema/common.ts). */
 const roleName = word(/^[a-z0-9][a-z0-9._-]*$/, 'a role, like `web`');
 /** As mustache, shells and systemd's EnvironmentFile all take it. */
-const variableName = word(/^[A-Za-z_][A-Za-z0-9_]*$/, 'letters, digits and `_`, like `port`');
-const address = z.union([z.ipv4(), z.ipv6()], { error: 'an IP address, like `192.168.254.122`' });
+export const variableName = word(/^[A-Za-z_][A-Za-z0-9_]*$/, 'letters, digits and `_`, like `port`');
+export const address = z.union([z.ipv4(), z.ipv6()], { error: 'an IP address, like `192.168.254.122`' });
 
 /** Names that templates have for something else. */
 export const RESERVED = ['node', 'peers', 'secrets'];

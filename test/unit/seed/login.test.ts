@@ -29,11 +29,17 @@ test('the user logs in by key and has no password', () => {
   assert.equal(parsed('user-data'), {
     hostname: 'probe',
     users: [
-      { name: 'me', shell: '/bin/bash', sudo: 'ALL=(ALL) NOPASSWD:ALL', ssh_authorized_keys: ['ssh-ed25519 AAAA me'] },
+      {
+        name: 'me',
+        lock_passwd: true,
+        shell: '/bin/bash',
+        sudo: 'ALL=(ALL) NOPASSWD:ALL',
+        ssh_authorized_keys: ['ssh-ed25519 AAAA me'],
+      },
     ],
   });
   assert.ok(loginSeed(slots, seed)[0]?.content.toString().startsWith('#cloud-config\n'));
-  assert.equal(parsed('meta-data'), { 'instance-id': 'i-1' });
+  assert.equal(parsed('meta-data'), { 'instance-id': 'i-1', 'local-hostname': 'probe' });
 });
 
 test('networks by DHCP, but for the cards with addresses of their own', () => {

@@ -1,0 +1,110 @@
+// What cloud-init reads from a card: user-data, meta-data and network-config of a machine, as texts.
+import { isIPv6 } from 'node:net';
+import type { HostKey } from './host-keys.ts';
+import { splitCidr, type Network, type Wifi } from './network.ts';
+import type { User } from './node.ts';
+import { wifiKey } from './wifi-key.ts';
+
+export interface CloudInit {
+  /** Of its own for each card that is written, so that cloud-init takes the machine for a new one. */
+  instanceId: string;
+  hostname: string;
+  users: (Pick<User, 'name' | 'keys'> & Partial<User>)[];
+  network: Network;
+  locale?: string | undefined;
+  timezone?: string | undefined;
+  hostKeys?: HostKey[];
+  /** Network cards with addresses of their own, by their MAC address. */
+  fixed?: { mac: string; addresses: string[] }[];
+}
+
+export type CloudInitTexts = Record<'user-data' | 'meta-data' | 'network-config', string>;
+
+export function cloudInitTexts(machine: CloudInit): CloudInitTexts {
+  const { instanceId, hostname } = machine;
+  return {
+    // cloud-init takes user-data for what its first line says.
+    'user-data': `#cloud-config\n${yaml(userData(machine))}`,
+    'meta-data': yaml({ 'instance-id': instanceId, 'local-hostname': hostname }),
+    'network-config': yaml(networkConfig(machine)),
+  };
+}
+
+/**
+ * JSON is YAML, so nothing has to be quoted by hand; but for characters that YAML does not print (YAML 1.2, section 5.1) and that
+ * PyYAML, cloud-init's parser, refuses.
+ */
+export function yaml(value: unknown): string {
+  const text = JSON.stringify(value, undefined, 2);
+  return `${text.replaceAll(/[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]/g, escaped)}\n`;
+}
+
+const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+
+/** Without users the key is left out: the image's own list, an empty one, holds. */
+function userData({ hostname, users, locale, timezone, hostKeys = [] }: CloudInit): Record<string, unknown> {
+  return {
+    hostname,
+    ...(users.length > 0 && { users: users.map(login) }),
+    ...(locale !== undefined && { locale }),
+    ...(timezone !== undefined && { timezone }),
+    ...(hostKeys.length > 0 && { ssh_keys: Object.fromEntries(hostKeys.flatMap(keyPair)) }),
+  };
+}
+
+/** No password: logging in takes a key. Somebody has to be able to become root, and it is the first one. */
+function login({ name, keys, groups = [], sudo }: CloudInit['users'][number], index: number): object {
+  return {
+    name,
+    lock_passwd: true,
+    shell: '/bin/bash',
+    ...(groups.length > 0 && { groups }),
+    ...((sudo ?? index === 0) && { sudo: 'ALL=(ALL) NOPASSWD:ALL' }),
+    ...(keys.length > 0 && { ssh_authorized_keys: keys }),
+  };
+}
+
+const keyPair = ({ type, privateKey, publicKey }: HostKey): [string, string][] => [
+  [`${type}_private`, privateKey],
+  [`${type}_public`, publicKey],
+];
+
+function networkConfig({ network, fixed = [] }: CloudInit): Record<string, unknown> {
+  // A card that two sections match takes the one whose name comes first.
+  const sections = fixed.map(({ mac, addresses }, index) => [
+    `fixed${index}`,
+    { match: { macaddress: mac }, addresses, optional: true },
+  ]);
+  return {
+    version: 2,
+    ethernets: { ...Object.fromEntries(sections), wired: wired(network) },
+    ...(network.wifi && { wifis: { [WIFI_CARD]: wireless(network.wifi) } }),
+  };
+}
+
+/** DHCP for what has no fixed address, IPv4 and IPv6 each. No machine waits at boot for a cable that is not there. */
+function wired({ addresses, gateway, dns }: Network): Record<string, unknown> {
+  const has = (six: boolean) => addresses.some((text) => isIPv6(splitCidr(text).address) === six);
+  return {
+    match: { name: 'e*' },
+    ...(!has(false) && { dhcp4: true }),
+    ...(!has(true) && { dhcp6: true }),
+    ...(addresses.length > 0 && { addresses }),
+    ...(gateway !== undefined && { routes: [{ to: 'default', via: gateway }] }),
+    ...(dns.length > 0 && { nameservers: { addresses: dns } }),
+    optional: true,
+  };
+}
+
+/** The kernel's name for a Pi's own radio. netplan takes no `match:` for Wi-Fi on networkd, only names. */
+const WIFI_CARD = 'wlan0';
+
+function wireless({ ssid, password, country }: Wifi): Record<string, unknown> {
+  return {
+    dhcp4: true,
+    dhcp6: true,
+    optional: true,
+    'regulatory-domain': country,
+    'access-points': { [ssid]: password === undefined ? {} : { password: wifiKey(password, ssid) } },
+  };
+}

@@ -1,0 +1,62 @@
+// A node, `node.yaml`: what one machine is given beside its image. Its name, users, network, variables, peers, secrets.
+import { z } from 'zod';
+import { accountName, publicKey, timeZone, utf8Locale } from '../lib/yaml/words.ts';
+import { nodeDocument, nodeName, RESERVED, variableName } from './document.ts';
+import { network } from './network.ts';
+
+const user = z.strictObject({
+  name: accountName
+    .refine((name) => name !== 'root', { error: 'root cannot log in by ssh: name another user, with sudo' })
+    .describe('Login name.'),
+  keys: z.array(publicKey).default([]).describe('Public ssh keys that may log in.'),
+  sudo: z.boolean().optional().describe('Whether sudo asks for nothing; true for the first user when left out.'),
+  groups: z.array(accountName).default([]).describe('Further groups.'),
+});
+
+const node = z.strictObject({
+  version: z.literal(1).describe('Version of the language of nodes: 1.'),
+  node: nodeName.optional().describe('Name of the machine, its host name; else --node says it.'),
+  users: z.array(user).default([]).describe('Who may log in, beside the users of the role.'),
+  network: network.prefault({}).describe('Its network; DHCP on every wired card when left out.'),
+  locale: utf8Locale.optional().describe("Locale of the system, instead of the image's."),
+  timezone: timeZone.optional().describe("Time zone, like Europe/Berlin, instead of the image's."),
+  variables: nodeDocument.shape.variables,
+  peers: nodeDocument.shape.peers,
+  // A value that is no text is not shown: it may be a secret all the same.
+  secrets: z
+    .record(variableName, z.string())
+    .default({})
+    .describe('Passwords and the like; better given with --secret, from files of their own.'),
+  report: nodeDocument.shape.report,
+  hostKeys: z.boolean().default(false).describe('Whether piimg makes its ssh host key, to be known beforehand.'),
+});
+
+export const nodeSchema = node.superRefine(({ users, variables }, context) => {
+  const names = users.map(({ name }) => name);
+  for (const [index, name] of names.entries()) {
+    if (names.indexOf(name) === index) continue;
+    context.addIssue({
+      code: 'custom',
+      path: ['users', index, 'name'],
+      message: `there is a user \`${name}\` already`,
+    });
+  }
+  for (const name of Object.keys(variables).filter((each) => RESERVED.includes(each))) {
+    const message = `\`${name}\` cannot be a variable: templates have that name for something else`;
+    context.addIssue({ code: 'custom', path: ['variables', name], message });
+  }
+});
+
+/** A node file with what was left out filled in; its name may still be missing. */
+export type NodeFile = z.output<typeof nodeSchema>;
+export type User = NodeFile['users'][number];
+/** A node that can be written. */
+export type Node = NodeFile & { node: string };
+
+let jsonSchema: Record<string, unknown> | undefined;
+
+/** The schema for editors, draft-07 because that is what they read. */
+export function nodeFileJsonSchema(): Record<string, unknown> {
+  jsonSchema ??= { title: 'piimg node', ...z.toJSONSchema(nodeSchema, { target: 'draft-7', io: 'input' }) };
+  return jsonSchema;
+}

@@ -1,0 +1,47 @@
+// A node becomes the four texts of its card: what cloud-init reads, and the node document.
+import { EXIT, PiimgError } from '../lib/errors.ts';
+import { cloudInitTexts } from './cloud-init.ts';
+import { nodeDocument, type NodeDocument } from './document.ts';
+import type { HostKey } from './host-keys.ts';
+import type { SlotName } from './minimal.ts';
+import { splitCidr } from './network.ts';
+import type { Node } from './node.ts';
+
+/** What a card's texts depend on beside the node. */
+export interface Card {
+  /** Of the image. */
+  buildId: string;
+  role: string;
+  /** 16 hex digits that no other card has. */
+  random: string;
+  hostKeys: HostKey[];
+}
+
+/** Pure: the same node and card give the same texts. */
+export function nodeTexts(node: Node, { buildId, role, random, hostKeys }: Card): Record<SlotName, string> {
+  const { users, network, locale, timezone } = node;
+  const instanceId = `piimg-${node.node}-${random}`;
+  return {
+    ...cloudInitTexts({ instanceId, hostname: node.node, users, network, locale, timezone, hostKeys }),
+    'piimg.json': `${JSON.stringify(documentOf(node, buildId, role), undefined, 2)}\n`,
+  };
+}
+
+/** Throws PiimgError (usage) for an image whose role or build id no document can name. */
+function documentOf(node: Node, buildId: string, role: string): NodeDocument {
+  const { variables, peers, secrets, report } = node;
+  const addresses = node.network.addresses.map((text) => splitCidr(text).address);
+  const document = { version: 1, buildId, node: node.node, role, network: { addresses }, variables, peers, secrets };
+  const parsed = nodeDocument.safeParse({ ...document, ...(report !== undefined && { report }) });
+  if (parsed.success) return parsed.data;
+  const fields = parsed.error.issues.map(({ path }) => path.join('.'));
+  throw new PiimgError(`The node document for this image would not be valid: ${fields.join(', ')}`, {
+    exitCode: EXIT.usage,
+    hint: 'Build the image again with this piimg.',
+  });
+}
+
+/** Whether a text of this node's must not be read by others. */
+export function holdsSecrets({ secrets, network }: Node, hostKeys: HostKey[]): boolean {
+  return Object.keys(secrets).length > 0 || network.wifi?.password !== undefined || hostKeys.length > 0;
+}

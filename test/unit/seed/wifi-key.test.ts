@@ -1,0 +1,20 @@
+// The key made of a Wi-Fi password, compared with the test vectors of IEEE 802.11, annex J.4.2.
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { wifiKey } from '../../../src/seed/wifi-key.ts';
+
+const vectors: [string, string, string][] = [
+  ['password', 'IEEE', 'f42c6fc52df0ebef9ebb4b90b38a5f902e83fe1b135a70e23aed762e9710a12e'],
+  ['ThisIsAPassword', 'ThisIsASSID', '0dc0d6eb90555ed6419756b9a15ec3e3209b63df707dd508d14581f8982721af'],
+  ['a'.repeat(32), 'Z'.repeat(32), 'becb93866bb8c3832cb777c2f559807c8c59afcb6eae734885001300a981cc62'],
+];
+for (const [password, ssid, key] of vectors) {
+  test(`${password} of ${ssid}`, () => assert.is(wifiKey(password, ssid), key));
+}
+
+test('another name gives another key, and a key stays what it is', () => {
+  assert.is.not(wifiKey('password', 'ieee'), vectors[0]?.[2]);
+  assert.is(wifiKey('AB'.repeat(32), 'IEEE'), 'ab'.repeat(32));
+});
+
+test.run();
