@@ -72,3 +72,24 @@ export function parseWord<T extends string>(words: readonly T[]): (text: string)
     throw new InvalidArgumentError(`Allowed choices are ${words.join(', ')}.${suggestion}`);
   };
 }
+
+/** Every value of an option that may be given again. */
+export function collect(text: string, before: string[] = []): string[] {
+  return [...before, text];
+}
+
+/** `a,b`, and more when the option is given again. */
+export function collectNames(text: string, before: string[] = []): string[] {
+  const names = text.split(',').map((name) => name.trim());
+  if (names.includes('')) throw new InvalidArgumentError('It is one, or several with commas between them.');
+  return [...before, ...names];
+}
+
+/** `key=value`, and more when the option is given again; each key once. */
+export function collectPairs(text: string, before: [string, string][] = []): [string, string][] {
+  const [, key = '', value = ''] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+  if (key === '') throw new InvalidArgumentError('It is written like key=value.');
+  if (key === '__proto__') throw new InvalidArgumentError('`__proto__` cannot be a key.');
+  if (before.some(([name]) => name === key)) throw new InvalidArgumentError(`There is a value for ${key} already.`);
+  return [...before, [key, value]];
+}

@@ -6,7 +6,7 @@ import { styleFor } from '../../ui/style.ts';
 import { formatSummary } from '../../ui/summary.ts';
 import type { BuildOptions, BuildResult } from '../build-options.ts';
 import { createContext } from '../context.ts';
-import { print, printJson } from './output.ts';
+import { ownName, print, printJson } from './output.ts';
 
 /** The options as commander gives them: flags that were not given are absent. */
 export type BuildFlags = Omit<BuildOptions, 'offline' | 'locked' | 'shellOnError'> &
@@ -26,10 +26,9 @@ function nextCommands(options: BuildOptions, { imagePath }: BuildResult): string
   const shown = path.relative(process.cwd(), imagePath);
   const given = (name: string, value: string | undefined) => (value === undefined ? [] : [name, value]);
   const role = ['--role', options.role, ...given('--base', options.base), ...given('--out', options.out)];
-  const piimg = process.env['npm_lifecycle_event'] === 'start' ? ['npm', 'start', '--'] : ['piimg'];
   return [
-    `${quote([...piimg, 'test', shown])}   boot it in QEMU and check that it works`,
-    `${quote([...piimg, 'shell', ...role])}   look around in the built system`,
+    `${quote([...ownName(), 'test', shown])}   boot it in QEMU and check that it works`,
+    `${quote([...ownName(), 'shell', ...role])}   look around in the built system`,
     `${quote(['sudo', 'bmaptool', 'copy', shown])} /dev/sdX   write it to a card`,
   ];
 }

@@ -28,3 +28,7 @@ export function printJson(value: unknown): void {
 export function tell(line: string): void {
   process.stderr.write(`${line}\n`);
 }
+
+/** What whoever typed `npm start` types to run another command. */
+export const ownName = (): string[] =>
+  process.env['npm_lifecycle_event'] === 'start' ? ['npm', 'start', '--'] : ['piimg'];

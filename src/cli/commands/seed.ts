@@ -1,0 +1,52 @@
+// `piimg seed`: gives an image or a card its identity; `seed show` says which it carries.
+import path from 'node:path';
+import { EXIT, PiimgError } from '../../lib/errors.ts';
+import { quote } from '../../lib/quote.ts';
+import type { ProgressKind } from '../../ui/progress.ts';
+import { formatSeed, formatSeedSummary } from '../../ui/seed-summary.ts';
+import { styleFor } from '../../ui/style.ts';
+import { createContext } from '../context.ts';
+import { readGiven, type NodeFlags } from '../seed-options.ts';
+import { readSeed, seedCard, type SeedResult } from '../seeding.ts';
+import { ownName, print, printJson, tell } from './output.ts';
+
+export interface SeedFlags extends NodeFlags {
+  out?: string;
+  inPlace?: boolean;
+  from?: string;
+  json?: boolean;
+  progress: ProgressKind;
+}
+
+export async function seed(image: string, flags: SeedFlags, signal: AbortSignal): Promise<void> {
+  const { out, inPlace = false, from } = flags;
+  if ((out === undefined) !== inPlace) {
+    throw new PiimgError('Either --out or --in-place is needed, and not both', {
+      exitCode: EXIT.usage,
+      hint: '--out FILE makes a copy of the image; --in-place writes to the image or card that is named.',
+    });
+  }
+  const given = await readGiven(flags);
+  const result = await seedCard({ image, out, from, given }, createContext(signal, flags.progress));
+  for (const warning of result.warnings) tell(`warning: ${warning}`);
+  if (flags.json) printJson(result);
+  else print(formatSeedSummary(result, nextCommands(result), styleFor(process.stdout)));
+}
+
+export async function show(file: string, flags: { json?: boolean }): Promise<void> {
+  const carried = await readSeed(file);
+  if (flags.json) printJson({ file, ...carried });
+  else print(formatSeed(carried, styleFor(process.stdout)));
+}
+
+function nextCommands({ target, inPlace, node = '', users, network }: SeedResult): string[] {
+  const shown = path.relative(process.cwd(), target);
+  const user = users.find(({ keys }) => keys.length > 0)?.name;
+  const host = network.cards[0]?.addresses[0]?.split('/')[0] ?? node;
+  return [
+    // The block map beside the image has checksums of the seed it was built with.
+    ...(inPlace ? [] : [`${quote(['sudo', 'bmaptool', 'copy', '--nobmap', shown])} /dev/sdX   write it to a card`]),
+    `${quote([...ownName(), 'seed', 'show', inPlace ? target : shown])}   what it carries`,
+    ...(user === undefined ? [] : [`${quote(['ssh', `${user}@${host}`])}   log in, once it has booted`]),
+  ];
+}

@@ -1,0 +1,141 @@
+// An image or a card as `piimg seed` sees it: its header, its boot partition, and where the seed's files lie there now.
+import { constants, open, stat, type FileHandle } from 'node:fs/promises';
+import { gunzipSync } from 'node:zlib';
+import { findInFat, openFat, readFromFat, type FatEntry, type FatVolume } from '../image/fat.ts';
+import { HEADER_MAX, parseHeader, type ImageHeader } from '../image/header.ts';
+import { HEADER_LBA } from '../image/layout.ts';
+import { parseMbr, SECTOR } from '../image/mbr.ts';
+import { readerOf } from '../image/ranges.ts';
+import { EXIT, PiimgError, type ExitCode } from '../lib/errors.ts';
+import type { CloudInitSchemas } from '../seed/check.ts';
+import { SLOT_LENGTHS, type SlotName } from '../seed/minimal.ts';
+
+export interface SeedCard {
+  file: string;
+  /** A device, not a file. */
+  block: boolean;
+  handle: FileHandle;
+  header: ImageHeader;
+  /** Byte where the boot partition begins. */
+  start: number;
+}
+
+/** A file of the seed: how long it is to be, and where it lies now, which need not be where the build has put it. */
+export interface FoundSlot {
+  name: SlotName;
+  length: number;
+  entry: FatEntry | undefined;
+}
+
+const NAMES = Object.keys(SLOT_LENGTHS) as SlotName[];
+
+/** Where the build puts cloud-init's own schemas, each for a document of the seed. */
+const SCHEMAS: Record<keyof CloudInitSchemas, string> = {
+  cloudConfig: 'piimg/schema-cloud-config-v1.json.gz',
+  networkConfig: 'piimg/schema-network-config-v2.json.gz',
+};
+/** cloud-init 25.1's are 150 kB; far more is no schema. */
+const SCHEMA_MAX = 16 << 20;
+
+/**
+ * Opens an image or a card for the time of `work`. Throws PiimgError: with `exitCode` when there is none or piimg has not made it; refused
+ * when it is a device that something else uses, which only `write` asks.
+ */
+export async function withCard<T>(
+  file: string,
+  { write = false, exitCode = EXIT.usage }: { write?: boolean; exitCode?: ExitCode },
+  work: (card: SeedCard) => Promise<T>,
+): Promise<T> {
+  const found = await stat(file).catch(() => undefined);
+  const block = found?.isBlockDevice() ?? false;
+  if (!found?.isFile() && !block) {
+    throw new PiimgError(`There is no image or card ${file}`, {
+      exitCode: EXIT.usage,
+      hint: 'Name the file of an image, or the device of a card, such as /dev/sdX.',
+    });
+  }
+  const handle = await openExclusively(file, write, block);
+  try {
+    const header = parseHeader(await upTo(handle, HEADER_LBA * SECTOR, HEADER_MAX));
+    if (header === undefined) {
+      throw new PiimgError(`${file} is no image or card that piimg has made`, {
+        exitCode,
+        hint: 'A packed image (.xz, .zst, .gz) has to be unpacked first; of a card the whole device is named, no partition.',
+      });
+    }
+    const [first] = parseMbr(await readerOf(handle)(0, SECTOR)).entries;
+    return await work({ file, block, handle, header, start: (first?.start ?? 0) * SECTOR });
+  } catch (error) {
+    // What the tables of a damaged card lead to.
+    if (!(error instanceof RangeError || error instanceof SyntaxError)) throw error;
+    throw new PiimgError(`The boot partition of ${file} cannot be read: ${error.message}`, { cause: error });
+  } finally {
+    await handle.close();
+  }
+}
+
+/** open(2): for a block device O_EXCL fails when something has it, or a partition of it, mounted or in use. */
+async function openExclusively(file: string, write: boolean, block: boolean): Promise<FileHandle> {
+  const flags = (write ? constants.O_RDWR : constants.O_RDONLY) | (write && block ? constants.O_EXCL : 0);
+  return open(file, flags).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EBUSY') throw error;
+    throw new PiimgError(`${file} is in use: something has it, or a partition of it, mounted or open`, {
+      exitCode: EXIT.refused,
+      hint: 'Unmount its partitions (lsblk shows them), then run the command again.',
+    });
+  });
+}
+
+/** Fewer bytes when it ends before. */
+async function upTo(handle: FileHandle, offset: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(length);
+  const { bytesRead } = await handle.read(buffer, 0, length, offset);
+  return buffer.subarray(0, bytesRead);
+}
+
+const bootPartition = ({ handle, start }: SeedCard): Promise<FatVolume> => openFat(readerOf(handle), start);
+
+/** The four files of the seed, in the order of `NAMES`. Throws PiimgError when the image is older than one of them. */
+export async function findSlots(card: SeedCard): Promise<FoundSlot[]> {
+  const volume = await bootPartition(card);
+  const slots: FoundSlot[] = [];
+  for (const name of NAMES) {
+    const length = card.header.slots.find((slot) => slot.name === name)?.length;
+    if (length === undefined) {
+      throw new PiimgError(`${card.file} has no place for ${name}`, { hint: 'Build the image again with this piimg.' });
+    }
+    const entry = await findInFat(volume, name);
+    if (entry?.directory) {
+      throw new PiimgError(`On the boot partition of ${card.file}, ${name} is a folder`, { hint: 'Remove it.' });
+    }
+    slots.push({ name, length, entry });
+  }
+  return slots;
+}
+
+/** What the files of the seed say; those that are gone are absent. */
+export async function readTexts(card: SeedCard): Promise<Partial<Record<SlotName, string>>> {
+  const volume = await bootPartition(card);
+  const texts: Partial<Record<SlotName, string>> = {};
+  for (const { name, entry } of await findSlots(card)) {
+    if (entry !== undefined) texts[name] = (await readFromFat(volume, entry)).toString('utf8');
+  }
+  return texts;
+}
+
+/** The schemas that the image carries; one that is missing or unreadable is absent. */
+export async function readSchemas(card: SeedCard): Promise<CloudInitSchemas> {
+  const volume = await bootPartition(card);
+  const schemas: CloudInitSchemas = {};
+  for (const [kind, file] of Object.entries(SCHEMAS) as [keyof CloudInitSchemas, string][]) {
+    const entry = await findInFat(volume, file);
+    if (entry === undefined || entry.directory) continue;
+    try {
+      const text = gunzipSync(await readFromFat(volume, entry), { maxOutputLength: SCHEMA_MAX }).toString('utf8');
+      schemas[kind] = JSON.parse(text) as unknown;
+    } catch {
+      // As if it were not there: that it was not used is said.
+    }
+  }
+  return schemas;
+}

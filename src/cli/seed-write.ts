@@ -1,0 +1,94 @@
+// Writes a seed onto an image or a card: over the files' own bytes where they are whole, by mtools where they are not.
+import { rm, symlink, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { run } from '../host/exec.ts';
+import { mountPointsOf } from '../host/mounted.ts';
+import { makeWorkFolder } from '../host/work-folder.ts';
+import { readerOf } from '../image/ranges.ts';
+import { EXIT, PiimgError } from '../lib/errors.ts';
+import type { SlotName } from '../seed/minimal.ts';
+import { findSlots, withCard, type FoundSlot, type SeedCard } from './seed-card.ts';
+
+export type Contents = Record<SlotName, Buffer>;
+
+/**
+ * Writes all contents, each as long as its slot, and reads them back. Throws PiimgError (refused) when it is a device in use or none of
+ * piimg's. `signal` stops it before the first byte only: a seed by halves is nobody's.
+ */
+export async function writeSeed(file: string, contents: Contents, signal?: AbortSignal): Promise<void> {
+  await withCard(file, { write: true, exitCode: EXIT.refused }, async (card) => {
+    if (card.block) await refuseMounted(file);
+    signal?.throwIfAborted();
+    const broken = (await findSlots(card)).filter((slot) => !isWhole(slot));
+    if (broken.length > 0) await rewrite(card, broken, contents);
+    const slots = await findSlots(card);
+    // The instance id last: as long as it is the old one, cloud-init takes nothing of this for news.
+    for (const slot of slots.sort((a, b) => Number(a.name === 'meta-data') - Number(b.name === 'meta-data'))) {
+      await overwrite(card, slot, contents[slot.name]);
+    }
+    await card.handle.sync();
+    for (const slot of slots) await compare(card, slot, contents[slot.name]);
+  });
+}
+
+/** Of other systems it is not known. */
+async function refuseMounted(device: string): Promise<void> {
+  const [place] = (await mountPointsOf(device)) ?? [];
+  if (place === undefined) return;
+  throw new PiimgError(`${device} is mounted at ${place}`, {
+    exitCode: EXIT.refused,
+    hint: 'Unmount it, then run the command again.',
+  });
+}
+
+/** A computer that edits a file may write it elsewhere, shorter or longer than it was. */
+const isWhole = ({ entry, length }: FoundSlot): boolean =>
+  entry !== undefined && entry.size === length && entry.ranges.reduce((sum, range) => sum + range.length, 0) >= length;
+
+async function overwrite({ handle, file }: SeedCard, slot: FoundSlot, content: Buffer): Promise<void> {
+  if (!isWhole(slot)) throw new PiimgError(`${slot.name} could not be made anew on the boot partition of ${file}`);
+  for (const { offset, from, to } of pieces(slot)) {
+    for (let at = from; at < to;) {
+      const { bytesWritten } = await handle.write(content, at, to - at, offset + at - from);
+      at += bytesWritten;
+    }
+  }
+}
+
+async function compare({ handle, file }: SeedCard, slot: FoundSlot, content: Buffer): Promise<void> {
+  const read = readerOf(handle);
+  for (const { offset, from, to } of pieces(slot)) {
+    if ((await read(offset, to - from)).equals(content.subarray(from, to))) continue;
+    throw new PiimgError(`${slot.name} reads differently from what was written to ${file}`, {
+      hint: 'The card may be worn out or counterfeit: try another one.',
+    });
+  }
+}
+
+/** Which bytes of a slot lie in each range of its file. */
+function pieces({ entry, length }: FoundSlot): { offset: number; from: number; to: number }[] {
+  let from = 0;
+  return (entry?.ranges ?? []).flatMap((range) => {
+    const piece = { offset: range.offset, from, to: Math.min(length, from + range.length) };
+    from = piece.to;
+    return piece.to > piece.from ? [piece] : [];
+  });
+}
+
+/** Makes files anew at their full length: clusters and table are mtools' to choose and to write. */
+async function rewrite({ file, start }: SeedCard, slots: FoundSlot[], contents: Contents): Promise<void> {
+  const folder = await makeWorkFolder('seed');
+  try {
+    // Under a name of our own: mtools takes quotes and the like in a path for its own.
+    const disk = path.join(folder, 'card');
+    await symlink(path.resolve(file), disk);
+    for (const { name } of slots) {
+      await writeFile(path.join(folder, name), contents[name], { mode: 0o600 });
+      // A card of any size and geometry will do: mtools' checks of these are of floppy disks.
+      const env = { MTOOLS_SKIP_CHECK: '1', LC_ALL: 'C.UTF-8' };
+      await run(['mcopy', '-o', '-i', `${disk}@@${start}`, path.join(folder, name), `::${name}`], { env });
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

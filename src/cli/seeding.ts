@@ -1,0 +1,185 @@
+// The story of `piimg seed`: node → texts → checks → a copy of the image, or the card itself, with them in its seed slots.
+import { randomBytes } from 'node:crypto';
+import { lstat, open, rename, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { requireSpace } from '../host/space.ts';
+import { makeWorkFolder } from '../host/work-folder.ts';
+import { copyImage } from '../image/copy.ts';
+import { EXIT, PiimgError } from '../lib/errors.ts';
+import type { Step } from '../lib/progress.ts';
+import { checkCloudInit, type CloudInitSchemas } from '../seed/check.ts';
+import { describeSeed, type SeedDescription } from '../seed/describe.ts';
+import { fillSlots } from '../seed/fill.ts';
+import { completeNode, type Given } from '../seed/given.ts';
+import { makeHostKeys, type HostKey } from '../seed/host-keys.ts';
+import type { SlotName } from '../seed/minimal.ts';
+import { splitCidr } from '../seed/network.ts';
+import { loadNode } from '../seed/node-file.ts';
+import type { Node } from '../seed/node.ts';
+import { holdsSecrets, nodeTexts } from '../seed/texts.ts';
+import type { Context } from './context.ts';
+import { findSlots, readSchemas, readTexts, withCard, type FoundSlot } from './seed-card.ts';
+import { writeSeed, type Contents } from './seed-write.ts';
+
+export interface SeedRequest {
+  /** The image, or the card. */
+  image: string;
+  /** The file to write; the image itself, or the card, when absent. */
+  out?: string | undefined;
+  /** `node.yaml`. */
+  from?: string | undefined;
+  given: Given;
+}
+
+export interface SeedResult extends SeedDescription {
+  image: string;
+  /** What carries the seed now. */
+  target: string;
+  inPlace: boolean;
+  role: string;
+  buildId: string;
+  /** Whether cloud-init's own schemas had a look at it. */
+  checked: boolean;
+  /** Lines for ~/.ssh/known_hosts. */
+  knownHosts: string[];
+  warnings: string[];
+}
+
+/** What is known of the image before anything is written. */
+interface Source {
+  role: string;
+  buildId: string;
+  slots: FoundSlot[];
+  schemas: CloudInitSchemas;
+}
+
+/** Throws PiimgError before a byte is written for all that is wrong with node or image; a failed copy leaves nothing. */
+export async function seedCard({ image, out, from, given }: SeedRequest, context: Context): Promise<SeedResult> {
+  const node = completeNode(from === undefined ? undefined : await loadNode(path.resolve(from)), given);
+  const source = await readSource(image, out === undefined);
+  if (out !== undefined) await refuseOut(image, out);
+  const hostKeys = node.hostKeys ? await newHostKeys(node.node, context.signal) : [];
+  const { role, buildId } = source;
+  const texts = nodeTexts(node, { role, buildId, random: randomBytes(8).toString('hex'), hostKeys });
+  const contents = checkedContents(texts, source);
+  const target = out ?? image;
+  await context.progress.step(`seed of ${node.node}`, async (step) => {
+    if (out === undefined) await writeInPlace(image, contents, holdsSecrets(node, hostKeys), context.signal);
+    else await writeCopy(image, out, { contents, secret: holdsSecrets(node, hostKeys), step, signal: context.signal });
+  });
+  const { cloudConfig, networkConfig } = source.schemas;
+  const checked = cloudConfig !== undefined && networkConfig !== undefined;
+  return {
+    ...(await readSeed(target)),
+    image,
+    target,
+    inPlace: out === undefined,
+    checked,
+    knownHosts: knownHosts(node, hostKeys),
+    warnings: warningsFor(node, checked),
+  };
+}
+
+/** What an image or a card carries. */
+export async function readSeed(file: string): Promise<SeedDescription & { role: string; buildId: string }> {
+  return withCard(file, {}, async (card) => {
+    const { role, buildId } = card.header;
+    return { ...describeSeed(await readTexts(card)), role, buildId };
+  });
+}
+
+function readSource(image: string, inPlace: boolean): Promise<Source> {
+  return withCard(image, { exitCode: inPlace ? EXIT.refused : EXIT.usage }, async (card) => {
+    if (card.block && !inPlace) {
+      throw new PiimgError(`${image} is a device: --out makes a copy of the file of an image`, {
+        exitCode: EXIT.usage,
+        hint: 'With --in-place the seed is written to the card itself.',
+      });
+    }
+    const { role, buildId } = card.header;
+    return { role, buildId, slots: await findSlots(card), schemas: await readSchemas(card) };
+  });
+}
+
+async function newHostKeys(node: string, signal: AbortSignal): Promise<HostKey[]> {
+  const folder = await makeWorkFolder('seed');
+  try {
+    return await makeHostKeys(folder, node, signal);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Throws PiimgError: what cloud-init would refuse, or what does not fit its slot. */
+function checkedContents(texts: Record<SlotName, string>, { slots, schemas }: Source): Contents {
+  const complaints = checkCloudInit(texts, schemas);
+  if (complaints.length > 0) {
+    throw new PiimgError("cloud-init's own schemas do not take this seed", {
+      detail: complaints.join('\n'),
+      hint: 'Change what the lines above name; nothing was written.',
+    });
+  }
+  return Object.fromEntries(fillSlots(slots, texts).map(({ slot, content }) => [slot.name, content])) as Contents;
+}
+
+/** What is renamed over must be a file, and not the image itself. */
+async function refuseOut(image: string, out: string): Promise<void> {
+  const [source, target] = [await stat(image), await stat(out).catch(() => lstat(out).catch(() => undefined))];
+  if (target === undefined) return;
+  const refuse = (message: string, hint: string): PiimgError =>
+    new PiimgError(message, { exitCode: EXIT.refused, hint });
+  if (!target.isFile()) throw refuse(`${out} is no file`, 'A card is written with --in-place: --out makes a file.');
+  if (source.dev === target.dev && source.ino === target.ino)
+    throw refuse(`${out} is the image itself`, 'Name another file, or write into the image with --in-place.');
+}
+
+async function writeInPlace(file: string, contents: Contents, secret: boolean, signal: AbortSignal): Promise<void> {
+  await writeSeed(file, contents, signal);
+  if (!secret || (await stat(file)).isBlockDevice()) return;
+  const handle = await open(file);
+  // Others could read the secrets from it.
+  await handle.chmod(0o600).finally(() => handle.close());
+}
+
+/** As `OUT.part`, nobody else's to read from its first byte, then renamed. */
+async function writeCopy(
+  image: string,
+  out: string,
+  options: { contents: Contents; secret: boolean; step: Step; signal: AbortSignal },
+): Promise<void> {
+  const { contents, secret, step, signal } = options;
+  const { blocks, mode } = await stat(image);
+  await requireSpace([{ folder: path.dirname(path.resolve(out)), bytes: blocks * 512, what: 'the copy of the image' }]);
+  const part = `${out}.part`;
+  await rm(part, { force: true });
+  try {
+    const file = await open(part, 'wx', 0o600);
+    try {
+      await copyImage(image, file, { signal, step });
+      await writeSeed(part, contents, signal);
+      if (!secret) await file.chmod(mode & 0o777);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    signal.throwIfAborted();
+    await rename(part, out);
+  } catch (error) {
+    await rm(part, { force: true });
+    throw error;
+  }
+}
+
+function knownHosts({ node, network }: Node, hostKeys: HostKey[]): string[] {
+  const names = [node, ...network.addresses.map((text) => splitCidr(text).address)].join(',');
+  return hostKeys.map(({ publicKey }) => `${names} ${publicKey.split(' ').slice(0, 2).join(' ')}`);
+}
+
+function warningsFor({ users }: Node, checked: boolean): string[] {
+  return [
+    ...(users.some(({ keys }) => keys.length > 0)
+      ? []
+      : ['no ssh key was given: nobody can log in, unless the role itself has a user with a key']),
+    ...(checked ? [] : ["the image carries no schemas of cloud-init's: the seed was not checked with them"]),
+  ];
+}

@@ -1,0 +1,39 @@
+// Whether a block device, or a partition of it, is mounted.
+import { readdir, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+
+/**
+ * Where the device and its partitions are mounted in this mount namespace; empty when they are not. Only Linux tells: undefined on other
+ * systems.
+ */
+export async function mountPointsOf(device: string): Promise<string[] | undefined> {
+  if (process.platform !== 'linux') return undefined;
+  const whole = deviceNumber((await stat(device)).rdev);
+  const folder = `/sys/dev/block/${whole}`;
+  const partitions = (await readdir(folder).catch(() => [])).map((name) =>
+    readFile(path.join(folder, name, 'dev'), 'utf8').then(
+      (text) => text.trim(),
+      () => undefined,
+    ),
+  );
+  const numbers = [whole, ...(await Promise.all(partitions)).filter((number) => number !== undefined)];
+  return mountPointsIn(await readFile('/proc/self/mountinfo', 'utf8'), numbers);
+}
+
+/** proc_pid_mountinfo(5): the third field is the device, the fifth the mount point, with octal escapes. */
+export function mountPointsIn(mountinfo: string, devices: string[]): string[] {
+  return mountinfo.split('\n').flatMap((line) => {
+    const fields = line.split(' ');
+    if (!devices.includes(fields[2] ?? '')) return [];
+    return (fields[4] ?? '').replaceAll(/\\([0-7]{3})/g, (_all, octal: string) =>
+      String.fromCharCode(Number.parseInt(octal, 8)),
+    );
+  });
+}
+
+/** `8:1`, from Linux's layout of a device number: 12 bits of major amid 20 of minor (include/linux/kdev_t.h, new_encode_dev). */
+function deviceNumber(rdev: number): string {
+  const major = (rdev >>> 8) & 0xfff;
+  const minor = (rdev & 0xff) | ((rdev >>> 12) & 0xfff00);
+  return `${major}:${minor}`;
+}
