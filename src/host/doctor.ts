@@ -41,6 +41,7 @@ export interface Check {
 const PURPOSES: Purpose[] = [
   'build',
   'boot',
+  'seed',
   ...(existsSync(`${packageRoot}/test`) ? (['test', 'bench'] as const) : []),
 ];
 

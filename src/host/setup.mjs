@@ -18,7 +18,12 @@ installDependencies();
 compile();
 // Most people only build: an emulator is for those who boot what they built.
 const boots = verb === 'test' || args[0] === 'test' || args[0] === 'boot';
-installPackages(['build', ...(boots ? ['boot'] : []), ...(verb === 'test' ? ['test'] : [])]);
+installPackages([
+  'build',
+  ...(boots ? ['boot'] : []),
+  ...(args[0] === 'seed' ? ['seed'] : []),
+  ...(verb === 'test' ? ['test'] : []),
+]);
 await goOn();
 
 function checkNode() {

@@ -9,7 +9,7 @@ export interface CloudInitSchemas {
   networkConfig?: unknown;
 }
 
-/** What cloud-init would complain about, as `user-data: users.0.name: why`; empty when all is well. Values are not repeated. */
+/** What cloud-init would complain about, as `user-data: users.0.name: why`; empty when all is well. Of values only numbers are repeated. */
 export function checkCloudInit(texts: Omit<CloudInitTexts, 'meta-data'>, schemas: CloudInitSchemas): string[] {
   const { cloudConfig, networkConfig } = schemas;
   return [

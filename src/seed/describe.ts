@@ -88,7 +88,7 @@ function readMap(name: SlotName, text: string | undefined, problems: string[]): 
     return broken('is no cloud-config: its first line is not #cloud-config');
   }
   try {
-    const value: unknown = parse(text, { logLevel: 'silent', maxAliasCount: 100 });
+    const value: unknown = parse(text, { logLevel: 'error', maxAliasCount: 100 });
     if (value === null) return {};
     return typeof value === 'object' && !Array.isArray(value) ? (value as Map) : broken('is no map');
   } catch (error) {

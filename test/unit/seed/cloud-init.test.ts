@@ -1,0 +1,127 @@
+// The texts a node becomes: golden files for three nodes, and that any node's texts say what it says, in JSON and in YAML.
+import fc from 'fast-check';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { parse } from 'yaml';
+import { yaml } from '../../../src/seed/cloud-init.ts';
+import { nodeDocument } from '../../../src/seed/document.ts';
+import { padSlot, SLOT_LENGTHS, type SlotName } from '../../../src/seed/minimal.ts';
+import { nodeSchema, type Node } from '../../../src/seed/node.ts';
+import { holdsSecrets, nodeTexts, type Card } from '../../../src/seed/texts.ts';
+import { wifiKey } from '../../../src/seed/wifi-key.ts';
+import { keyLine } from '../../helpers/ssh-keys.ts';
+import { golden, root } from '../role/golden.ts';
+
+const hostKey = {
+  type: 'ed25519',
+  privateKey: '-----BEGIN\nx\n-----END\n',
+  publicKey: keyLine('root@pi-web1'),
+} as const;
+const card: Card = { buildId: 'ab'.repeat(32), role: 'web', random: '0123456789abcdef', hostKeys: [] };
+const nodeOf = (file: object): Node => ({ node: 'pi-web1', ...nodeSchema.parse({ version: 1, ...file }) }) as Node;
+
+/** What PyYAML, which cloud-init reads with, takes as a character (yaml/reader.py, NON_PRINTABLE). */
+const PRINTABLE = /^[\t\n\r\x20-\x7e\x85\u00a0-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]*$/u;
+
+const nodes: Record<string, [object, Card]> = {
+  dhcp: [{ users: [{ name: 'pi', keys: [keyLine()] }] }, card],
+  fixed: [
+    {
+      users: [
+        { name: 'ann', keys: [keyLine('ann'), keyLine('ann', 'sk-ssh-ed25519@openssh.com')], groups: ['video'] },
+        { name: 'bob', keys: [keyLine('bob')] },
+        { name: 'eve', sudo: true },
+      ],
+      network: { addresses: ['192.168.254.122/24'], gateway: '192.168.254.1', dns: ['1.1.1.1', '2606:4700::1111'] },
+      locale: 'de_DE.UTF-8',
+      timezone: 'Europe/Berlin',
+      variables: { port: 3000, debug: false, motd: 'two\nlines' },
+      peers: { db: [{ name: 'pi-db1', addresses: ['192.168.254.130'] }] },
+      secrets: { db_password: 'it\'s "quoted"' },
+      report: 'http://192.168.254.1:8080/done',
+    },
+    { ...card, hostKeys: [hostKey] },
+  ],
+  wifi: [
+    {
+      network: {
+        addresses: ['192.168.254.122/24', 'fd00::7a/64'],
+        wifi: { ssid: 'my "net" \\ é', password: 'password', country: 'DE' },
+      },
+    },
+    card,
+  ],
+  'open-wifi': [{ network: { wifi: { ssid: 'guests', country: 'DE' } } }, card],
+};
+for (const [name, [file, made]] of Object.entries(nodes)) {
+  test(`the texts of a node: ${name}`, () => {
+    const texts = nodeTexts(nodeOf(file), made);
+    const all = Object.entries(texts).map(([slot, text]) => `==> ${slot}\n${text}`);
+    golden(`${root}/test/golden/seed/${name}.txt`, all.join('\n'));
+    for (const text of Object.values(texts)) assert.match(text, PRINTABLE);
+    assert.equal(nodeDocument.parse(JSON.parse(texts['piimg.json'])).buildId, card.buildId);
+  });
+}
+
+test('wherever there is Wi-Fi the wired cards stay alive', () => {
+  for (const [file, made] of Object.values(nodes)) {
+    const { ethernets } = parse(nodeTexts(nodeOf(file), made)['network-config']) as { ethernets: { wired: unknown } };
+    assert.ok(ethernets.wired);
+  }
+});
+
+test('the password of a Wi-Fi is nowhere in the texts', () => {
+  const password = 'hunter2hunter2';
+  const node = nodeOf({ network: { wifi: { ssid: 'home', password, country: 'DE' } } });
+  const texts = Object.values(nodeTexts(node, card)).join();
+  assert.not.match(texts, password);
+  assert.match(texts, wifiKey(password, 'home'));
+});
+
+test('what must not be read by others is known', () => {
+  const holds = (file: object, hostKeys: Card['hostKeys'] = []) => holdsSecrets(nodeOf(file), hostKeys);
+  assert.equal([holds({}), holds({ network: { wifi: { ssid: 'a', country: 'DE' } } })], [false, false]);
+  assert.ok(holds({ secrets: { a: 'b' } }));
+  assert.ok(holds({ network: { wifi: { ssid: 'a', password: 'password', country: 'DE' } } }));
+  assert.ok(holds({}, [hostKey]));
+});
+
+test('any value comes back from YAML and JSON, padded, and in characters that PyYAML takes', () => {
+  fc.assert(
+    fc.property(fc.jsonValue(), fc.string({ unit: 'binary', maxLength: 40 }), (value, text) => {
+      const document = { value, text: Buffer.from(text).toString() };
+      const padded = padSlot(yaml(document), 4 * 1024).toString();
+      assert.equal(JSON.parse(padded), JSON.parse(JSON.stringify(document)));
+      assert.match(padded, PRINTABLE);
+      assert.equal((parse(padded) as { text: string }).text, document.text);
+    }),
+  );
+});
+
+test('negative control: JSON alone has characters that PyYAML refuses', () => {
+  assert.not.match(JSON.stringify('\x7f'), PRINTABLE);
+});
+
+test('any Wi-Fi that is taken comes back as the same bytes, and fits its slot', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary', maxLength: 32 }), (ssid) => {
+      const parsed = nodeSchema.safeParse({ version: 1, network: { wifi: { ssid, country: 'DE' } } });
+      const right = ssid !== '' && Buffer.byteLength(ssid) <= 32 && !/[\p{Cc}\p{Cs}\ufffd]/u.test(ssid);
+      assert.is(parsed.success, right, JSON.stringify(ssid));
+      if (!parsed.success) return;
+      const text = nodeTexts({ ...parsed.data, node: 'pi' }, card)['network-config'];
+      const { wifis } = parse(text) as { wifis: { wlan0: { 'access-points': object } } };
+      assert.equal(Object.keys(wifis.wlan0['access-points']), [ssid]);
+    }),
+  );
+});
+
+test('every text of every golden node fits its slot', () => {
+  for (const [file, made] of Object.values(nodes)) {
+    for (const [name, text] of Object.entries(nodeTexts(nodeOf(file), made))) {
+      padSlot(text, SLOT_LENGTHS[name as SlotName], name);
+    }
+  }
+});
+
+test.run();
