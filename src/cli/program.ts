@@ -51,6 +51,8 @@ export function createProgram(signal: AbortSignal): Command {
     .helpCommand('help [command]', 'print help for a command')
     .showHelpAfterError('(piimg --help lists commands and options)')
     .addHelpText('after', EPILOGUE)
+    // Options are of the command before them: `seed show --json` is not seed's own.
+    .enablePositionalOptions()
     .exitOverride();
   // commander would complain about a missing --role before it sees that `--rol` is a slip for it.
   program.hook('preAction', (_program, command) => {
@@ -256,7 +258,6 @@ function addSeedCommands(program: Command, signal: AbortSignal): void {
     .option('--host-keys', 'make the ssh host key now, to know the machine by it')
     .addOption(json('what was written, without secrets,'))
     .addOption(progress())
-    // Else its --json would be taken for this command's.
     .enablePositionalOptions()
     .action(async (image: string, options) => (await import('./commands/seed.ts')).seed(image, options, signal));
   seed

@@ -124,6 +124,10 @@ function checkedContents(texts: Record<SlotName, string>, { slots, schemas }: So
 
 /** What is renamed over must be a file, and not the image itself. */
 async function refuseOut(image: string, out: string): Promise<void> {
+  const folder = path.dirname(path.resolve(out));
+  if (!(await stat(folder).catch(() => undefined))?.isDirectory()) {
+    throw new PiimgError(`There is no folder ${folder} for ${out}`, { exitCode: EXIT.usage, hint: 'Make it first.' });
+  }
   const [source, target] = [await stat(image), await stat(out).catch(() => lstat(out).catch(() => undefined))];
   if (target === undefined) return;
   const refuse = (message: string, hint: string): PiimgError =>

@@ -1,5 +1,5 @@
 // An image of a boot partition alone, with header and seed slots: made in no time, for tests of `piimg seed`.
-import { open, writeFile } from 'node:fs/promises';
+import { open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { run } from '../../src/host/exec.ts';
@@ -65,4 +65,11 @@ export async function seedImage({ schemas = true } = {}): Promise<string> {
   await file.write(bytes, 0, bytes.length, HEADER_LBA * SECTOR);
   await file.close();
   return folder;
+}
+
+/** Rejects with what fsck.vfat says when the boot partition is not clean. Only reads. */
+export async function checkFat(image: string): Promise<void> {
+  const part = `${image}.fat`;
+  await run(['dd', `if=${image}`, `of=${part}`, `skip=${START}`, `bs=${SECTOR}`, 'conv=sparse', 'status=none']);
+  await run(['fsck.vfat', '-n', part]).finally(() => rm(part, { force: true }));
 }

@@ -1,5 +1,5 @@
 // The texts a node becomes: golden files for three nodes, and that any node's texts say what it says, in JSON and in YAML.
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
@@ -18,7 +18,7 @@ const hostKey = {
   publicKey: keyLine('root@pi-web1'),
 } as const;
 const card: Card = { buildId: 'ab'.repeat(32), role: 'web', random: '0123456789abcdef', hostKeys: [] };
-const nodeOf = (file: object): Node => ({ node: 'pi-web1', ...nodeSchema.parse({ version: 1, ...file }) }) as Node;
+const nodeOf = (file: object): Node => ({ ...nodeSchema.parse({ version: 1, ...file }), node: 'pi-web1' });
 
 /** What PyYAML, which cloud-init reads with, takes as a character (yaml/reader.py, NON_PRINTABLE). */
 const PRINTABLE = /^[\t\n\r\x20-\x7e\x85\u00a0-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]*$/u;

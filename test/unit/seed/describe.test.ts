@@ -1,5 +1,5 @@
 // What a card carries is told without what is secret in it, also where somebody has edited it by hand.
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { describeSeed } from '../../../src/seed/describe.ts';
@@ -126,7 +126,7 @@ test('names that would drive a terminal are made plain', () => {
     'user-data': '#cloud-config\n{"hostname": "\\u001b[31mred\\u0007"}',
     'meta-data': '{"instance-id": "a\\nb"}',
   });
-  assert.not.match(said, /[\x1b\x07]/);
+  assert.not.ok(said.includes('\u001b') || said.includes('\u0007'));
   assert.match(said, 'instance id  a b');
 });
 
