@@ -16,6 +16,7 @@ const SYSTEM = [
   'capture',
   'image',
   'stage',
+  'seed',
   'web',
   'readme',
   'role-language',

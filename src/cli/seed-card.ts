@@ -113,6 +113,13 @@ export async function findSlots(card: SeedCard): Promise<FoundSlot[]> {
   return slots;
 }
 
+/** Bytes that no file has. */
+export async function freeBytes(card: SeedCard): Promise<number> {
+  const { next, clusterBytes } = await bootPartition(card);
+  // Clusters 0 and 1 do not exist; their entries are never 0.
+  return next.reduce((free, entry) => (entry === 0 ? free + 1 : free), 0) * clusterBytes;
+}
+
 /** What the files of the seed say; those that are gone are absent. */
 export async function readTexts(card: SeedCard): Promise<Partial<Record<SlotName, string>>> {
   const volume = await bootPartition(card);

@@ -7,7 +7,7 @@ import { makeWorkFolder } from '../host/work-folder.ts';
 import { readerOf } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { SlotName } from '../seed/minimal.ts';
-import { findSlots, withCard, type FoundSlot, type SeedCard } from './seed-card.ts';
+import { findSlots, freeBytes, withCard, type FoundSlot, type SeedCard } from './seed-card.ts';
 
 export type Contents = Record<SlotName, Buffer>;
 
@@ -20,7 +20,10 @@ export async function writeSeed(file: string, contents: Contents, signal?: Abort
     if (card.block) await refuseMounted(file);
     signal?.throwIfAborted();
     const broken = (await findSlots(card)).filter((slot) => !isWhole(slot));
-    if (broken.length > 0) await rewrite(card, broken, contents);
+    if (broken.length > 0) {
+      await requireRoom(card, broken);
+      await rewrite(card, broken, contents);
+    }
     const slots = await findSlots(card);
     // The instance id last: as long as it is the old one, cloud-init takes nothing of this for news.
     for (const slot of slots.sort((a, b) => Number(a.name === 'meta-data') - Number(b.name === 'meta-data'))) {
@@ -39,6 +42,19 @@ async function refuseMounted(device: string): Promise<void> {
     exitCode: EXIT.refused,
     hint: 'Unmount it, then run the command again.',
   });
+}
+
+/** Before a file is taken away that cannot be put back; for the clusters of a folder that grows, one more. */
+async function requireRoom(card: SeedCard, slots: FoundSlot[]): Promise<void> {
+  const [free, wanted] = [await freeBytes(card), slots.reduce((sum, { length }) => sum + length + 4096, 0)];
+  if (free >= wanted) return;
+  const names = slots.map(({ name }) => name).join(', ');
+  throw new PiimgError(
+    `The boot partition of ${card.file} has no room for ${names}: ${wanted} bytes, ${free} are free`,
+    {
+      hint: 'Remove files from it that you have put there.',
+    },
+  );
 }
 
 /** A computer that edits a file may write it elsewhere, shorter or longer than it was. */

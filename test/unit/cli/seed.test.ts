@@ -255,6 +255,22 @@ for (const [name, { args, says, code = EXIT.usage, prepare }] of Object.entries(
   });
 }
 
+test('a boot partition without room is told before anything is written', async () => {
+  const folder = await project();
+  const image = join(folder, 'web.img');
+  await mtools(image, 'mdel', '::piimg.json');
+  await writeFile(join(folder, 'fill'), Buffer.alloc(35_100_000));
+  await mtools(image, 'mcopy', join(folder, 'fill'), '::fill');
+  const before = await readFile(image);
+  const { stderr, exitCode } = await seed(folder, 'web.img', '--in-place', '--node', 'pi');
+  assert.match(stderr, /has no room for piimg\.json: 135168 bytes, \d+ are free/);
+  assert.is(exitCode, EXIT.failed);
+  assert.ok((await readFile(image)).equals(before));
+  await mtools(image, 'mdel', '::fill');
+  assert.is((await seed(folder, 'web.img', '--in-place', '--node', 'pi')).exitCode, 0, 'negative control');
+  await checkFat(image);
+});
+
 test('what is there under the name of the copy is replaced, also what an earlier run has left', async () => {
   const folder = await project();
   await Promise.all(['pi.img', 'pi.img.part'].map((name) => writeFile(join(folder, name), 'x')));
