@@ -267,6 +267,13 @@ function addSeedCommands(program: Command, signal: AbortSignal): void {
     .argument('<image>', 'file of the image, or device of a card')
     .addOption(json('it'))
     .action(async (file: string, options) => (await import('./commands/seed.ts')).show(file, options));
+  program
+    .command('result')
+    .summary('print how the first boot of a card went')
+    .description('print how the first boot of a card went, as the machine has written it there')
+    .argument('<card>', 'device of a card, or file of an image that was booted')
+    .addOption(json('it'))
+    .action(async (card: string, options) => (await import('./commands/result.ts')).result(card, options));
 }
 
 function addCacheCommands(program: Command, signal: AbortSignal): void {

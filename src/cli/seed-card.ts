@@ -130,6 +130,13 @@ export async function readTexts(card: SeedCard): Promise<Partial<Record<SlotName
   return texts;
 }
 
+/** A file of the boot partition; undefined when it is not there. */
+export async function readBootFile(card: SeedCard, name: string): Promise<string | undefined> {
+  const volume = await bootPartition(card);
+  const entry = await findInFat(volume, name);
+  return entry === undefined || entry.directory ? undefined : (await readFromFat(volume, entry)).toString('utf8');
+}
+
 /** The schemas that the image carries; one that is missing or unreadable is absent. */
 export async function readSchemas(card: SeedCard): Promise<CloudInitSchemas> {
   const volume = await bootPartition(card);

@@ -1,5 +1,6 @@
-// The image on a used card, by stock bmaptool: every file right, and that very card booted, logged in to, updated and switched off.
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+// The image on a used card, by stock bmaptool: every file right; that very card given an identity by `piimg seed`, booted, logged in to,
+// updated and switched off.
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'uvu';
@@ -15,17 +16,19 @@ import { makeSeedKey } from '../../src/boot/seed-key.ts';
 import { withSession } from '../../src/boot/session.ts';
 import { run } from '../../src/host/exec.ts';
 import { packageRoot } from '../../src/host/package-root.ts';
+import type { SeedResult } from '../../src/cli/seeding.ts';
 import { loginSeed } from '../../src/seed/login.ts';
-import { builtWeb } from '../helpers/built.ts';
+import { builtWeb, piimgCommand } from '../helpers/built.ts';
 import { asRoot } from '../helpers/as-root.ts';
 import { assertBooted } from '../helpers/booted.ts';
 import { checkFileSystems } from '../helpers/fsck.ts';
-import { differentFiles, readBoot, readRoot } from '../helpers/image-files.ts';
+import { differentFiles, partitionOf, readBoot, readRoot } from '../helpers/image-files.ts';
 import { attempt } from '../helpers/local-session.ts';
 import { askAll, type Answer } from '../helpers/login.ts';
 import { withQemu } from '../helpers/qemu.ts';
 
 const { image, bmap, manifest } = await builtWeb();
+const SECRET = 'correct-horse-battery';
 const work = await mkdtemp(path.join(tmpdir(), 'piimg-card-'));
 const card = path.join(work, 'card.img');
 const minutes = (count: number) => ({ signal: AbortSignal.timeout(count * 60_000) });
@@ -42,6 +45,32 @@ test('bmaptool writes it onto a used card: both file systems sound, every file a
   const [bootOfCard, boot] = [path.join(work, 'boot-card'), path.join(work, 'boot')];
   assert.equal(differentFiles(await readBoot(card, bootOfCard), await readBoot(image, boot)), []);
   assert.equal(differentFiles(await readRoot(card), await readRoot(image)), []);
+});
+
+/** What `piimg seed` says it has written. */
+let seeded: SeedResult;
+
+test('piimg seed gives the very card its identity, with a host key that is known before it boots', async () => {
+  const key = await makeSeedKey(work);
+  await writeFile(path.join(work, 'key.pub'), `${key.public}\n`);
+  await writeFile(path.join(work, 'token'), `${SECRET}\n`);
+  const options = [
+    '--node',
+    'seeded',
+    '--user',
+    'pilot',
+    '--ssh-key',
+    'key.pub',
+    '--secret',
+    'token=token',
+    '--host-keys',
+  ];
+  const command = [...piimgCommand(), 'seed', card, '--in-place', ...options, '--json'];
+  const { stdout } = await run(command, { cwd: work, ...minutes(2) });
+  assert.not.match(stdout, SECRET);
+  seeded = JSON.parse(stdout) as SeedResult;
+  assert.ok(seeded.checked, 'by the schemas of the cloud-init that is in the image');
+  await checkFileSystems(card);
 });
 
 /** What the booted card says to these commands; `update` takes minutes. */
@@ -61,6 +90,10 @@ const QUESTIONS = {
   seedCopies: 'stat -c "%a" /boot/firmware/user-data',
   names: 'hostname; resolvectl --no-pager dns; readlink -f /etc/resolv.conf; cat /etc/resolv.conf',
   application: 'curl -sS http://localhost:3000/api/health',
+  firstBoot: 'piimg-firstboot status',
+  kept: 'stat -c "%a %n" /var/lib/piimg/*',
+  // Of the secret, in what others than root may read, in the journal and in the list of processes; and that it is found where it may be.
+  leaks: `find / -xdev -type f -perm -o+r ! -path '/proc/*' ! -path '/sys/*' -size -4M -exec grep -lF '${SECRET}' {} + ; find /var/lib/cloud -type f -perm -o+r -exec grep -lF 'PRIVATE KEY' {} +; journalctl --no-pager | grep -F '${SECRET}' | grep -v grep; ps axww | grep -F '${SECRET}' | grep -v grep; grep -cF '${SECRET}' /var/lib/piimg/secrets.json`,
   before: 'sha256sum /boot/firmware/config.txt /boot/firmware/cmdline.txt',
   update: 'update-initramfs -u',
   after: 'sha256sum /boot/firmware/config.txt /boot/firmware/cmdline.txt',
@@ -98,23 +131,18 @@ async function knock(target: Target): Promise<string[]> {
 }
 
 test('the used card boots until cloud-init is done, serves its application, takes a login by key and goes off by its power button', async () => {
-  const key = await makeSeedKey(work);
   const { network } = await loadMachine('virt', [path.join(packageRoot, 'qemu/machines')]);
   assert.ok(network);
   const fixed = [{ mac: network.macs[1], addresses: [MACHINE_ADDRESS] }];
-  const seed = loginSeed(manifest.slots, {
-    instanceId: 'seeded-1',
-    hostname: 'seeded',
-    user: 'pilot',
-    keys: [key.public],
-    fixed,
-  });
-  const patches = seed.map(({ slot, content }) => ({ offset: slot.offset, content }));
+  // The second card, on the wire to the other machine, has an address without DHCP.
+  const seed = loginSeed(manifest.slots, { instanceId: '', hostname: '', user: '', keys: [], fixed });
+  const wires = seed.filter(({ slot }) => slot.name === 'network-config');
+  const patches = wires.map(({ slot, content }) => ({ offset: slot.offset, content }));
   const folder = path.join(work, 'virt');
   const machine = { machine: 'virt', image: card, folder, patches, forward: [3000, 22], segment: true, minutes: 15 };
   await withQemu(machine, async (guest) => {
     await assertBooted(guest);
-    const login = { port: guest.ports[22] ?? 0, user: 'pilot', key: key.file };
+    const login = { port: guest.ports[22] ?? 0, user: 'pilot', key: path.join(work, 'id_ed25519') };
     await withSession({ login, seconds: 120 }, async (session) => {
       answers = await askAll(session, QUESTIONS);
       passwords = await lookAtPasswords(session, attempt());
@@ -153,15 +181,30 @@ test('cloud-init, systemd and the units of the role have nothing to complain abo
   assert.is(answers.system.output, 'running');
   assert.match(answers.units.output, /^(active\n?){6}$/);
   assert.match(answers.application.output, '"role":"web"');
+  assert.match(answers.application.output, '"node":"seeded"');
 });
 
 test('the node has its own identity and a root file system as large as its card', () => {
   assert.match(answers.names.output, /^seeded$/m);
-  const fresh = judgeIdentity(identity, { instanceId: 'seeded-1', inImage: [], met: [] });
+  const fresh = judgeIdentity(identity, { instanceId: seeded.instanceId ?? '', inImage: [], met: [] });
   assert.ok(fresh.ok, fresh.seen);
+  // As `piimg seed` has told for known_hosts, and no other.
+  assert.equal(
+    seeded.knownHosts.map((line) => line.split(' ').slice(1, 3).join(' ')),
+    identity.hostKeys,
+  );
   assert.match(answers.mounts.output, /^\/ ext4 .*noatime/m);
   assert.match(answers.mounts.output, /^\/boot\/firmware vfat .*fmask=0077,dmask=0077/m);
   assert.ok(Number(answers.rootSize.output) > manifest.image.size, answers.rootSize.output);
+});
+
+test('the machine is its role, and nobody reads its secret but root', () => {
+  assert.match(
+    answers.firstBoot.output,
+    /^piimg: seeded is web: 2 steps, \d+ s\n {2}applied {4}node-name \(template\)/,
+  );
+  assert.match(answers.kept.output, /^600 .*secrets\.json$/m);
+  assert.is(answers.leaks.output, '1');
 });
 
 test('nobody has a password, ssh takes keys only, and what is not served is dropped', () => {
@@ -192,7 +235,24 @@ test('after the switch-off both file systems are clean', async () => {
   await checkFileSystems(raw);
   const boot = path.join(work, 'boot-off');
   await readBoot(raw, boot);
-  assert.match(await readFile(path.join(boot, 'user-data'), 'utf8'), 'seeded');
+  const [userData, document] = [
+    await readFile(path.join(boot, 'user-data'), 'utf8'),
+    await readFile(path.join(boot, 'piimg.json'), 'utf8'),
+  ];
+  assert.match(userData, 'seeded');
+  assert.not.match(userData, 'PRIVATE KEY');
+  assert.equal((JSON.parse(document) as { secrets: object }).secrets, { token: null });
+  // Not in a sector of the boot partition that no file has, either.
+  const { offset, length } = await partitionOf(raw, 1);
+  const search = 'dd if="$1" bs=1M iflag=skip_bytes,count_bytes skip="$2" count="$3" status=none | grep -acF -- "$4"';
+  const counts = async (text: string, file: string) =>
+    (
+      await run(['sh', '-c', search, 'sh', file, String(offset), String(length), text], { okCodes: [0, 1] })
+    ).stdout.trim();
+  assert.equal([await counts(SECRET, raw), await counts('PRIVATE KEY', raw)], ['0', '0']);
+  assert.is.not(await counts(SECRET, card), '0', 'where it was, it is found');
+  const { stdout } = await run([...piimgCommand(), 'result', raw], minutes(1));
+  assert.match(stdout, /^piimg: seeded is web: 2 steps/);
   // The first boot enabled nothing that the image leaves off, and later packages get Debian's presets.
   const enabled = async (from: string) =>
     [...(await readRoot(from)).keys()].filter((file) =>
