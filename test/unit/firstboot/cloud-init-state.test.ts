@@ -1,0 +1,111 @@
+// What stands in for cloud-init's missing care: after a cut it begins once more, and when all is on the card it is left alone.
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { run } from '../../../src/host/exec.ts';
+import { temporaryFolder } from '../../helpers/temporary.ts';
+
+const SCRIPT = path.resolve('firstboot/rootfs/usr/lib/piimg/cloud-init-state');
+/** It gives homes to their users. */
+const AS_ROOT = process.getuid?.() === 0 ? [] : ['unshare', '--user', '--map-root-user', '--map-auto'];
+
+/** A machine on which cloud-init was at work. */
+async function machine(files: Record<string, string> = {}) {
+  const root = temporaryFolder();
+  const write = async (file: string, content: string): Promise<void> => {
+    await mkdir(path.dirname(path.join(root, file)), { recursive: true });
+    await writeFile(path.join(root, file), content);
+  };
+  const all = {
+    'var/lib/cloud/data/instance-id': 'i-1\n',
+    'var/lib/cloud/instance/sem/config_ssh': 'done\n',
+    'var/lib/cloud/sem/config_once': 'done\n',
+    'var/lib/cloud/seed/mine': 'kept\n',
+    'etc/passwd':
+      'root:x:0:0::/root:/bin/sh\npilot:x:1000:1000::/home/pilot:/bin/bash\nnobody:x:65534:65534::/none:/bin/sh\n',
+    'etc/skel/.profile': 'profile\n',
+    'etc/skel/.bashrc': 'bashrc\n',
+    'etc/passwd.lock': '',
+    'etc/sudoers.d/90-cloud-init-users': 'pilot ALL=(AL',
+    ...files,
+  };
+  for (const [file, content] of Object.entries(all)) await write(file, content);
+  const has = (file: string): boolean => existsSync(path.join(root, file));
+  const call = async (verb: string): Promise<string> => {
+    const { stdout } = await run([...AS_ROOT, SCRIPT, verb], {
+      env: { ROOT: root },
+      signal: AbortSignal.timeout(60_000),
+    });
+    return stdout;
+  };
+  const read = (file: string): Promise<string> => readFile(path.join(root, file), 'utf8');
+  return { root, write, has, call, read };
+}
+
+test('what was interrupted begins once more: instance, modules, half a rule for sudo, what keeps useradd waiting', async () => {
+  const { has, call } = await machine();
+  assert.match(await call('repair'), 'cloud-init was interrupted');
+  for (const gone of ['var/lib/cloud/instance', 'var/lib/cloud/sem', 'var/lib/cloud/data', 'etc/passwd.lock']) {
+    assert.not.ok(has(gone), gone);
+  }
+  assert.not.ok(has('etc/sudoers.d/90-cloud-init-users'));
+  assert.ok(has('var/lib/cloud/seed/mine'));
+  // The next start finds nothing to mend.
+  assert.is(await call('repair'), '');
+});
+
+test('host keys that are not whole are made again, the others stay', async () => {
+  const { root, has, call, write } = await machine();
+  const ssh = path.join(root, 'etc/ssh');
+  await mkdir(ssh, { recursive: true });
+  for (const type of ['ed25519', 'ecdsa']) {
+    await run(['ssh-keygen', '-q', '-t', type, '-N', '', '-f', path.join(ssh, `ssh_host_${type}_key`)]);
+  }
+  await run(['ssh-keygen', '-q', '-t', 'rsa', '-b', '2048', '-N', '', '-f', path.join(ssh, 'ssh_host_rsa_key')]);
+  await write('etc/ssh/ssh_host_ecdsa_key.pub', '');
+  await write('etc/ssh/ssh_host_rsa_key', '');
+  await chmod(path.join(ssh, 'ssh_host_rsa_key'), 0o600);
+  await call('repair');
+  assert.ok(has('etc/ssh/ssh_host_ed25519_key') && has('etc/ssh/ssh_host_ed25519_key.pub'));
+  for (const gone of ['ecdsa_key', 'ecdsa_key.pub', 'rsa_key', 'rsa_key.pub'])
+    assert.not.ok(has(`etc/ssh/ssh_host_${gone}`));
+});
+
+test('a home that useradd did not finish gets what is missing in it, or empty', async () => {
+  const { call, read, has } = await machine({ 'home/pilot/.bashrc': '', 'home/pilot/.profile': 'mine\n' });
+  await call('repair');
+  assert.is(await read('home/pilot/.bashrc'), 'bashrc\n');
+  assert.is(await read('home/pilot/.profile'), 'mine\n');
+  const other = await machine();
+  await other.call('repair');
+  assert.is(await other.read('home/pilot/.profile'), 'profile\n');
+  assert.not.ok(other.has('none') || has('none'), 'nobody has no home');
+});
+
+test('once all is on the card it is noted, and nothing is mended any more', async () => {
+  const { call, has, read } = await machine();
+  await call('settle');
+  assert.not.ok(has('var/lib/piimg/cloud-init-done'), 'cloud-init has not finished');
+  const done = await machine({ 'var/lib/cloud/instance/boot-finished': 'now\n' });
+  await done.call('settle');
+  assert.is(await done.read('var/lib/piimg/cloud-init-done'), 'i-1\n');
+  assert.is(await done.call('repair'), '');
+  assert.ok(done.has('var/lib/cloud/instance/sem/config_ssh'));
+  assert.ok(done.has('etc/sudoers.d/90-cloud-init-users'));
+  assert.is(await read('var/lib/cloud/data/instance-id'), 'i-1\n');
+  // A new identity: what it was before says nothing.
+  await done.write('var/lib/cloud/data/instance-id', 'i-2\n');
+  assert.match(await done.call('repair'), 'interrupted');
+});
+
+test('a machine that was never on is left as it is', async () => {
+  const { root, call, has } = await machine();
+  await run(['rm', '-r', path.join(root, 'var/lib/cloud')]);
+  assert.is(await call('repair'), '');
+  assert.is(await call('settle'), '');
+  assert.ok(has('etc/sudoers.d/90-cloud-init-users'));
+});
+
+test.run();

@@ -1,0 +1,151 @@
+// The tools of the power tests: a log of writes is read and played back, cuts are chosen, and what differs is found.
+import { readFile, truncate, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import * as fc from 'fast-check';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { chooseCuts, random } from '../power/cuts.ts';
+import { differences, EXCEPTIONS } from '../power/differences.ts';
+import type { Outcome } from '../power/machine.ts';
+import { findText, flushedBy, readWriteLog, replay } from '../power/write-log.ts';
+import { temporaryFolder } from '../helpers/temporary.ts';
+import { run } from '../../src/host/exec.ts';
+
+const folder = temporaryFolder();
+
+/** What QEMU itself logs of these commands, on a disk of 1 MiB. */
+async function logged(commands: string[]): Promise<{ log: string; disk: string }> {
+  const [log, disk] = [path.join(folder, 'log'), path.join(folder, 'disk')];
+  for (const file of [log, disk]) await writeFile(file, '');
+  await truncate(disk, 1 << 20);
+  const image = `driver=blklogwrites,file.driver=file,file.filename=${disk},log.driver=file,log.filename=${log},log-sector-size=512`;
+  const asked = commands.flatMap((command) => ['-c', command]);
+  await run(['qemu-io', '--image-opts', ...asked, image], { signal: AbortSignal.timeout(30_000) });
+  return { log, disk };
+}
+
+test('the log of QEMU: every entry, and the disk as of any of them', async () => {
+  const { log, disk } = await logged([
+    'write -P 0x61 0 4k',
+    'flush',
+    'write -P 0x62 2k 4k',
+    'write -P 0x63 64k 512',
+    'flush',
+  ]);
+  const entries = await readWriteLog(log);
+  assert.equal(entries.map(({ kind, offset, length }) => `${kind} ${offset} ${length}`).slice(0, 5), [
+    'write 0 4096',
+    'flush 0 0',
+    'write 2048 4096',
+    'write 65536 512',
+    'flush 0 0',
+  ]);
+  assert.equal(
+    [0, 1, 2, 3, 4, 5].map((count) => flushedBy(entries, count)),
+    [0, 0, 2, 2, 2, 5],
+  );
+  assert.is(await findText(log, entries, /b{4096}/), 2);
+  assert.is(await findText(log, entries, /d/), undefined);
+
+  const card = path.join(folder, 'card');
+  await writeFile(card, Buffer.alloc(1 << 20));
+  const player = await replay(card, log, entries);
+  await player.forwardTo(1);
+  const first = await readFile(card);
+  assert.equal([first[0], first[4095], first[4096]], [0x61, 0x61, 0]);
+  await player.forwardTo(3);
+  const third = await readFile(card);
+  assert.equal([third[0], third[2048], third[6143], third[65536]], [0x61, 0x62, 0x62, 0]);
+  await player.forwardTo(entries.length);
+  assert.ok((await readFile(card)).equals(await readFile(disk)));
+  await player.close();
+});
+
+test('a file that is no log is refused; one that is cut has the entries that are whole', async () => {
+  const other = path.join(folder, 'other');
+  await writeFile(other, Buffer.alloc(1024));
+  let message = '';
+  await readWriteLog(other).catch((error: Error) => (message = error.message));
+  assert.match(message, 'is no log of writes');
+  const { log } = await logged(['write -P 0x61 0 4k', 'flush', 'write -P 0x62 0 4k']);
+  await truncate(log, 512 + 512 + 4096 + 512 + 512 + 100);
+  assert.is((await readWriteLog(log)).length, 2);
+});
+
+test('cuts: the same seed gives the same, each once, in order, inside the regions or where nothing was left unflushed', () => {
+  const kinds = fc.array(fc.constantFrom('write', 'flush'), { minLength: 10, maxLength: 200 });
+  fc.assert(
+    fc.property(kinds, fc.nat(), fc.integer({ min: 1, max: 20 }), (all, seed, perRegion) => {
+      const entries = all.map((kind) => ({ kind, offset: 0, length: 0, at: 0 }));
+      const regions = [{ name: 'a', from: 2, to: all.length - 2 }];
+      const boundaries = [{ entries: 1, name: 'boundary' }];
+      const choose = () => chooseCuts(entries, { regions, boundaries, perRegion, seed });
+      const cuts = choose();
+      assert.equal(choose(), cuts);
+      const at = cuts.map((cut) => cut.entries);
+      assert.equal(
+        at,
+        [...new Set(at)].sort((a, b) => a - b),
+      );
+      for (const { entries: count, name } of cuts) {
+        assert.ok(name === 'boundary' || name.endsWith('flushed only') || (count > 2 && count <= all.length - 2), name);
+        if (name.endsWith('flushed only')) assert.ok(count === 0 || all[count - 1] === 'flush');
+      }
+    }),
+  );
+  assert.is.not(random(1)(), random(2)());
+});
+
+const file = (change: object = {}) => ({
+  type: 'file',
+  mode: 0o644,
+  owner: '0:0',
+  target: undefined,
+  capability: undefined,
+  sha256: 'a',
+  machine: undefined,
+  ...change,
+});
+const outcome = (change: Partial<Outcome> = {}): Outcome => ({
+  root: new Map([
+    ['/etc/web/node.env', file()],
+    ['/etc/machine-id', file()],
+  ]),
+  boot: new Map([
+    ['user-data', 'a'],
+    ['piimg-result.json', 'a'],
+  ]),
+  units: ['web.service running'],
+  result: { status: 'applied' },
+  ...change,
+});
+
+test('two machines are equal but for what is excepted, and every other difference is told', () => {
+  const root = (entries: [string, ReturnType<typeof file>][]) => new Map([...outcome().root, ...entries]);
+  const same = [
+    outcome(),
+    outcome({ root: root([['/etc/machine-id', file({ sha256: 'b' })]]) }),
+    outcome({ root: root([['/var/log/syslog', file()]]) }),
+    outcome({ boot: new Map([...outcome().boot, ['piimg-result.json', 'b']]) }),
+  ];
+  for (const other of same) assert.equal(differences(outcome(), other), []);
+  const others: [Outcome, string][] = [
+    [outcome({ root: root([['/etc/web/node.env', file({ sha256: 'b' })]]) }), '/etc/web/node.env has other content'],
+    [outcome({ root: root([['/etc/web/node.env', file({ mode: 0o600 })]]) }), '/etc/web/node.env is file 600'],
+    [outcome({ root: root([['/etc/passwd.lock', file()]]) }), '/etc/passwd.lock is more'],
+    [outcome({ root: new Map([['/etc/machine-id', file()]]) }), '/etc/web/node.env is missing'],
+    [outcome({ root: root([['/etc/machine-id', file({ mode: 0o600 })]]) }), '/etc/machine-id is file 600'],
+    [outcome({ units: [] }), 'unit web.service running is missing'],
+    [outcome({ units: ['web.service running', 'x.service failed'] }), 'unit x.service failed is more'],
+    [outcome({ boot: new Map([['user-data', 'b']]) }), 'boot: user-data differs'],
+    [outcome({ result: { status: 'failed', failure: { message: 'no' } } }), 'result: failed no'],
+  ];
+  for (const [other, said] of others) {
+    const found = differences(outcome(), other);
+    assert.is(found.length, 1, found.join());
+    assert.ok(found[0]?.startsWith(said), found[0]);
+  }
+  for (const { why } of EXCEPTIONS) assert.ok(why.length > 10);
+});
+
+test.run();
