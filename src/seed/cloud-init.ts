@@ -3,7 +3,7 @@ import { isIPv6 } from 'node:net';
 import type { HostKey } from './host-keys.ts';
 import { splitCidr, type Network, type Wifi } from './network.ts';
 import type { User } from './node.ts';
-import { wifiKey } from './wifi-key.ts';
+import { escapeSsid, wifiKey } from './wifi.ts';
 
 export interface CloudInit {
   /** Of its own for each card that is written, so that cloud-init takes the machine for a new one. */
@@ -105,6 +105,6 @@ function wireless({ ssid, password, country }: Wifi): Record<string, unknown> {
     dhcp6: true,
     optional: true,
     'regulatory-domain': country,
-    'access-points': { [ssid]: password === undefined ? {} : { password: wifiKey(password, ssid) } },
+    'access-points': { [escapeSsid(ssid)]: password === undefined ? {} : { password: wifiKey(password, ssid) } },
   };
 }

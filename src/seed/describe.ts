@@ -4,6 +4,7 @@ import { isIP } from 'node:net';
 import { fingerprint, keyParts } from '../lib/ssh-key.ts';
 import { plainLine } from '../lib/plain-text.ts';
 import type { SlotName } from './minimal.ts';
+import { unescapeSsid } from './wifi.ts';
 
 export interface SeedDescription {
   /** The host name that cloud-init sets. */
@@ -137,7 +138,7 @@ function describeCard(name: string, card: Map): SeedDescription['network']['card
 
 function describeWifi(card: Map): Wifi[] {
   return Object.entries(asMap(card['access-points'])).map(([ssid, point]) => ({
-    ssid: plainLine(ssid),
+    ssid: plainLine(unescapeSsid(ssid)),
     ...optional('country', wordOf(card['regulatory-domain'])),
     open: asMap(point).password === undefined && asMap(point).auth === undefined,
   }));

@@ -1,7 +1,7 @@
-// The key made of a Wi-Fi password, compared with the test vectors of IEEE 802.11, annex J.4.2.
+// The key made of a Wi-Fi password, compared with the test vectors of IEEE 802.11, annex J.4.2; names with odd characters.
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { wifiKey } from '../../../src/seed/wifi-key.ts';
+import { escapeSsid, unescapeSsid, wifiKey } from '../../../src/seed/wifi.ts';
 
 const vectors: [string, string, string][] = [
   ['password', 'IEEE', 'f42c6fc52df0ebef9ebb4b90b38a5f902e83fe1b135a70e23aed762e9710a12e'],
@@ -15,6 +15,12 @@ for (const [password, ssid, key] of vectors) {
 test('another name gives another key, and a key stays what it is', () => {
   assert.is.not(wifiKey('password', 'ieee'), vectors[0]?.[2]);
   assert.is(wifiKey('AB'.repeat(32), 'IEEE'), 'ab'.repeat(32));
+});
+
+test('names are escaped where netplan or wpa_supplicant would break them, and come back', () => {
+  assert.is(escapeSsid('my "net" \\ #1 é😀'), 'my \\x22net\\x22 \\x5c \\x231 é😀');
+  for (const name of ['plain', 'a"b', '\\x22', '\\\\', '#', 'é😀']) assert.is(unescapeSsid(escapeSsid(name)), name);
+  assert.is(unescapeSsid('by \\"hand\\" \\\\'), 'by "hand" \\');
 });
 
 test.run();
