@@ -1,6 +1,6 @@
 // The story of `piimg seed`: node → texts → checks → a copy of the image, or the card itself, with them in its seed slots.
 import { randomBytes } from 'node:crypto';
-import { lstat, open, rename, rm, stat } from 'node:fs/promises';
+import { chmod, lstat, open, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { requireSpace } from '../host/space.ts';
 import { makeWorkFolder } from '../host/work-folder.ts';
@@ -47,6 +47,7 @@ export interface SeedResult extends SeedDescription {
 
 /** What is known of the image before anything is written. */
 interface Source {
+  block: boolean;
   role: string;
   buildId: string;
   slots: FoundSlot[];
@@ -76,7 +77,7 @@ export async function seedCard({ image, out, from, given }: SeedRequest, context
     inPlace: out === undefined,
     checked,
     knownHosts: knownHosts(node, hostKeys),
-    warnings: warningsFor(node, checked),
+    warnings: warningsFor(node, checked, source.block),
   };
 }
 
@@ -97,7 +98,7 @@ function readSource(image: string, inPlace: boolean): Promise<Source> {
       });
     }
     const { role, buildId } = card.header;
-    return { role, buildId, slots: await findSlots(card), schemas: await readSchemas(card) };
+    return { block: card.block, role, buildId, slots: await findSlots(card), schemas: await readSchemas(card) };
   });
 }
 
@@ -138,11 +139,9 @@ async function refuseOut(image: string, out: string): Promise<void> {
 }
 
 async function writeInPlace(file: string, contents: Contents, secret: boolean, signal: AbortSignal): Promise<void> {
+  // Before there is anything in it that others must not read.
+  if (secret && (await stat(file)).isFile()) await chmod(file, 0o600);
   await writeSeed(file, contents, signal);
-  if (!secret || (await stat(file)).isBlockDevice()) return;
-  const handle = await open(file);
-  // Others could read the secrets from it.
-  await handle.chmod(0o600).finally(() => handle.close());
 }
 
 /** As `OUT.part`, nobody else's to read from its first byte, then renamed. */
@@ -179,11 +178,12 @@ function knownHosts({ node, network }: Node, hostKeys: HostKey[]): string[] {
   return hostKeys.map(({ publicKey }) => `${names} ${publicKey.split(' ').slice(0, 2).join(' ')}`);
 }
 
-function warningsFor({ users }: Node, checked: boolean): string[] {
+function warningsFor({ users }: Node, checked: boolean, block: boolean): string[] {
   return [
     ...(users.some(({ keys }) => keys.length > 0)
       ? []
       : ['no ssh key was given: nobody can log in, unless the role itself has a user with a key']),
+    ...(block && process.platform !== 'linux' ? ['only on Linux is it checked whether a card is mounted'] : []),
     ...(checked ? [] : ["the image carries no schemas of cloud-init's: the seed was not checked with them"]),
   ];
 }
