@@ -8,7 +8,7 @@ import { parseMbr, SECTOR } from '../image/mbr.ts';
 import { readerOf } from '../image/ranges.ts';
 import { EXIT, PiimgError, type ExitCode } from '../lib/errors.ts';
 import type { CloudInitSchemas } from '../seed/check.ts';
-import { SLOT_LENGTHS, type SlotName } from '../seed/minimal.ts';
+import { NODE_SLOTS, type NodeSlot } from '../seed/node-slots.ts';
 
 export interface SeedCard {
   file: string;
@@ -22,12 +22,10 @@ export interface SeedCard {
 
 /** A file of the seed: how long it is to be, and where it lies now, which need not be where the build has put it. */
 export interface FoundSlot {
-  name: SlotName;
+  name: NodeSlot;
   length: number;
   entry: FatEntry | undefined;
 }
-
-const NAMES = Object.keys(SLOT_LENGTHS) as SlotName[];
 
 /** Where the build puts cloud-init's own schemas, each for a document of the seed. */
 const SCHEMAS: Record<keyof CloudInitSchemas, string> = {
@@ -95,11 +93,11 @@ async function upTo(handle: FileHandle, offset: number, length: number): Promise
 
 const bootPartition = ({ handle, start }: SeedCard): Promise<FatVolume> => openFat(readerOf(handle), start);
 
-/** The four files of the seed, in the order of `NAMES`. Throws PiimgError when the image is older than one of them. */
+/** The four files of the seed, in the order of `NODE_SLOTS`. Throws PiimgError when the image is older than one of them. */
 export async function findSlots(card: SeedCard): Promise<FoundSlot[]> {
   const volume = await bootPartition(card);
   const slots: FoundSlot[] = [];
-  for (const name of NAMES) {
+  for (const name of NODE_SLOTS) {
     const length = card.header.slots.find((slot) => slot.name === name)?.length;
     if (length === undefined) {
       throw new PiimgError(`${card.file} has no place for ${name}`, { hint: 'Build the image again with this piimg.' });
@@ -121,9 +119,9 @@ export async function freeBytes(card: SeedCard): Promise<number> {
 }
 
 /** What the files of the seed say; those that are gone are absent. */
-export async function readTexts(card: SeedCard): Promise<Partial<Record<SlotName, string>>> {
+export async function readTexts(card: SeedCard): Promise<Partial<Record<NodeSlot, string>>> {
   const volume = await bootPartition(card);
-  const texts: Partial<Record<SlotName, string>> = {};
+  const texts: Partial<Record<NodeSlot, string>> = {};
   for (const { name, entry } of await findSlots(card)) {
     if (entry !== undefined) texts[name] = (await readFromFat(volume, entry)).toString('utf8');
   }

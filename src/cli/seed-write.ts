@@ -6,10 +6,10 @@ import { mountPointsOf } from '../host/mounted.ts';
 import { makeWorkFolder } from '../host/work-folder.ts';
 import { readerOf } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
-import type { SlotName } from '../seed/minimal.ts';
+import type { NodeSlot } from '../seed/node-slots.ts';
 import { findSlots, freeBytes, withCard, type FoundSlot, type SeedCard } from './seed-card.ts';
 
-export type Contents = Record<SlotName, Buffer>;
+export type Contents = Record<NodeSlot, Buffer>;
 
 /**
  * Writes all contents, each as long as its slot, and reads them back. Throws PiimgError (refused) when it is a device in use or none of

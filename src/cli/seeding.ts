@@ -12,9 +12,9 @@ import { describeSeed, type SeedDescription } from '../seed/describe.ts';
 import { fillSlots } from '../seed/fill.ts';
 import { completeNode, type Given } from '../seed/given.ts';
 import { makeHostKeys, type HostKey } from '../seed/host-keys.ts';
-import type { SlotName } from '../seed/minimal.ts';
 import { splitCidr } from '../seed/network.ts';
 import { loadNode } from '../seed/node-file.ts';
+import type { NodeSlot } from '../seed/node-slots.ts';
 import type { Node } from '../seed/node.ts';
 import { holdsSecrets, nodeTexts } from '../seed/texts.ts';
 import type { Context } from './context.ts';
@@ -112,7 +112,7 @@ async function newHostKeys(node: string, signal: AbortSignal): Promise<HostKey[]
 }
 
 /** Throws PiimgError: what cloud-init would refuse, or what does not fit its slot. */
-function checkedContents(texts: Record<SlotName, string>, { slots, schemas }: Source): Contents {
+function checkedContents(texts: Record<NodeSlot, string>, { slots, schemas }: Source): Contents {
   const complaints = checkCloudInit(texts, schemas);
   if (complaints.length > 0) {
     throw new PiimgError("cloud-init's own schemas do not take this seed", {

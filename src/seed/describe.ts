@@ -3,7 +3,7 @@ import { parse } from 'yaml';
 import { isIP } from 'node:net';
 import { fingerprint, keyParts } from '../lib/ssh-key.ts';
 import { plainLine } from '../lib/plain-text.ts';
-import type { SlotName } from './minimal.ts';
+import type { NodeSlot } from './node-slots.ts';
 import { unescapeSsid } from './wifi.ts';
 
 export interface SeedDescription {
@@ -38,9 +38,9 @@ interface Wifi {
 type Map = Record<string, unknown>;
 
 /** Reads documents that anybody may have edited: what is not as expected is left out or told, without its text. */
-export function describeSeed(texts: Partial<Record<SlotName, string>>): SeedDescription {
+export function describeSeed(texts: Partial<Record<NodeSlot, string>>): SeedDescription {
   const problems: string[] = [];
-  const read = (name: SlotName): Map => readMap(name, texts[name], problems);
+  const read = (name: NodeSlot): Map => readMap(name, texts[name], problems);
   const [user, meta, network, document] = [
     read('user-data'),
     read('meta-data'),
@@ -79,7 +79,7 @@ export function describeSeed(texts: Partial<Record<SlotName, string>>): SeedDesc
 const KNOWN = new Set(['hostname', 'fqdn', 'users', 'locale', 'timezone', 'ssh_keys']);
 
 /** The parser's own words may quote the text: the line has to do. */
-function readMap(name: SlotName, text: string | undefined, problems: string[]): Map {
+function readMap(name: NodeSlot, text: string | undefined, problems: string[]): Map {
   const broken = (what: string): Map => {
     problems.push(`${name} ${what}`);
     return {};

@@ -3,8 +3,8 @@ import { EXIT, PiimgError } from '../lib/errors.ts';
 import { cloudInitTexts } from './cloud-init.ts';
 import { nodeDocument, type NodeDocument } from './document.ts';
 import type { HostKey } from './host-keys.ts';
-import type { SlotName } from './minimal.ts';
 import { splitCidr } from './network.ts';
+import type { NodeSlot } from './node-slots.ts';
 import type { Node } from './node.ts';
 
 /** What a card's texts depend on beside the node. */
@@ -18,7 +18,7 @@ export interface Card {
 }
 
 /** Pure: the same node and card give the same texts. */
-export function nodeTexts(node: Node, { buildId, role, random, hostKeys }: Card): Record<SlotName, string> {
+export function nodeTexts(node: Node, { buildId, role, random, hostKeys }: Card): Record<NodeSlot, string> {
   const { users, network, locale, timezone } = node;
   const instanceId = `piimg-${node.node}-${random}`;
   return {

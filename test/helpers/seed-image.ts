@@ -13,6 +13,9 @@ import { minimalSeed } from '../../src/seed/minimal.ts';
 import { temporaryFolder } from './temporary.ts';
 
 export const BUILD_ID = 'c0ffee11'.repeat(8);
+/** A slot that is the machine's to write, not the seed's. */
+export const RESULT = { name: 'piimg-result.json', content: Buffer.from('{"mine":true}\n') };
+
 const START = 16_384;
 /** The least that FAT32 takes: 65,525 clusters, here of 512 bytes, so that every slot has many. */
 const SECTORS = 70_000;
@@ -45,7 +48,8 @@ export async function seedImage({ schemas = true } = {}): Promise<string> {
   await file.write(encodeMbr(0x1a2b3c4d, [{ number: 1, type: 0x0c, start: START, sectors: SECTORS }]), 0, SECTOR, 0);
   const place = ['--offset', `${START}`, '-h', `${START}`];
   await run(['mkfs.vfat', '-F', '32', '-s', '1', ...place, image, `${(SECTORS * SECTOR) / 1024}`]);
-  for (const { name, content } of minimalSeed(BUILD_ID)) {
+  const files: { name: string; content: Buffer }[] = [...minimalSeed(BUILD_ID), RESULT];
+  for (const { name, content } of files) {
     await writeFile(join(folder, name), content);
     await mtools(image, 'mcopy', join(folder, name), `::${name}`);
   }
@@ -56,9 +60,9 @@ export async function seedImage({ schemas = true } = {}): Promise<string> {
   }
   const volume = await openFat(readerOf(file), START * SECTOR);
   const slots: SeedSlot[] = [];
-  for (const { name, content } of minimalSeed(BUILD_ID)) {
+  for (const { name, content } of files) {
     const entry = await findInFat(volume, name);
-    slots.push({ name, offset: entry?.ranges[0]?.offset ?? 0, length: content.length });
+    slots.push({ name: name as SeedSlot['name'], offset: entry?.ranges[0]?.offset ?? 0, length: content.length });
   }
   const header = { buildId: BUILD_ID, role: 'web', base: 'debian-trixie', slots, partitions: [], created: 0 };
   const bytes = encodeHeader(header);

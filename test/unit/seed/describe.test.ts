@@ -3,7 +3,8 @@ import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { describeSeed } from '../../../src/seed/describe.ts';
-import { minimalSeed, type SlotName } from '../../../src/seed/minimal.ts';
+import { minimalSeed } from '../../../src/seed/minimal.ts';
+import type { NodeSlot } from '../../../src/seed/node-slots.ts';
 import { nodeSchema } from '../../../src/seed/node.ts';
 import { nodeTexts } from '../../../src/seed/texts.ts';
 import { formatSeed } from '../../../src/ui/seed-summary.ts';
@@ -11,7 +12,7 @@ import { styleFor } from '../../../src/ui/style.ts';
 import { keyLine } from '../../helpers/ssh-keys.ts';
 
 const SECRET = 'hunter2';
-const shown = (texts: Partial<Record<SlotName, string>>): string => {
+const shown = (texts: Partial<Record<NodeSlot, string>>): string => {
   const description = describeSeed(texts);
   const text = formatSeed({ ...description, role: 'web', buildId: 'ab'.repeat(32) }, styleFor({}, {}));
   return `${text}\n${JSON.stringify(description)}`;
@@ -107,7 +108,7 @@ test('what people write by hand is masked', () => {
   }
 });
 
-const broken: Record<string, [Partial<Record<SlotName, string>>, RegExp]> = {
+const broken: Record<string, [Partial<Record<NodeSlot, string>>, RegExp]> = {
   'text that is no YAML': [{ 'user-data': `#cloud-config\na: "${SECRET}` }, /user-data is no YAML \(line 2\)/],
   'an alias without anchor': [{ 'network-config': `a: *${SECRET}` }, /network-config is no YAML/],
   'a script': [{ 'user-data': `#!/bin/sh\necho ${SECRET}` }, /user-data is no cloud-config/],

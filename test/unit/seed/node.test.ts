@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import { Validator } from '@cfworker/json-schema';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { parse } from 'yaml';
 import { EXIT, PiimgError } from '../../../src/lib/errors.ts';
 import { printReport, type Issue } from '../../../src/lib/yaml/report.ts';
 import { completeNode, type Given } from '../../../src/seed/given.ts';
 import { loadNode } from '../../../src/seed/node-file.ts';
 import { nodeFileJsonSchema, nodeSchema } from '../../../src/seed/node.ts';
+import { codeBlocks } from '../../helpers/readme.ts';
 import { keyLine } from '../../helpers/ssh-keys.ts';
 import { temporaryFolder } from '../../helpers/temporary.ts';
 import { golden, portable, root } from '../role/golden.ts';
@@ -65,6 +67,12 @@ test('a file is a node, and options that are not given change nothing', async ()
   const file = join(temporaryFolder(), 'node.yaml');
   writeFileSync(file, JSON.stringify(whole));
   assert.equal(completeNode(await loadNode(file), nothing), whole);
+});
+
+test('the node file in the README is valid', () => {
+  const [example = ''] = codeBlocks(readFileSync(`${root}/src/seed/README.md`, 'utf8'), 'yaml');
+  const { network } = nodeSchema.parse(parse(example));
+  assert.is(network.wifi?.ssid, 'home');
 });
 
 test('options go over the file', () => {
