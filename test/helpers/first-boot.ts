@@ -4,6 +4,7 @@ import { rmSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import * as assert from 'uvu/assert';
 import { bundleAgent } from '../../src/host/bundle-agent.mjs';
 import { machineAt, type Machine } from '../../firstboot/machine.ts';
 import { pathsBelow, type Paths } from '../../firstboot/paths.ts';
@@ -105,4 +106,20 @@ export async function withRoot(work: (root: Root) => Promise<void>): Promise<voi
     process.env.PATH = PATH;
     await rm(dir, { recursive: true, force: true });
   }
+}
+
+/** Boots with these steps; each must end as `state`. */
+export async function becomes(root: Root, steps: object[], state: 'applied' | 'unchanged'): Promise<void> {
+  await root.role(steps);
+  const { result } = await root.boot();
+  assert.is(result.status, 'applied', JSON.stringify(result.failure));
+  for (const step of result.steps) assert.is(step.state, state, step.name);
+}
+
+/** Boots with these steps; the first failure. */
+export async function fails(root: Root, steps: object[]): Promise<{ message: string; hint?: string; output?: string }> {
+  await root.role(steps);
+  const { result } = await root.boot();
+  assert.is(result.status, 'failed');
+  return result.failure ?? { message: '' };
 }

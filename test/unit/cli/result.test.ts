@@ -31,6 +31,7 @@ async function card(result: string | undefined): Promise<string> {
   const folder = temporaryFolder();
   const image = join(folder, 'card.img');
   await copyFile(join(made, 'web.img'), image);
+  await mtools(image, 'mdel', '::piimg-result.json').catch(() => {});
   if (result === undefined) return image;
   await writeFile(join(folder, 'result'), result);
   await mtools(image, 'mcopy', join(folder, 'result'), '::piimg-result.json');

@@ -5,43 +5,7 @@ import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { withRoot, type Root } from '../../helpers/first-boot.ts';
-
-const SECRET = 's3cret \'with\' "quotes" \\ and $HOME';
-
-/** A load balancer: its upstreams come from the node document. */
-const UPSTREAMS =
-  '{{#peers.web}}\nserver {{name}} {{address}}:{{port}};\n{{/peers.web}}\n# {{node.name}}, {{secrets.token}}\n';
-const STEPS = [
-  { step: 'directory', name: 'folder', path: '/etc/lb', mode: '0750' },
-  {
-    step: 'template',
-    name: 'upstreams',
-    overlay: 'lb',
-    template: 'upstreams.conf',
-    destination: '/etc/lb/upstreams.conf',
-    mode: '0640',
-    after: ['folder'],
-  },
-  { step: 'unit', name: 'restart', unit: 'lb.service', state: 'restarted', after: ['upstreams'] },
-  { step: 'hosts', name: 'peers' },
-];
-const DOCUMENT = {
-  node: 'pi-lb1',
-  variables: { port: 3000 },
-  peers: {
-    web: [
-      { name: 'pi-web1', addresses: ['192.168.254.122', 'fd00::7a'] },
-      { name: 'pi-web2', addresses: ['192.168.254.123'] },
-    ],
-  },
-  secrets: { token: SECRET },
-};
-
-async function loadBalancer(root: Root): Promise<void> {
-  await root.role(STEPS, { port: 80 });
-  await root.write('usr/lib/piimg/node/lb/upstreams.conf', UPSTREAMS);
-  await root.document(DOCUMENT);
-}
+import { DOCUMENT, loadBalancer, SECRET } from '../../helpers/load-balancer.ts';
 
 const states = ({ steps }: { steps: { name: string; state: string }[] }): string =>
   steps.map(({ name, state }) => `${name} ${state}`).join(', ');
@@ -149,97 +113,6 @@ test('user-data that somebody wrote by hand stays, which is said; a file torn wh
     assert.not.ok(existsSync(root.machine.at('var/lib/piimg/blanked.json')));
   });
 });
-
-/** What goes wrong before a step, and in one: what is said, with what to do. */
-const failures: { name: string; make: (root: Root) => Promise<void>; message: RegExp; hint: RegExp; step?: string }[] =
-  [
-    {
-      name: 'a document that is not JSON',
-      make: (root) => root.write('boot/firmware/piimg.json', '{"version": 1, '),
-      message: /^The node document is not JSON: /,
-      hint: /piimg seed --in-place/,
-    },
-    {
-      name: 'a document with a wrong field',
-      make: (root) => root.document({ peers: { web: [{ name: 'pi-web1', addresses: [] }] } }),
-      message: /^The node document is not valid: peers\/web\/0\/addresses: /,
-      hint: /piimg seed/,
-    },
-    {
-      name: 'a document with a field nobody knows',
-      make: (root) => root.document({ hostname: 'pi' }),
-      message: /^The node document is not valid: .*hostname/,
-      hint: /piimg seed/,
-    },
-    {
-      name: 'a document for another build',
-      make: (root) => root.document({ buildId: 'ab'.repeat(32) }),
-      message: /^The node document is for another image: it names build abababababab, this is c0ffeec0ffee\.$/,
-      hint: /the image that is on this card/,
-    },
-    {
-      name: 'a document for another role',
-      make: (root) => root.document({ role: 'db' }),
-      message: /^The node document is for role db; this image is web\.$/,
-      hint: /image that is on this card/,
-    },
-    {
-      name: 'a document that is gone',
-      make: (root) => rm(root.paths.document),
-      message: /piimg\.json cannot be read: ENOENT/,
-      hint: /Write the card again/,
-    },
-    {
-      name: 'a secret that this machine was never given',
-      make: (root) => root.document({ secrets: { token: null } }),
-      message: /no value for secrets\.token\.$/,
-      hint: /--secret/,
-    },
-    {
-      name: 'a step of a kind nobody knows',
-      make: (root) =>
-        root.write(
-          'usr/lib/piimg/role.json',
-          JSON.stringify({ role: 'web', provision: [{ step: 'dance', name: 'it' }] }),
-        ),
-      message: /^Step it is a dance, which this agent does not know$/,
-      hint: /Build the image again/,
-      step: 'it',
-    },
-    {
-      name: 'a template that names what the node does not have',
-      make: (root) => root.document({ ...DOCUMENT, secrets: {} }),
-      message: /^node\/upstreams\.conf of overlay lb: line 4: unknown name `secrets\.token`/,
-      hint: /--secret token=FILE/,
-      step: 'upstreams',
-    },
-    {
-      name: 'a template over peers that the node does not have',
-      make: (root) => root.document({ ...DOCUMENT, peers: {} }),
-      message: /line 1: unknown name `peers\.web`/,
-      hint: /Name the machines of role web/,
-      step: 'upstreams',
-    },
-  ];
-
-for (const { name, make, message, hint, step } of failures) {
-  test(`${name}: nothing is changed, and the result says why`, async () => {
-    await withRoot(async (root) => {
-      await loadBalancer(root);
-      await make(root);
-      const { result } = await root.boot();
-      assert.is(result.status, 'failed');
-      assert.match(result.failure?.message ?? '', message);
-      assert.match(result.failure?.hint ?? '', hint);
-      assert.is(result.failure?.step, step);
-      assert.not.ok(existsSync(root.machine.at('etc/lb')));
-      assert.equal(
-        JSON.parse(await root.read('boot/firmware/piimg-result.json')).failure.message,
-        result.failure?.message,
-      );
-    });
-  });
-}
 
 test('a failing step stops the rest; status, output and what to do are told; a retry goes on where it stopped', async () => {
   await withRoot(async (root) => {
