@@ -53,7 +53,8 @@ export async function withRoot(work: (root: Root) => Promise<void>): Promise<voi
   const dir = await mkdtemp(path.join(tmpdir(), 'piimg-first-boot-'));
   const { PATH = '' } = process.env;
   const bin = path.join(dir, 'stand-ins');
-  process.env.PATH = `${bin}:${PATH}`;
+  // An ordinary user has no programs of root in PATH; a service of systemd has.
+  process.env.PATH = `${bin}:${PATH}:/usr/sbin:/sbin`;
   const paths = pathsBelow(dir);
   const write = async (file: string, content: string, mode = 0o644): Promise<void> => {
     await mkdir(path.dirname(path.join(dir, file)), { recursive: true });
