@@ -20,7 +20,9 @@ export async function imageWith(
   for (const [number, [file, text]] of Object.entries(files).entries()) {
     const source = path.join(folder, `file-${number}`);
     await writeFile(source, text);
-    commands.push(`cd /${path.dirname(file)}`, `rm ${path.basename(file)}`, `write ${source} ${path.basename(file)}`);
+    const name = path.basename(file);
+    commands.push(`cd /${path.dirname(file)}`, `rm ${name}`, `write ${source} ${name}`);
+    if (text.startsWith('#!')) commands.push(`set_inode_field ${name} mode 0100755`);
   }
   for (const [link, target] of Object.entries(links)) {
     commands.push(`cd /${path.dirname(link)}`, `symlink ${path.basename(link)} ${target}`);

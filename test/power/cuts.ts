@@ -1,9 +1,10 @@
 // Where the power is cut: at every step's boundaries, and at random entries of each part of the boot.
 import { findText, flushedBy, type LogEntry } from './write-log.ts';
 
-/** A card to be booted: the log's first `entries`. */
+/** A card to be booted: the log's first `entries`, and further ones that no flush had ordered. */
 export interface Cut {
   entries: number;
+  further: number[];
   name: string;
 }
 
@@ -24,7 +25,10 @@ export function random(seed: number): () => number {
   };
 }
 
-/** `perRegion` random entries of each region and every boundary; each with what was not flushed, and without. Sorted, each once. */
+/**
+ * `perRegion` random entries of each region and every boundary; each with all that was not flushed, with some of it (a card writes in
+ * the order it likes until it is told to flush) and with nothing of it. Sorted, each once.
+ */
 export function chooseCuts(
   entries: LogEntry[],
   { regions, boundaries, perRegion, seed }: { regions: Region[]; boundaries: Cut[]; perRegion: number; seed: number },
@@ -33,15 +37,21 @@ export function chooseCuts(
   const drawn = regions.flatMap(({ name, from, to }) =>
     Array.from({ length: perRegion }, () => {
       const at = from + 1 + Math.floor(next() * (to - from));
-      return { entries: at, name: `${name}, entry ${at}` };
+      return { entries: at, further: [], name: `${name}, entry ${at}` };
     }),
   );
-  const cuts = [...boundaries, ...drawn].flatMap((cut) => [
-    cut,
-    { entries: flushedBy(entries, cut.entries), name: `${cut.name}, flushed only` },
-  ]);
-  const once = new Map(cuts.sort((a, b) => a.entries - b.entries).map((cut) => [cut.entries, cut]));
-  return [...once.values()];
+  const cuts = [...boundaries, ...drawn].flatMap((cut) => {
+    const flushed = flushedBy(entries, cut.entries);
+    const loose = Array.from({ length: cut.entries - flushed }, (_, index) => flushed + index);
+    const some = loose.filter(() => next() < 0.5);
+    return [
+      cut,
+      { entries: flushed, further: some, name: `${cut.name}, ${some.length} of ${loose.length} unflushed` },
+      { entries: flushed, further: [], name: `${cut.name}, flushed only` },
+    ];
+  });
+  const once = new Map(cuts.map((cut) => [`${cut.entries} ${cut.further.join()}`, cut]));
+  return [...once.values()].sort((a, b) => a.entries - b.entries);
 }
 
 /** When a step is noted as started and as applied: the entry before the note, and the one that holds it. */
@@ -52,7 +62,8 @@ export async function stepBoundaries(log: string, entries: LogEntry[], steps: st
       const pattern = new RegExp(`"${step}":\\{"digest":"[0-9a-f]+","state":"${state}"`);
       const at = await findText(log, entries, pattern, from);
       if (at === undefined) throw new Error(`the log does not show step ${step} as ${state}`);
-      cuts.push({ entries: at, name: `before ${step} is ${state}` }, { entries: at + 1, name: `${step} ${state}` });
+      cuts.push({ entries: at, further: [], name: `before ${step} is ${state}` });
+      cuts.push({ entries: at + 1, further: [], name: `${step} ${state}` });
     }
   }
   return cuts;

@@ -1,6 +1,6 @@
 // One life of a card: switched on, waited for until it is its role, asked, switched off.
 import path from 'node:path';
-import { readCard } from '../../src/boot/card.ts';
+import { readCard, type Patch } from '../../src/boot/card.ts';
 import { withSession } from '../../src/boot/session.ts';
 import { rm } from 'node:fs/promises';
 import { checkFileSystems } from '../helpers/fsck.ts';
@@ -26,14 +26,20 @@ export interface Life {
   folder: string;
   minutes: number;
   writeLog?: string;
+  /** Bytes that go onto the card first. */
+  patches?: Patch[];
   /** Called while it runs. */
   watch?: (guest: TestGuest) => Promise<void>;
 }
 
 /** Throws Error with the console's end when it does not come up, does not go off, or leaves a file system that is not sound. */
-export async function live({ key }: Subject, { image, folder, minutes, writeLog, watch }: Life): Promise<Outcome> {
+export async function live(
+  { key }: Subject,
+  { image, folder, minutes, writeLog, patches = [], watch }: Life,
+): Promise<Outcome> {
   const options = {
     machine: 'virt',
+    patches,
     image,
     folder,
     minutes,

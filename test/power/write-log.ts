@@ -1,5 +1,6 @@
 // The log of a card's writes and flushes, as QEMU's blklogwrites keeps it, and the card as of any of its entries.
 import { open, type FileHandle } from 'node:fs/promises';
+import type { Patch } from '../../src/boot/card.ts';
 
 export interface LogEntry {
   /** Bytes of the card. */
@@ -69,6 +70,22 @@ export async function replay(card: string, logFile: string, entries: LogEntry[])
       await log.close();
     },
   };
+}
+
+/** What entries would write, in their order: for a card that has not got all before them. */
+export async function writesOf(logFile: string, entries: LogEntry[], which: number[]): Promise<Patch[]> {
+  const log = await open(logFile);
+  try {
+    const patches: Patch[] = [];
+    for (const index of which) {
+      const entry = entries[index];
+      if (entry?.kind === 'write')
+        patches.push({ offset: entry.offset, content: await bytesAt(log, entry.at, entry.length) });
+    }
+    return patches;
+  } finally {
+    await log.close();
+  }
 }
 
 /** How many of the first `count` entries had surely reached the card: those up to the last flush. */

@@ -78,18 +78,20 @@ test('cuts: the same seed gives the same, each once, in order, inside the region
     fc.property(kinds, fc.nat(), fc.integer({ min: 1, max: 20 }), (all, seed, perRegion) => {
       const entries = all.map((kind) => ({ kind, offset: 0, length: 0, at: 0 }));
       const regions = [{ name: 'a', from: 2, to: all.length - 2 }];
-      const boundaries = [{ entries: 1, name: 'boundary' }];
+      const boundaries = [{ entries: 1, further: [], name: 'boundary' }];
       const choose = () => chooseCuts(entries, { regions, boundaries, perRegion, seed });
       const cuts = choose();
       assert.equal(choose(), cuts);
       const at = cuts.map((cut) => cut.entries);
-      assert.equal(
-        at,
-        [...new Set(at)].sort((a, b) => a - b),
-      );
-      for (const { entries: count, name } of cuts) {
-        assert.ok(name === 'boundary' || name.endsWith('flushed only') || (count > 2 && count <= all.length - 2), name);
-        if (name.endsWith('flushed only')) assert.ok(count === 0 || all[count - 1] === 'flush');
+      const sorted = [...at].sort((a, b) => a - b);
+      assert.equal(at, sorted);
+      const states = cuts.map((cut) => `${cut.entries} ${cut.further.join()}`);
+      assert.is(new Set(states).size, states.length);
+      for (const { entries: count, further, name } of cuts) {
+        const whole = !/flushed/.test(name);
+        if (whole) assert.ok(name === 'boundary' || (count > 2 && count <= all.length - 2), name);
+        else assert.ok(count === 0 || all[count - 1] === 'flush', name);
+        for (const index of further) assert.ok(index >= count && all[index] !== undefined, name);
       }
     }),
   );
