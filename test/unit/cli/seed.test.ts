@@ -69,16 +69,21 @@ test('every option: a private copy with a whole file system, and no secret in wh
   assert.equal((await readdir(folder)).sort(), ['me.pub', 'password', 'pi.img', 'web.img']);
 });
 
-test('the host key on the card is the one that is told, and ssh-keygen reads it', async () => {
+test('the host keys on the card are those that are told, one of each type, and ssh-keygen reads them', async () => {
   const folder = await project();
   const { stdout } = await seed(folder, 'web.img', '--in-place', '--node', 'pi', '--host-keys', '--json');
   const { hostKeys, knownHosts } = JSON.parse(stdout) as { hostKeys: { fingerprint: string }[]; knownHosts: string[] };
   const keys = (await yamlSlot(join(folder, 'web.img'), 'user-data')).ssh_keys as Record<string, string>;
-  await writeFile(join(folder, 'key'), keys.ed25519_private ?? '', { mode: 0o600 });
-  const told = await run(['ssh-keygen', '-l', '-f', join(folder, 'key')]);
-  assert.match(told.stdout, hostKeys[0]?.fingerprint ?? '-');
-  const derived = (await run(['ssh-keygen', '-y', '-f', join(folder, 'key')])).stdout.split(' ').slice(0, 2).join(' ');
-  assert.equal(knownHosts, [`pi ${derived}`]);
+  const derived: string[] = [];
+  for (const [index, type] of ['ed25519', 'ecdsa', 'rsa'].entries()) {
+    await writeFile(join(folder, type), keys[`${type}_private`] ?? '', { mode: 0o600 });
+    const told = await run(['ssh-keygen', '-l', '-f', join(folder, type)]);
+    assert.match(told.stdout, hostKeys[index]?.fingerprint ?? '-');
+    const { stdout: line } = await run(['ssh-keygen', '-y', '-f', join(folder, type)]);
+    derived.push(`pi ${line.split(' ').slice(0, 2).join(' ').trim()}`);
+  }
+  assert.equal(knownHosts, derived);
+  assert.is(Object.keys(keys).length, 6);
 });
 
 test('options go over the file of --from, and what they do not name stays', async () => {
