@@ -58,7 +58,9 @@ export const provisionStep = z
     }),
     z.strictObject({
       step: z.literal('command').describe('Runs a shell script as root, unless its work is already done.'),
-      script: script.describe('The script.'),
+      script: script.describe(
+        'The script; {{name}} is one word of it, whatever is in it, {{{name}}} the text as it is.',
+      ),
       creates: absolutePath.optional().describe('The work is done when this exists.'),
       unless: script.optional().describe('The work is done when this command succeeds.'),
       timeout: duration.prefault('5m').describe('How long it may take.'),
@@ -75,7 +77,7 @@ export const provisionStep = z
       step: z.literal('sql').describe('Runs statements in a database server on this node, unless already done.'),
       server: z.enum(['mariadb', 'postgresql']).describe('The server.'),
       database: line.optional().describe('The database; the default one of the server when left out.'),
-      statements: script.describe('SQL statements.'),
+      statements: script.describe('SQL statements; {{name}} is a string literal, quotes included.'),
       unless: script.optional().describe('The work is done when this query gives a row.'),
       ...common,
     }),
