@@ -22,12 +22,13 @@ interface Work {
 /** Throws the first step's failure, with the step's name as `step`. */
 export async function applyAll(steps: Prepared[], work: Work): Promise<void> {
   const digests = digestsOf(steps);
+  const turn: Turn = { ...work, outdatedBy: (name) => dependentsOf(name, steps) };
   await inOrder(steps, async (step) => {
     const entry = work.result.steps.find(({ name }) => name === step.name);
     if (!entry) return;
     const begun = performance.now();
     try {
-      entry.state = await applyOne(step, digests.get(step.name) ?? '', entry, work);
+      entry.state = await applyOne(step, digests.get(step.name) ?? '', entry, turn);
       entry.seconds = rounded((performance.now() - begun) / 1000);
       work.say(6, `step ${step.name}: ${entry.state === 'applied' ? `finished in ${entry.seconds} s` : 'already so'}`);
     } catch (error) {
@@ -44,16 +45,35 @@ export async function applyAll(steps: Prepared[], work: Work): Promise<void> {
   });
 }
 
+interface Turn extends Work {
+  /** Steps that come after this one, however far. */
+  outdatedBy: (name: string) => string[];
+}
+
+function dependentsOf(name: string, steps: Prepared[]): string[] {
+  const found = new Set<string>();
+  const visit = (before: string): void => {
+    for (const step of steps) {
+      if (!step.after.includes(before) || found.has(step.name)) continue;
+      found.add(step.name);
+      visit(step.name);
+    }
+  };
+  visit(name);
+  return [...found];
+}
+
 async function applyOne(
   step: Prepared,
   digest: string,
   entry: StepResult,
-  { machine, journal, say }: Work,
+  { machine, journal, say, outdatedBy }: Turn,
 ): Promise<'applied' | 'unchanged'> {
   const known = journal.get(step.name);
   const context: StepContext = {
     machine,
     applied: known?.digest === digest && known.state === 'applied',
+    interrupted: known?.digest === digest && (known.state === 'started' || known.state === 'failed'),
     memory: {
       get: () => journal.get(step.name)?.memory,
       set: (memory) => journal.record(step.name, { memory }),
@@ -66,12 +86,14 @@ async function applyOne(
   }
   entry.state = 'started';
   say(6, `step ${step.name}: started (${step.kind}): ${lack}`);
-  await journal.record(step.name, { digest, state: 'started' });
+  await journal.record(step.name, { digest, state: 'started' }, outdatedBy(step.name));
   await step.apply(context);
   const still = await step.verify(context);
   if (still !== undefined) {
     throw new Problem(`it was applied, but ${still}`, { hint: 'Is something else changing the same thing?' });
   }
+  // What programs have written may still be in memory alone, when the note would already be on the card.
+  if (!step.flushes) await machine.run(['sync']);
   await journal.record(step.name, { digest, state: 'applied' });
   return 'applied';
 }

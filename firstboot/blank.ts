@@ -2,7 +2,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { sha256 } from '../src/lib/digest.ts';
-import { overwrite, writeDurably } from './durable.ts';
+import { makeFolder, overwrite, writeDurably } from './durable.ts';
 import type { Paths } from './paths.ts';
 
 const HEADER = '#cloud-config\n';
@@ -27,17 +27,26 @@ export async function blankSecrets(paths: Paths): Promise<string[]> {
     if (text === undefined) continue;
     const content = parsed(text, header);
     if (content === undefined) {
-      byHand.push(name);
+      if (SECRETIVE.test(text)) byHand.push(name);
       continue;
     }
-    const blank = without(content);
-    if (JSON.stringify(blank) !== JSON.stringify(content))
-      texts[name] = `${header}${JSON.stringify(blank, undefined, 2)}\n`;
+    const blank = JSON.stringify(without(content));
+    if (blank !== JSON.stringify(content)) texts[name] = `${header}${blank}\n`;
+    if (name === 'network-config' && content.wifis !== undefined) await keepWifi(content.wifis, paths);
   }
   await writeDurably(redo(paths), JSON.stringify(texts));
   for (const [name, text] of Object.entries(texts)) await overwrite(slot(paths, name), text);
   await rm(redo(paths));
-  return byHand.filter((name) => name !== 'piimg.json');
+  return byHand;
+}
+
+/** Words that come with a secret in what people write for cloud-init by hand. */
+const SECRETIVE = /^[^#]*(passw|psk|ssh_keys|token|secret)/im;
+
+/** cloud-init writes netplan's file anew for another instance id, from what is then on the card. */
+async function keepWifi(wifis: unknown, { wifi }: Paths): Promise<void> {
+  await makeFolder(path.dirname(wifi));
+  await writeDurably(wifi, `${JSON.stringify({ network: { version: 2, wifis } })}\n`);
 }
 
 /** Writes again what a power cut has torn while it was written. */
@@ -87,7 +96,7 @@ function withoutKeys({ ssh_keys: _, chpasswd: __, password: ___, users, ...rest 
   return { ...rest, users: users.map(plain) };
 }
 
-/** The whole section: an access point without its password would be an open one. netplan has its own copy. */
+/** The whole section: an access point without its password would be an open one. */
 function withoutWifi({ wifis: _, ...rest }: Json): Json {
   return rest;
 }

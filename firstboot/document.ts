@@ -14,11 +14,17 @@ export interface Role {
   provision: ProvisionStep[];
 }
 
+export interface Given {
+  document: NodeDocument;
+  /** As it lay on the boot partition. */
+  text: string;
+}
+
 /**
  * The document, with what it leaves out filled in and secrets that were blanked on the card taken from the machine. Throws Problem:
  * which field and why, or that it is for another image.
  */
-export async function readDocument(paths: Paths): Promise<NodeDocument> {
+export async function readDocument(paths: Paths): Promise<Given> {
   const text = await readFile(paths.document, 'utf8').catch((error: unknown) => {
     throw new Problem(`The node document ${paths.document} cannot be read: ${(error as Error).message}`, {
       hint: 'Write the card again, or give it its identity with: piimg seed --in-place',
@@ -33,7 +39,7 @@ export async function readDocument(paths: Paths): Promise<NodeDocument> {
       { hint: 'Make the seed with the image that is on this card: piimg seed --in-place' },
     );
   }
-  return { ...document, secrets: await withKept(document.secrets, paths) };
+  return { text, document: { ...document, secrets: await withKept(document.secrets, paths) } };
 }
 
 export async function readRole(paths: Paths): Promise<Role> {
@@ -50,8 +56,9 @@ export function parseDocument(text: string): NodeDocument {
   let found: unknown;
   try {
     found = JSON.parse(text);
-  } catch (error) {
-    throw new Problem(`The node document is not JSON: ${(error as Error).message}`, { hint: REPAIR });
+  } catch {
+    // The parser's words quote the text, which may be a secret.
+    throw new Problem('The node document is not JSON.', { hint: REPAIR });
   }
   const { valid, errors } = new Validator(schema as Schema, '7', false).validate(found);
   if (!valid) {

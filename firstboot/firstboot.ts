@@ -5,12 +5,12 @@ import { light } from './announce.ts';
 import { applyAll } from './apply.ts';
 import { mendSlots } from './blank.ts';
 import { masked, secretValues, templateData } from './data.ts';
-import { readDocument, readRole, type Role } from './document.ts';
+import { readDocument, readRole, type Given, type Role } from './document.ts';
 import { removeParts, writeDurably } from './durable.ts';
 import { openJournal } from './journal.ts';
 import { prepare, type Prepared } from './kinds.ts';
 import type { Machine } from './machine.ts';
-import { Busy, takeLock } from './lock.ts';
+import { Busy, takeLock, type Release } from './lock.ts';
 import type { Paths } from './paths.ts';
 import { asProblem, Problem } from './problem.ts';
 import type { Failure, Result } from '../src/lib/first-boot.ts';
@@ -39,33 +39,32 @@ export async function firstBoot(paths: Paths, machine: Machine, log: Log): Promi
     notes: [],
   };
   let secrets: string[] = [];
-  let document: NodeDocument | undefined;
+  let given: Given | undefined;
   const mask = (text: string): string => masked(text, secrets);
   const say: Log = (level, line) => log(level, mask(line));
+  let release: Release | undefined;
   try {
-    const release = await takeLock(paths);
+    release = await takeLock(paths);
     await light('working', paths.root);
-    try {
-      const journal = await openJournal(paths);
-      await removeParts(paths.state);
-      await mendSlots(paths);
-      const role = await readRole(paths);
-      result.role = role.role;
-      document = await readDocument(paths);
-      secrets = secretValues(document);
-      result.node = document.node ?? result.node;
-      result.buildId = document.buildId;
-      refuseOtherRole(document, role);
-      await keepSecrets(document, paths);
-      const knowledge = { paths, document, data: templateData(document, role, result.node) };
-      const steps = await prepareAll(role, knowledge);
-      result.steps = steps.map(({ name, kind }) => ({ name, kind, state: 'waiting' }));
-      await writeResult(result, paths);
-      await applyAll(steps, { machine, journal, result, say, mask });
-      result.status = 'applied';
-    } finally {
-      await release();
-    }
+    const journal = await openJournal(paths);
+    await removeParts(paths.state);
+    await mendSlots(paths);
+    const role = await readRole(paths);
+    result.role = role.role;
+    given = await readDocument(paths);
+    const { document } = given;
+    secrets = secretValues(document);
+    result.node = document.node ?? result.node;
+    result.buildId = document.buildId;
+    refuseOtherRole(document, role);
+    await keepSecrets(document, paths);
+    const knowledge = { paths, document, data: templateData(document, role, result.node) };
+    const steps = await prepareAll(role, knowledge);
+    result.steps = steps.map(({ name, kind }) => ({ name, kind, state: 'waiting' }));
+    const [fault] = await writeResult(result, paths);
+    if (fault !== undefined) throw new Problem(fault);
+    await applyAll(steps, { machine, journal, result, say, mask });
+    result.status = 'applied';
   } catch (error) {
     result.status = 'failed';
     result.failure = failureOf(error, secrets);
@@ -77,7 +76,8 @@ export async function firstBoot(paths: Paths, machine: Machine, log: Log): Promi
   result.finished = new Date().toISOString();
   result.seconds = rounded((performance.now() - begun) / 1000);
   result.peakMemory = process.resourceUsage().maxRSS * 1024;
-  await tell(result, { paths, document, say });
+  await tell(result, { paths, given, say, mask });
+  await release?.();
   return result;
 }
 

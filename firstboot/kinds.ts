@@ -18,6 +18,7 @@ export interface Prepared {
   kind: string;
   after: string[];
   shares: string | undefined;
+  flushes: boolean;
   /** What it will do, as data: secrets included. */
   content: unknown;
   check(context: StepContext): Promise<Lack>;
@@ -36,6 +37,7 @@ function preparing<Step extends ProvisionStep, Content>(kind: StepKind<Step, Con
       kind: step.step,
       after: step.after,
       shares: kind.shares,
+      flushes: kind.flushes ?? false,
       content,
       check,
       apply: (context) => kind.apply(content, context),

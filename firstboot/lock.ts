@@ -8,8 +8,10 @@ import { Problem } from './problem.ts';
 /** Another agent is at work: the result is its to write. */
 export class Busy extends Problem {}
 
+export type Release = () => Promise<void>;
+
 /** Two agents at the same time would undo each other's work. Returns what ends it; the file goes with the power. Throws Busy. */
-export async function takeLock({ lock }: Paths): Promise<() => Promise<void>> {
+export async function takeLock({ lock }: Paths): Promise<Release> {
   await mkdir(path.dirname(lock), { recursive: true, mode: 0o700 });
   const owner = await readFile(lock, 'utf8').catch(() => undefined);
   if (owner !== undefined && existsSync(`/proc/${owner}`)) {

@@ -72,7 +72,11 @@ function start(command: string[], { input = '', timeout = PATIENCE, okCodes = [0
     let late = false;
     const timer = setTimeout(() => {
       late = true;
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+      try {
+        if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+      } catch {
+        // It has just ended by itself.
+      }
     }, timeout);
     const fail = (message: string, hint?: string): void =>
       reject(

@@ -45,10 +45,12 @@ async function main([verb = 'status', ...options]: string[]): Promise<number> {
           0,
         );
       }
+      if (unitState() === 'activating') return refuse('It is at work just now: piimg-firstboot log');
       // While it is there, the unit sees no reason to start.
       rmSync(paths.seen, { force: true });
-      spawnSync('systemctl', ['restart', UNIT], { stdio: ['ignore', 'inherit', 'ignore'] });
+      const { status, stderr } = spawnSync('systemctl', ['restart', UNIT], { encoding: 'utf8' });
       const result = await readResult(paths);
+      if (result?.started === last?.started) return refuse(`It was not started (status ${status}): ${stderr.trim()}`);
       process.stdout.write(`${describe(result)}\n`);
       return codeOf(result);
     }
@@ -63,6 +65,7 @@ async function main([verb = 'status', ...options]: string[]): Promise<number> {
 
 const NOT_BEGUN = 'The first boot has not begun yet. See: journalctl -u piimg-firstboot';
 const describe = (result: Result | undefined): string => (result ? describeResult(result) : NOT_BEGUN);
+const unitState = (): string => spawnSync('systemctl', ['is-active', UNIT], { encoding: 'utf8' }).stdout.trim();
 const codeOf = (result: Result | undefined): number => (result?.status === 'applied' ? 0 : 1);
 
 function usage(): number {
@@ -74,7 +77,9 @@ function refuse(text: string, code = 1): number {
   return code;
 }
 
-void main(process.argv.slice(2)).then((code) => {
-  process.exitCode = code;
-  return code;
-});
+main(process.argv.slice(2)).then(
+  (code) => (process.exitCode = code),
+  (error: Error) => {
+    process.exitCode = refuse(`piimg-firstboot: ${error.message}`);
+  },
+);

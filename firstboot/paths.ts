@@ -19,6 +19,11 @@ export interface Paths {
   /** The document as it lay on the boot partition when it was applied: while it is the same, there is nothing to do. */
   seen: string;
   lock: string;
+  /** Which machine cloud-init takes this for, and for which all its work is known to be on the card. */
+  instance: string;
+  cloudInitDone: string;
+  /** The Wi-Fi that the card has given, once it is no longer on the boot partition. */
+  wifi: string;
 }
 
 /** `root` is `/` on a machine. */
@@ -38,5 +43,8 @@ export function pathsBelow(root: string): Paths {
     resultOnBoot: at('boot/firmware/piimg-result.json'),
     seen: path.join(state, 'seen.sha256'),
     lock: at('run/piimg/lock'),
+    instance: at('var/lib/cloud/data/instance-id'),
+    cloudInitDone: path.join(state, 'cloud-init-done'),
+    wifi: at('etc/netplan/60-piimg-wifi.yaml'),
   };
 }

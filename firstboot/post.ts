@@ -11,7 +11,8 @@ export async function post(result: Result, url: string, pauses: number[] = PAUSE
   for (let attempt = 0; ; attempt++) {
     const reason = await once(result, url);
     const pause = pauses[attempt];
-    if (reason === undefined || pause === undefined) return reason && `${url} did not take the result: ${reason}`;
+    if (reason === undefined || pause === undefined)
+      return reason && `${new URL(url).origin} did not take the result: ${reason}`;
     await sleep(pause * 1000);
   }
 }

@@ -3,24 +3,40 @@ import { readFile } from 'node:fs/promises';
 import type { Result } from '../src/lib/first-boot.ts';
 import { overwrite, writeDurably } from './durable.ts';
 import type { Paths } from './paths.ts';
+import { asProblem } from './problem.ts';
 
-/** Room on the boot partition (src/cli/agent.ts), less what JSON adds to the rest. */
-const OUTPUT_ON_BOOT = 4000;
+/** Bytes on the boot partition (src/cli/agent.ts). */
+const ROOM = 16 * 1024;
 
-/** Writes the result to the machine and to the boot partition. The latter's failure is returned: it must not hide how things went. */
-export async function writeResult(result: Result, paths: Paths): Promise<string | undefined> {
+/** Writes the result to the machine and to the boot partition, each whatever becomes of the other. Returns what went wrong. */
+export async function writeResult(result: Result, paths: Paths): Promise<string[]> {
   const text = `${JSON.stringify(result, undefined, 2)}\n`;
-  // Without secrets: whoever looks after the machine may read it.
-  await writeDurably(paths.result, text, { mode: 0o644, uid: 0, gid: 0 });
-  return overwrite(paths.resultOnBoot, shortened(result)).then(
-    () => undefined,
-    (error: unknown) => `the result could not be written to the boot partition: ${(error as Error).message}`,
-  );
+  const [kept, shown] = await Promise.allSettled([
+    // Without secrets: whoever looks after the machine may read it.
+    writeDurably(paths.result, text, { mode: 0o644, uid: 0, gid: 0 }),
+    overwrite(paths.resultOnBoot, shortened(result)),
+  ]);
+  const fault = ({ reason }: PromiseRejectedResult): string => asProblem(reason).message;
+  return [
+    ...(kept.status === 'rejected' ? [`the result could not be kept: ${fault(kept)}`] : []),
+    ...(shown.status === 'rejected' ? [`the result could not be written to the boot partition: ${fault(shown)}`] : []),
+  ];
 }
 
-function shortened({ failure, ...result }: Result): string {
-  const short = failure && { ...failure, ...(failure.output && { output: failure.output.slice(-OUTPUT_ON_BOOT) }) };
-  return `${JSON.stringify({ ...result, ...(short && { failure: short }) })}\n`;
+/** As much as there is room for: output goes first, from its beginning, then steps that went well. */
+export function shortened(result: Result, room = ROOM): string {
+  const { failure, steps } = result;
+  const texts = [
+    result,
+    { ...result, ...(failure && { failure: { ...failure, output: (failure.output ?? '').slice(-1500) } }) },
+    {
+      ...result,
+      ...(failure && { failure: { ...failure, message: failure.message.slice(0, 500), output: '' } }),
+      steps: steps.filter(({ state }) => state === 'failed' || state === 'started').slice(0, 20),
+      notes: result.notes.map((note) => note.slice(0, 200)).slice(0, 10),
+    },
+  ].map((each) => `${JSON.stringify(each)}\n`);
+  return texts.find((text) => Buffer.byteLength(text) <= room) ?? texts.at(-1) ?? '';
 }
 
 /** The last result; undefined when there is none yet. */

@@ -21,6 +21,8 @@ export interface StepContext {
   machine: Machine;
   /** This very step, with the same content and after the same others, has been applied before: steps that leave no trace go by it. */
   applied: boolean;
+  /** It was begun, and did not end well: what it leaves behind last may lie there, half done. */
+  interrupted: boolean;
   /** Something to remember across a power cut, such as the id of a file system that is about to be made. */
   memory: { get(): string | undefined; set(text: string): Promise<void> };
 }
@@ -35,6 +37,8 @@ export type Lack = string | undefined;
 export interface StepKind<Step, Prepared> {
   /** What it shares with other kinds and can only be changed by one step at a time, such as `fstab`. */
   shares?: string;
+  /** Everything it writes is on the card when `apply` resolves. */
+  flushes?: true;
   prepare(step: Step, knowledge: Knowledge): Promise<Prepared> | Prepared;
   /** Whether it is already so. Changes nothing. */
   check(prepared: Prepared, context: StepContext): Promise<Lack>;

@@ -21,6 +21,8 @@ export const command: StepKind<StepOf<'command'>, Command> = {
   async check(step, context) {
     if (step.creates === undefined && step.unless === undefined)
       return context.applied ? undefined : 'it was not run yet';
+    // Whether it exists says nothing of a script that was cut: it may have come first.
+    if (step.creates !== undefined && step.unless === undefined && context.interrupted) return 'it was interrupted';
     return guards(step, context);
   },
   async apply({ script, timeout }, { machine }) {

@@ -9,9 +9,11 @@ import { fstabLine, hasFstabLine, mountedAt, setFstabLine } from './fstab.ts';
 
 type Disk = Pick<StepOf<'disk'>, 'device' | 'mount' | 'filesystem' | 'options'>;
 
-/** What is remembered before a disk is formatted: a cut in between must not make it look like somebody's. */
+/** What is remembered of a disk: a cut while it is formatted must not make it look like somebody's. */
 interface Formatting {
   uuid: string;
+  /** mkfs was begun, and is not known to have ended: only then may what lies there be half a file system of ours. */
+  pending: boolean;
   size: number;
   serial: string;
 }
@@ -49,21 +51,26 @@ async function formatted({ device: named, filesystem }: Disk, device: string, co
   const facts = await factsOf(device, machine);
   const known = memory.get();
   const before = known === undefined ? undefined : (JSON.parse(known) as Formatting);
-  if (before?.size === facts.size && before.serial === facts.serial) {
-    // mke2fs writes the superblock last: where it is, the rest is.
-    if (facts.uuid === before.uuid) return before.uuid;
-  } else {
-    const found = facts.signature ?? (await firstData(device, facts.size));
-    if (found !== undefined) {
-      throw new Problem(`${named} (${device}) holds data: ${found}. It is not formatted.`, {
-        hint: `If nothing on it is needed: sudo blkdiscard -f ${device} || sudo dd if=/dev/zero of=${device} bs=4M. Then: piimg-firstboot retry`,
-      });
-    }
+  // mke2fs writes the superblock last: where it is, the rest is.
+  if (before !== undefined && facts.uuid === before.uuid) return before.uuid;
+  const resumed = before?.pending && before.size === facts.size && before.serial === facts.serial;
+  const found = resumed ? undefined : (facts.signature ?? (await firstData(device, facts.size)));
+  if (found !== undefined) {
+    throw new Problem(`${named} (${device}) holds data: ${found}. It is not formatted.`, {
+      hint: `If nothing on it is needed: sudo blkdiscard -f ${device} || sudo dd if=/dev/zero of=${device} bs=4M. Then: piimg-firstboot retry`,
+    });
   }
-  const uuid = before?.uuid ?? randomUUID();
-  await memory.set(JSON.stringify({ uuid, size: facts.size, serial: facts.serial } satisfies Formatting));
-  await machine.run([`mkfs.${filesystem}`, '-q', '-F', '-U', uuid, device]);
-  return uuid;
+  const note: Formatting = {
+    uuid: resumed ? before.uuid : randomUUID(),
+    pending: true,
+    size: facts.size,
+    serial: facts.serial,
+  };
+  await memory.set(JSON.stringify(note));
+  await machine.run([`mkfs.${filesystem}`, '-q', '-F', '-U', note.uuid, device]);
+  await machine.run(['sync', device]);
+  await memory.set(JSON.stringify({ ...note, pending: false }));
+  return note.uuid;
 }
 
 interface Facts {
@@ -113,16 +120,18 @@ interface Listed {
   children?: Listed[];
 }
 
-/** Bytes looked at in one place, and in how many places. */
+/** Bytes looked at in one place, and in how many: all of the beginning, where tables and the first partition are, then samples. */
 const SAMPLE = 1 << 20;
-const SAMPLES = 64;
+const FIRST = 32;
+const SAMPLES = 96;
 
 /** Where there is something else than zeros (or the ones of erased flash), looking at both ends and between; undefined: nowhere. */
 async function firstData(device: string, size: number): Promise<string | undefined> {
   const disk = await open(device, 'r');
   try {
     for (let sample = 0; sample < SAMPLES; sample++) {
-      const at = Math.floor((Math.max(0, size - SAMPLE) * sample) / (SAMPLES - 1) / 512) * 512;
+      const even = Math.floor((Math.max(0, size - SAMPLE) * sample) / (SAMPLES - 1) / 512) * 512;
+      const at = sample < FIRST ? sample * SAMPLE : even;
       const { buffer, bytesRead } = await disk.read(Buffer.alloc(SAMPLE), 0, SAMPLE, at);
       const bytes = buffer.subarray(0, bytesRead);
       const [first = 0] = bytes;

@@ -14,9 +14,18 @@ interface Owned {
 }
 
 export const template: StepKind<StepOf<'template'>, Owned & { content: string }> = {
+  flushes: true,
   async prepare({ overlay, template: name, destination, mode, owner, group }, { paths, data }) {
     const text = await readFile(path.join(paths.templates, overlay, name), 'utf8');
-    return { path: destination, mode, owner, group, content: render(text, `node/${name} of overlay ${overlay}`, data) };
+    // A secret in it is nobody's but the owner's and the group's, whatever the role says.
+    const readers = /\{\{[{&#^]?\s*secrets\b/.test(text) ? mode & ~0o007 : mode;
+    return {
+      path: destination,
+      mode: readers,
+      owner,
+      group,
+      content: render(text, `node/${name} of overlay ${overlay}`, data),
+    };
   },
   async check(file, { machine }) {
     const at = machine.at(file.path);
@@ -33,6 +42,7 @@ export const template: StepKind<StepOf<'template'>, Owned & { content: string }>
 };
 
 export const directory: StepKind<StepOf<'directory'>, Owned> = {
+  flushes: true,
   prepare: ({ path: folder, mode, owner, group }) => ({ path: folder, mode, owner, group }),
   async check(folder, { machine }) {
     const found = await lstat(machine.at(folder.path)).catch(() => undefined);

@@ -5,7 +5,7 @@ import type { Machine } from '../machine.ts';
 
 /** fstab(5): spaces, tabs and backslashes in a path are written in octal. */
 const escaped = (path: string): string =>
-  path.replaceAll(/[\\ \t]/g, (letter) => `\\0${letter.charCodeAt(0).toString(8).padStart(2, '0')}`);
+  path.replaceAll(/[\\ \t]/g, (letter) => `\\${letter.charCodeAt(0).toString(8).padStart(3, '0')}`);
 
 export interface Mount {
   what: string;

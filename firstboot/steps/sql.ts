@@ -1,5 +1,6 @@
 // Statements in a database server on this machine.
-import { asProblem } from '../problem.ts';
+import type { Machine, Ran } from '../machine.ts';
+import { asProblem, Problem } from '../problem.ts';
 import { render, type Lack, type StepContext, type StepKind, type StepOf } from '../step.ts';
 
 type Sql = Pick<StepOf<'sql'>, 'server' | 'database' | 'statements' | 'unless'>;
@@ -16,12 +17,10 @@ const LITERALS: Record<Sql['server'], (value: string) => string> = {
 const CLIENTS: Record<Sql['server'], (database: string | undefined) => string[]> = {
   mariadb: (database) => ['mariadb', '--batch', '--skip-column-names', ...(database === undefined ? [] : [database])],
   postgresql: (database) => [
-    // prettier-ignore
     'runuser',
     '-u',
     'postgres',
     '--',
-    // prettier-ignore
     'psql',
     '--no-psqlrc',
     '--quiet',
@@ -29,6 +28,8 @@ const CLIENTS: Record<Sql['server'], (database: string | undefined) => string[]>
     '--no-align',
     '--set',
     'ON_ERROR_STOP=1',
+    '--set',
+    'VERBOSITY=terse',
     '--dbname',
     database ?? 'postgres',
   ],
@@ -49,15 +50,30 @@ export const sql: StepKind<StepOf<'sql'>, Sql> = {
     return guard(step, context);
   },
   async apply({ server, database, statements }, { machine }) {
-    await machine.run(CLIENTS[server](database), { input: statements });
+    await ask(server, database, statements, machine);
   },
   verify: guard,
 };
 
+/** A server logs a statement that fails, and PostgreSQL's are told not to: there may be a secret in it. */
+const QUIETLY: Record<Sql['server'], string> = { mariadb: '', postgresql: 'SET log_min_error_statement = panic;\n' };
+
+async function ask(server: Sql['server'], database: string | undefined, text: string, machine: Machine): Promise<Ran> {
+  try {
+    return await machine.run(CLIENTS[server](database), { input: QUIETLY[server] + text });
+  } catch (error) {
+    // Clients show the statement, or as much of it as fits: only what the server says of it is told.
+    const { message, output = '' } = asProblem(error);
+    const said = output.split('\n').filter((line) => /\b(ERROR|FATAL|error)\b/.test(line));
+    const words = said.map((line) => line.replace(/ near '.*/, ''));
+    throw new Problem(message, { output: words.join('\n'), cause: error });
+  }
+}
+
 async function guard({ server, database, unless }: Sql, { machine }: StepContext): Promise<Lack> {
   if (unless === undefined) return undefined;
   try {
-    const { stdout } = await machine.run(CLIENTS[server](database), { input: unless });
+    const { stdout } = await ask(server, database, unless, machine);
     return stdout.trim() === '' ? 'the query of `unless` gives no row' : undefined;
   } catch (error) {
     // A table that is not there yet; if it is the server that is not, the statements will tell.

@@ -25,7 +25,7 @@ Conflicts=umount.target
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=/bin/sh -ec 'modprobe zram num_devices=1; echo zstd >/sys/block/zram0/comp_algorithm || :; echo ${bytes} >/sys/block/zram0/disksize; mkswap /dev/zram0; swapon --priority 100 /dev/zram0'
+ExecStart=/bin/sh -ec 'modprobe zram num_devices=1; echo 1 >/sys/block/zram0/reset; echo zstd >/sys/block/zram0/comp_algorithm || :; echo ${bytes} >/sys/block/zram0/disksize; mkswap /dev/zram0; swapon --priority 100 /dev/zram0'
 ExecStop=/bin/sh -ec 'swapoff /dev/zram0; echo 1 >/sys/block/zram0/reset'
 
 [Install]

@@ -20,7 +20,7 @@ export const unit: StepKind<StepOf<'unit'>, Unit> = {
   async check(wanted, { machine, applied }) {
     if ((wanted.state === 'restarted' || wanted.state === 'reloaded') && !applied)
       return `${wanted.unit} is to be ${wanted.state}`;
-    return lackOf(wanted, machine);
+    return lackOf(wanted, machine, applied);
   },
   async apply({ unit: name, state }, { machine }) {
     // A step before may have written the unit's own file.
@@ -38,7 +38,7 @@ export const unit: StepKind<StepOf<'unit'>, Unit> = {
       });
     });
   },
-  verify: (wanted, { machine }) => lackOf(wanted, machine),
+  verify: (wanted, { machine }) => lackOf(wanted, machine, true),
 };
 
 /** Where a rule set lies that a role's `firewall` was compiled to, and the unit that loads it. */
@@ -58,7 +58,8 @@ export const firewall: StepKind<StepOf<'firewall'>, Record<string, never>> = {
   verify: (_, { machine }) => lackOf({ unit: FIREWALL, state: 'started' }, machine),
 };
 
-async function lackOf({ unit: name, state }: Unit, machine: Machine): Promise<Lack> {
+/** `ran`: it was started before, so that a oneshot that is inactive has done its work. */
+async function lackOf({ unit: name, state }: Unit, machine: Machine, ran = false): Promise<Lack> {
   const { stdout } = await machine.run([
     'systemctl',
     'show',
@@ -75,7 +76,6 @@ async function lackOf({ unit: name, state }: Unit, machine: Machine): Promise<La
   if (LoadState !== 'loaded') return `${name} cannot be started: ${LoadState}`;
   if (state === 'enabled' && !/^(enabled|static|alias|generated)/.test(UnitFileState))
     return `${name} is ${UnitFileState}`;
-  // A oneshot that has done its work is inactive again.
-  const ran = Type === 'oneshot' && ActiveState === 'inactive' && Result === 'success';
-  return ActiveState === 'active' || ran ? undefined : `${name} is ${ActiveState}`;
+  const done = ran && Type === 'oneshot' && ActiveState === 'inactive' && Result === 'success';
+  return ActiveState === 'active' || done ? undefined : `${name} is ${ActiveState}`;
 }

@@ -16,6 +16,7 @@ const ANSWER = 3000;
 const PAUSE = 1000;
 
 export const wait: StepKind<StepOf<'wait'>, Wait> = {
+  flushes: true,
   prepare({ port, peers, timeout }, { document }) {
     if (peers === undefined)
       return { port, timeout, targets: [{ name: 'this machine', addresses: ['127.0.0.1', '::1'] }] };

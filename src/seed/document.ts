@@ -36,7 +36,7 @@ export const nodeDocument = z.strictObject({
     .record(variableName, z.string().nullable())
     .default({})
     .describe('Passwords and the like; null: the machine has kept the one it was given.'),
-  report: word(/^https?:\/\/[^\s/?#]+([/?#]\S*)?$/, 'a URL, like `http://192.168.254.1:8080/done`')
+  report: word(/^https?:\/\/[^\s/?#@]+([/?#]\S*)?$/, 'a URL, like `http://192.168.254.1:8080/done`')
     .optional()
     .describe('Where the result of the first boot is sent, by POST.'),
 });

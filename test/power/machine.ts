@@ -18,7 +18,7 @@ export interface Outcome {
   result: Pick<Result, 'status' | 'failure'>;
 }
 
-const ASK = `systemctl is-system-running --wait >/dev/null; systemctl start piimg-firstboot 2>/dev/null
+const ASK = `systemctl is-system-running --wait >/dev/null
 systemctl list-units --type=service,timer --state=active,failed --plain --no-legend | awk '{ print $1, $4 }'; echo; cat /var/lib/piimg/result.json`;
 
 export interface Life {

@@ -45,16 +45,19 @@ export async function lookAtCloudInit(session: Session, attempt: Attempt): Promi
 /** The machine has become its role, as the agent says; an image that an older piimg has built has none. */
 export async function lookAtFirstBoot(session: Session, attempt: Attempt): Promise<Look> {
   const { stdout } = await session.ask(
-    'if [ ! -e /usr/sbin/piimg-firstboot ]; then echo none; elif [ -e /var/lib/piimg/result.json ]; then cat /var/lib/piimg/result.json; fi',
+    'if [ ! -e /usr/sbin/piimg-firstboot ]; then echo none; else systemctl is-active piimg-firstboot; cat /var/lib/piimg/result.json 2>/dev/null; fi',
     attempt,
   );
   const text = stdout.trim();
   if (text === 'none') return { ok: true, seen: 'this image has no first-boot agent' };
-  if (text === '') return { ok: false, seen: 'not begun yet' };
-  const { status, seconds, steps, failure } = JSON.parse(text) as Result;
+  const [state = '', ...lines] = text.split('\n');
+  // What an earlier boot has left says nothing of this one.
+  if (state === 'activating') return { ok: false, seen: 'still at work' };
+  if (lines.length === 0) return { ok: false, seen: 'not begun yet' };
+  const { status, seconds, steps, failure } = JSON.parse(lines.join('\n')) as Result;
   const step = failure?.step === undefined ? '' : `step ${failure.step}: `;
   const seen = failure ? `${step}${excerpt(failure.message)}` : `${status}: ${steps.length} steps in ${seconds} s`;
-  return { ok: status === 'applied', seen, final: status !== 'working' };
+  return { ok: status === 'applied', seen, final: status === 'failed' && state === 'failed' };
 }
 
 /** Bytes at the end of a card that may stay free: growpart and the alignment of partitions leave up to this. */

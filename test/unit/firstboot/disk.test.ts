@@ -53,6 +53,16 @@ test('a power cut while it is formatted: it is taken up again, as it is known', 
   });
 });
 
+test('another disk in its place is looked at, though it has the same size and the same reader', async () => {
+  await withRoot(async (root) => {
+    const file = await withDisk(root);
+    await becomes(root, [DISK], 'applied');
+    await root.machine.run(['mkfs.ext4', '-q', '-F', '-L', 'photos', file]);
+    await root.write('proc/self/mountinfo', '');
+    assert.match((await fails(root, [DISK])).message, /holds data: ext4 “photos”/);
+  });
+});
+
 test('a disk that holds anything is refused, with the words for emptying it', async () => {
   await withRoot(async (root) => {
     const file = await withDisk(root);

@@ -12,7 +12,7 @@ const failures: { name: string; make: (root: Root) => Promise<void>; message: Re
     {
       name: 'a document that is not JSON',
       make: (root) => root.write('boot/firmware/piimg.json', '{"version": 1, '),
-      message: /^The node document is not JSON: /,
+      message: /^The node document is not JSON\.$/,
       hint: /piimg seed --in-place/,
     },
     {

@@ -100,10 +100,10 @@ test('secrets leave the boot partition, and are in nothing that others may read'
 test('user-data that somebody wrote by hand stays, which is said; a file torn while it was blanked is written again', async () => {
   await withRoot(async (root) => {
     await loadBalancer(root);
-    await root.write('boot/firmware/user-data', '#cloud-config\nhostname: mine\n');
+    await root.write('boot/firmware/user-data', '#cloud-config\npassword: mine\n');
     const { result } = await root.boot();
     assert.match(result.notes.join(), /user-data was not written by piimg/);
-    assert.is(await root.read('boot/firmware/user-data'), '#cloud-config\nhostname: mine\n');
+    assert.is(await root.read('boot/firmware/user-data'), '#cloud-config\npassword: mine\n');
 
     await root.document(DOCUMENT);
     await root.write('var/lib/piimg/blanked.json', JSON.stringify({ 'network-config': '{"version":2}' }));
@@ -143,6 +143,82 @@ test('a failing step stops the rest; status, output and what to do are told; a r
     const { result: again } = await root.boot();
     assert.is(states(again), 'first unchanged, second applied, third applied');
     assert.is(await root.read('order'), 'one\nthree\n');
+  });
+});
+
+test('a document that is no JSON is not quoted: there may be a secret in it', async () => {
+  await withRoot(async (root) => {
+    await root.write('boot/firmware/piimg.json', `{"secrets": {"token": ${SECRET}`);
+    const { result, log } = await root.boot();
+    assert.is(result.status, 'failed');
+    assert.not.match(JSON.stringify(result) + log.join(), 's3cret');
+  });
+});
+
+test('what is mended is followed by what comes after it, also when the power went in between', async () => {
+  await withRoot(async (root) => {
+    await loadBalancer(root);
+    await root.boot();
+    await root.write('etc/lb/upstreams.conf', 'changed by hand');
+    const { result } = await root.boot();
+    assert.is(states(result), 'folder unchanged, upstreams applied, restart applied, peers unchanged');
+
+    // Cut right after the file was there.
+    const journal = JSON.parse(await root.read('var/lib/piimg/journal.json')) as {
+      steps: Record<string, { state: string }>;
+    };
+    await root.write('etc/lb/upstreams.conf', 'changed once more');
+    await root.program('systemctl', 'exit 1');
+    await root.boot();
+    assert.is(journal.steps.restart?.state, 'applied');
+    await root.program('systemctl', `case "$1" in show) printf 'LoadState=loaded\\nActiveState=active\\n' ;; esac`);
+    const { result: again } = await root.boot();
+    assert.is(states(again), 'folder unchanged, upstreams unchanged, restart applied, peers unchanged');
+  });
+});
+
+test('cloud-init that has not finished reads its files once more: they stay as they are until then', async () => {
+  await withRoot(async (root) => {
+    await loadBalancer(root);
+    const userData = `#cloud-config\n${JSON.stringify({ ssh_keys: { rsa_private: 'PRIVATE' } })}`.padEnd(4096, '\n');
+    await root.write('boot/firmware/user-data', userData);
+    const wifis = { wlan0: { 'access-points': { home: { password: 'PSK' } } } };
+    await root.write('boot/firmware/network-config', JSON.stringify({ version: 2, wifis }).padEnd(4096, '\n'));
+    await root.write('var/lib/cloud/data/instance-id', 'i-2\n');
+    await root.write('var/lib/piimg/cloud-init-done', 'i-1\n');
+    const { result } = await root.boot();
+    assert.is(result.status, 'applied');
+    assert.match(result.notes.join(), 'cloud-init has not finished');
+    assert.is(await root.read('boot/firmware/user-data'), userData);
+    assert.not.ok(existsSync(root.paths.seen), 'the next start looks again');
+
+    await root.write('var/lib/piimg/cloud-init-done', 'i-2\n');
+    assert.equal((await root.boot()).result.notes, []);
+    assert.not.match(await root.read('boot/firmware/user-data'), 'PRIVATE');
+    // What netplan is given when cloud-init makes its own file anew.
+    assert.equal(JSON.parse(await root.read('etc/netplan/60-piimg-wifi.yaml')), { network: { version: 2, wifis } });
+    assert.is((await stat(root.paths.wifi)).mode & 0o777, 0o600);
+  });
+});
+
+test('a document that was changed while the agent worked is neither blanked nor taken for done', async () => {
+  await withRoot(async (root) => {
+    await root.role([
+      {
+        step: 'command',
+        name: 'admin',
+        script: `sed -i 's/first/other/' '${root.paths.document}'`,
+        unless: 'false || grep -q other "$D"',
+      },
+    ]);
+    await root.document({ secrets: { token: 'first' } });
+    process.env.D = root.paths.document;
+    const { result } = await root.boot();
+    assert.match(result.notes.join(), 'was changed meanwhile');
+    assert.match(await root.read('boot/firmware/piimg.json'), 'other');
+    assert.not.ok(existsSync(root.paths.seen));
+    await root.boot();
+    assert.equal(JSON.parse(await root.read('var/lib/piimg/secrets.json')), { token: 'other' });
   });
 });
 

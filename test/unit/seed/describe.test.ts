@@ -32,7 +32,7 @@ test('a node is told by all that is no secret', () => {
     variables: { port: 3000, api_token: SECRET },
     peers: { db: [{ name: 'pi-db1', addresses: ['192.168.254.130'] }] },
     secrets: { db_password: SECRET },
-    report: `http://me:${SECRET}@192.168.254.1/done?token=${SECRET}`,
+    report: `http://192.168.254.1/done?token=${SECRET}`,
   });
   const hostKey = { type: 'ed25519', privateKey: SECRET, publicKey: keyLine('root@pi') } as const;
   const card = { buildId: 'ab'.repeat(32), role: 'web', random: '0'.repeat(16), hostKeys: [hostKey] };

@@ -41,6 +41,7 @@ const wrong: Record<string, object> = {
   'a variable with a name no shell takes': { variables: { 'a-b': 1 } },
   'a secret that is a number': { secrets: { pin: 1234 } },
   'a report to a file': { report: 'file:///etc/passwd' },
+  'a report with a password': { report: 'http://me:secret@192.168.254.1/done' },
   'a key nobody knows': { hostname: 'pi' },
 };
 

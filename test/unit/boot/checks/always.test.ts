@@ -59,15 +59,17 @@ for (const [title, says, ok, seen] of [
   test(`cloud-init: ${title}`, async () => assertLook(await lookAtCloudInit(sayingSession(says), attempt()), ok, seen));
 }
 
-const firstBoot = (changes: Record<string, unknown>): string =>
-  JSON.stringify({ status: 'applied', seconds: 3, steps: [{}, {}], ...changes });
+const firstBoot = (changes: Record<string, unknown>, state = 'active'): string =>
+  `${state}\n${JSON.stringify({ status: 'applied', seconds: 3, steps: [{}, {}], ...changes })}`;
 for (const [title, says, ok, seen, final] of [
   ['applied', firstBoot({}), true, /^applied: 2 steps in 3 s$/, true],
-  ['at work', firstBoot({ status: 'working' }), false, /^working/, false],
-  ['not begun', '', false, /not begun/, false],
+  ['at work', firstBoot({ status: 'working' }, 'activating'), false, /^still at work/, false],
+  ['at work again', firstBoot({}, 'activating'), false, /^still at work/, false],
+  ['not begun', 'inactive', false, /not begun/, false],
+  ['an old failure', firstBoot({ status: 'failed', failure: { message: 'old' } }, 'inactive'), false, /old/, false],
   [
     'failed',
-    firstBoot({ status: 'failed', failure: { step: 'upstreams', message: 'no peers' } }),
+    firstBoot({ status: 'failed', failure: { step: 'upstreams', message: 'no peers' } }, 'failed'),
     false,
     /^step upstreams: “no peers”$/,
     true,
