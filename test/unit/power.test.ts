@@ -5,7 +5,7 @@ import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { chooseCuts, random } from '../power/cuts.ts';
-import { differences, EXCEPTIONS } from '../power/differences.ts';
+import { differences, EXCEPTIONS, UNIT_EXCEPTIONS } from '../power/differences.ts';
 import type { Outcome } from '../power/machine.ts';
 import { findText, flushedBy, readWriteLog, replay } from '../power/write-log.ts';
 import { temporaryFolder } from '../helpers/temporary.ts';
@@ -147,7 +147,10 @@ test('two machines are equal but for what is excepted, and every other differenc
     assert.is(found.length, 1, found.join());
     assert.ok(found[0]?.startsWith(said), found[0]);
   }
-  for (const { why } of EXCEPTIONS) assert.ok(why.length > 10);
+  const first = outcome({ units: ['ldconfig.service exited', 'web.service running'] });
+  assert.equal(differences(first, outcome()), []);
+  assert.is(differences(outcome(), first).length, 1, 'more than there was is told all the same');
+  for (const { why } of [...EXCEPTIONS, ...UNIT_EXCEPTIONS]) assert.ok(why.length > 10);
 });
 
 test.run();
