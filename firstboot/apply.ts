@@ -14,6 +14,8 @@ interface Work {
   machine: Machine;
   journal: Journal;
   result: Result;
+  /** Writes down how far it has come, for who asks. */
+  keep: () => Promise<void>;
   say: Log;
   /** Takes secrets out of a text. */
   mask: (text: string) => string;
@@ -67,7 +69,7 @@ async function applyOne(
   step: Prepared,
   digest: string,
   entry: StepResult,
-  { machine, journal, say, outdatedBy }: Turn,
+  { machine, journal, keep, say, outdatedBy }: Turn,
 ): Promise<'applied' | 'unchanged'> {
   const known = journal.get(step.name);
   const context: StepContext = {
@@ -86,7 +88,7 @@ async function applyOne(
   }
   entry.state = 'started';
   say(6, `step ${step.name}: started (${step.kind}): ${lack}`);
-  await journal.record(step.name, { digest, state: 'started' }, outdatedBy(step.name));
+  await Promise.all([journal.record(step.name, { digest, state: 'started' }, outdatedBy(step.name)), keep()]);
   await step.apply(context);
   const still = await step.verify(context);
   if (still !== undefined) {

@@ -41,7 +41,7 @@ export async function blankSecrets(paths: Paths): Promise<string[]> {
 }
 
 /** Words that come with a secret in what people write for cloud-init by hand. */
-const SECRETIVE = /^[^#]*(passw|psk|ssh_keys|token|secret)/im;
+const SECRETIVE = /^[^#\n]*(passw|psk|ssh_keys|token|secret)/im;
 
 /** cloud-init writes netplan's file anew for another instance id, from what is then on the card. */
 async function keepWifi(wifis: unknown, { wifi }: Paths): Promise<void> {

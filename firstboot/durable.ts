@@ -58,6 +58,12 @@ export async function overwrite(file: string, content: string): Promise<void> {
   });
 }
 
+/** Runs what it is given one after the other: a file is written by one at a time. */
+export function inTurn(): (work: () => Promise<void>) => Promise<void> {
+  let last: Promise<void> = Promise.resolve();
+  return (work) => (last = last.then(work, work));
+}
+
 /** Makes a folder and those above it, each flushed into the one that holds it. Owner and mode are for the last one only. */
 export async function makeFolder(folder: string, as: Ownership = { ...ROOT_ONLY, mode: 0o755 }): Promise<void> {
   const first = await mkdir(folder, { recursive: true });

@@ -14,7 +14,7 @@ import { Busy, takeLock, type Release } from './lock.ts';
 import type { Paths } from './paths.ts';
 import { asProblem, Problem } from './problem.ts';
 import type { Failure, Result } from '../src/lib/first-boot.ts';
-import { rounded, writeResult } from './result.ts';
+import { keeper, rounded, writeResult } from './result.ts';
 import type { Knowledge } from './step.ts';
 import { tell } from './tell.ts';
 
@@ -63,7 +63,7 @@ export async function firstBoot(paths: Paths, machine: Machine, log: Log): Promi
     result.steps = steps.map(({ name, kind }) => ({ name, kind, state: 'waiting' }));
     const [fault] = await writeResult(result, paths);
     if (fault !== undefined) throw new Problem(fault);
-    await applyAll(steps, { machine, journal, result, say, mask });
+    await applyAll(steps, { machine, journal, result, keep: keeper(result, paths), say, mask });
     result.status = 'applied';
   } catch (error) {
     result.status = 'failed';

@@ -1,6 +1,6 @@
 // What the agent remembers of each step across boots and power cuts.
 import { readFile } from 'node:fs/promises';
-import { makeFolder, writeDurably } from './durable.ts';
+import { inTurn, makeFolder, writeDurably } from './durable.ts';
 import type { Paths } from './paths.ts';
 
 export interface StepRecord {
@@ -22,8 +22,8 @@ export async function openJournal(paths: Paths): Promise<Journal> {
   await makeFolder(paths.state);
   const text = await readFile(paths.journal, 'utf8').catch(() => '');
   const steps = new Map(Object.entries(parsed(text)));
-  // Steps run side by side; the file is written by one at a time.
-  let writing: Promise<void> = Promise.resolve();
+  // Steps run side by side.
+  const writing = inTurn();
   return {
     get: (step) => steps.get(step),
     record(step, change, outdated = []) {
@@ -33,9 +33,7 @@ export async function openJournal(paths: Paths): Promise<Journal> {
       }
       steps.set(step, { digest: '', state: 'started', ...steps.get(step), ...change });
       const content = `${JSON.stringify({ version: 1, steps: Object.fromEntries(steps) })}\n`;
-      const write = (): Promise<void> => writeDurably(paths.journal, content);
-      writing = writing.then(write, write);
-      return writing;
+      return writing(() => writeDurably(paths.journal, content));
     },
   };
 }

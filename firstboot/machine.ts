@@ -92,11 +92,13 @@ function start(command: string[], { input = '', timeout = PATIENCE, okCodes = [0
       else fail(`${quote(command)} could not be started: ${error.message}`);
     });
     // A service that a script has started keeps the pipes open for as long as it runs.
-    const leave = (): unknown =>
-      setTimeout(() => [child.stdout, child.stderr].forEach((pipe) => pipe.destroy()), DRAIN);
-    child.on('exit', leave);
+    let leave: NodeJS.Timeout | undefined;
+    child.on('exit', () => {
+      leave = setTimeout(() => [child.stdout, child.stderr].forEach((pipe) => pipe.destroy()), DRAIN);
+    });
     child.on('close', (code, signal) => {
       clearTimeout(timer);
+      clearTimeout(leave);
       const told = path.basename(args.at(-1) ?? '') === 'script' ? 'the script' : quote(command);
       if (late) fail(`${told} took longer than ${timeout / 1000} seconds`);
       else if (code !== null && okCodes.includes(code)) resolve({ stdout, code });

@@ -1,19 +1,27 @@
 // Where the result of the first boot is kept: on the machine, and on the boot partition for whoever reads the card in a laptop.
 import { readFile } from 'node:fs/promises';
 import type { Result } from '../src/lib/first-boot.ts';
-import { overwrite, writeDurably } from './durable.ts';
+import { inTurn, overwrite, writeDurably } from './durable.ts';
 import type { Paths } from './paths.ts';
 import { asProblem } from './problem.ts';
 
 /** Bytes on the boot partition (src/cli/agent.ts). */
 const ROOM = 16 * 1024;
 
+/** Without secrets: whoever looks after the machine may read it. */
+const keep = (result: Result, { result: file }: Paths): Promise<void> =>
+  writeDurably(file, `${JSON.stringify(result, undefined, 2)}\n`, { mode: 0o644, uid: 0, gid: 0 });
+
+/** Keeps the result on the machine alone, for who asks while it is at work; that this fails is told in the end. */
+export function keeper(result: Result, paths: Paths): () => Promise<void> {
+  const turn = inTurn();
+  return () => turn(() => keep(result, paths)).catch(() => {});
+}
+
 /** Writes the result to the machine and to the boot partition, each whatever becomes of the other. Returns what went wrong. */
 export async function writeResult(result: Result, paths: Paths): Promise<string[]> {
-  const text = `${JSON.stringify(result, undefined, 2)}\n`;
   const [kept, shown] = await Promise.allSettled([
-    // Without secrets: whoever looks after the machine may read it.
-    writeDurably(paths.result, text, { mode: 0o644, uid: 0, gid: 0 }),
+    keep(result, paths),
     overwrite(paths.resultOnBoot, shortened(result)),
   ]);
   const fault = ({ reason }: PromiseRejectedResult): string => asProblem(reason).message;

@@ -128,11 +128,13 @@ const SAMPLES = 96;
 /** Where there is something else than zeros (or the ones of erased flash), looking at both ends and between; undefined: nowhere. */
 async function firstData(device: string, size: number): Promise<string | undefined> {
   const disk = await open(device, 'r');
+  // One for all: this machine's memory is small.
+  const buffer = Buffer.alloc(SAMPLE);
   try {
     for (let sample = 0; sample < SAMPLES; sample++) {
       const even = Math.floor((Math.max(0, size - SAMPLE) * sample) / (SAMPLES - 1) / 512) * 512;
       const at = sample < FIRST ? sample * SAMPLE : even;
-      const { buffer, bytesRead } = await disk.read(Buffer.alloc(SAMPLE), 0, SAMPLE, at);
+      const { bytesRead } = await disk.read(buffer, 0, SAMPLE, at);
       const bytes = buffer.subarray(0, bytesRead);
       const [first = 0] = bytes;
       if ((first !== 0 && first !== 0xff) || bytes.some((byte) => byte !== first)) return `bytes at ${at} of ${size}`;

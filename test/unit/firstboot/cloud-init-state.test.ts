@@ -25,6 +25,7 @@ async function machine(files: Record<string, string> = {}) {
     'var/lib/cloud/seed/mine': 'kept\n',
     'etc/passwd':
       'root:x:0:0::/root:/bin/sh\npilot:x:1000:1000::/home/pilot:/bin/bash\nnobody:x:65534:65534::/none:/bin/sh\n',
+    'etc/group': 'root:x:0:\npilot:x:1000:\nnogroup:x:65534:\n',
     'etc/skel/.profile': 'profile\n',
     'etc/skel/.bashrc': 'bashrc\n',
     'etc/passwd.lock': '',
@@ -81,6 +82,50 @@ test('a home that useradd did not finish gets what is missing in it, or empty', 
   await other.call('repair');
   assert.is(await other.read('home/pilot/.profile'), 'profile\n');
   assert.not.ok(other.has('none') || has('none'), 'nobody has no home');
+});
+
+/** The tables of accounts, with a user `ann` and her group `ann`, a member of `video`. */
+const TABLES: Record<string, string> = {
+  passwd: 'root:x:0:0::/root:/bin/sh\nmail:x:8:8::/var/mail:/bin/sh\nann:x:1001:1001::/home/ann:/bin/bash\n',
+  shadow: 'root:*:1::::::\nmail:*:1::::::\nann:!:1::::::\n',
+  group: 'root:x:0:\nvideo:x:44:ann\nann:x:1001:\n',
+  gshadow: 'root:*::\nvideo:*::ann\nann:!::\n',
+  subuid: 'ann:165536:65536\n',
+  subgid: 'ann:165536:65536\n',
+};
+const withoutAnn = (table: string): string => (TABLES[table] ?? '').replace(/^ann:.*\n/m, '');
+
+for (const [index, last] of Object.keys(TABLES).entries()) {
+  test(`a useradd that was cut after ${last} is undone in every table; a whole one is left alone, also without a home`, async () => {
+    const whole = index === Object.keys(TABLES).length - 1;
+    const cut = Object.keys(TABLES).map((table, at): [string, string] => [
+      `etc/${table}`,
+      (at <= index ? TABLES[table] : withoutAnn(table)) || 'other:100000:65536\n',
+    ]);
+    // Of a cloud-init that is done: a step of the role's was cut.
+    const { call, read } = await machine({ ...Object.fromEntries(cut), 'var/lib/piimg/cloud-init-done': 'i-1\n' });
+    assert.is(await call('repair'), whole ? '' : 'account ann was made by half: it is made again');
+    for (const table of Object.keys(TABLES)) {
+      const expected = whole ? TABLES[table] : withoutAnn(table) || 'other:100000:65536\n';
+      assert.is(
+        (await read(`etc/${table}`)).replace('other:100000:65536\n', ''),
+        expected?.replace('other:100000:65536\n', ''),
+        table,
+      );
+    }
+    assert.is(await call('repair'), '');
+  });
+}
+
+test('a groupadd that was cut is undone', async () => {
+  const { call, read } = await machine({
+    'etc/group': 'root:x:0:\nmine:x:999:\n',
+    'etc/gshadow': 'root:*::\n',
+    'etc/passwd': 'root:x:0:0::/root:/bin/sh\n',
+    'var/lib/piimg/cloud-init-done': 'i-1\n',
+  });
+  assert.match(await call('repair'), 'account mine was made by half');
+  assert.is(await read('etc/group'), 'root:x:0:\n');
 });
 
 test('once all is on the card it is noted, and nothing is mended any more', async () => {

@@ -114,6 +114,16 @@ test('user-data that somebody wrote by hand stays, which is said; a file torn wh
   });
 });
 
+test('a long user-data of somebody else, newlines to its end, is looked through in one go', async () => {
+  await withRoot(async (root) => {
+    // Slots are padded; a search that begins anew at each line would outlast the boot's deadline many times over.
+    await root.write('boot/firmware/user-data', '#cloud-config\nhostname: mine # no password\n'.padEnd(1 << 20, '\n'));
+    const { result } = await root.boot();
+    assert.is(result.status, 'applied');
+    assert.equal(result.notes, []);
+  });
+});
+
 test('a failing step stops the rest; status, output and what to do are told; a retry goes on where it stopped', async () => {
   await withRoot(async (root) => {
     await root.role([
