@@ -1,6 +1,6 @@
 // One life of a card: switched on, waited for until it is its role, asked, switched off.
 import path from 'node:path';
-import { readCard, type Patch } from '../../src/boot/card.ts';
+import { readCard } from '../../src/boot/card.ts';
 import { withSession } from '../../src/boot/session.ts';
 import { rm } from 'node:fs/promises';
 import { checkFileSystems } from '../helpers/fsck.ts';
@@ -21,36 +21,32 @@ export interface Outcome {
 const ASK = `systemctl is-system-running --wait >/dev/null
 systemctl list-units --type=service,timer --state=active,failed --plain --no-legend | awk '{ print $1, $4 }'; echo; cat /var/lib/piimg/result.json`;
 
+/** For one life: two emulated Pis at a time, on a busy computer. */
+const MINUTES = 30;
+
 export interface Life {
   image: string;
   folder: string;
-  minutes: number;
   writeLog?: string;
-  /** Bytes that go onto the card first. */
-  patches?: Patch[];
   /** Called while it runs. */
   watch?: (guest: TestGuest) => Promise<void>;
 }
 
 /** Throws Error with the console's end when it does not come up, does not go off, or leaves a file system that is not sound. */
-export async function live(
-  { key }: Subject,
-  { image, folder, minutes, writeLog, patches = [], watch }: Life,
-): Promise<Outcome> {
+export async function live({ key }: Subject, { image, folder, writeLog, watch }: Life): Promise<Outcome> {
   const options = {
     machine: 'virt',
-    patches,
     image,
     folder,
-    minutes,
+    minutes: MINUTES,
     forward: [22],
     ...(writeLog !== undefined && { writeLog }),
   };
   const { asked, card } = await withQemu(options, async (guest) => {
     const watching = watch?.(guest);
     const login = { port: guest.ports[22] ?? 0, user: USER, key: key.file };
-    const { stdout } = await withSession({ login, seconds: minutes * 60 }, (session) =>
-      session.ask(ASK, { seconds: minutes * 60 }),
+    const { stdout } = await withSession({ login, seconds: MINUTES * 60 }, (session) =>
+      session.ask(ASK, { seconds: MINUTES * 60 }),
     );
     await watching;
     await guest.powerOff(180);

@@ -25,7 +25,7 @@ const SIGNS = {
 };
 
 /** `careful`: the agent flushes what it writes, so that each step's boundaries are in the log. */
-export async function record(subject: Subject, minutes: number, careful: boolean): Promise<Recording> {
+export async function record(subject: Subject, careful: boolean): Promise<Recording> {
   const log = path.join(subject.folder, 'writes.log');
   await writeFile(log, '');
   const at: Partial<Record<keyof typeof SIGNS, number>> = {};
@@ -36,7 +36,7 @@ export async function record(subject: Subject, minutes: number, careful: boolean
     }
   };
   const folder = path.join(subject.folder, 'uncut');
-  const expected = await live(subject, { image: subject.card, folder, minutes, writeLog: log, watch });
+  const expected = await live(subject, { image: subject.card, folder, writeLog: log, watch });
   if (expected.result.status !== 'applied')
     throw new Error(`the uncut boot failed: ${expected.result.failure?.message}`);
   const entries = await readWriteLog(log);
