@@ -1,6 +1,6 @@
 // Files that survive a power cut: whoever reads one finds the old content or the new, never half of either.
 import { constants } from 'node:fs';
-import { chown, mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
+import { chown, mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 
 export interface Ownership {
@@ -66,7 +66,7 @@ export function inTurn(): (work: () => Promise<void>) => Promise<void> {
 
 /** Makes a folder and those above it, each flushed into the one that holds it. Owner and mode are for the last one only. */
 export async function makeFolder(folder: string, as: Ownership = { ...ROOT_ONLY, mode: 0o755 }): Promise<void> {
-  const first = await mkdir(folder, { recursive: true });
+  const first = await makeAll(folder);
   const handle = await open(folder, 'r');
   await filled(handle, async () => {
     await handle.chmod(as.mode);
@@ -74,6 +74,21 @@ export async function makeFolder(folder: string, as: Ownership = { ...ROOT_ONLY,
   });
   if (first === undefined) return;
   for (let made = folder; made.length >= first.length; made = path.dirname(made)) await flushFolder(path.dirname(made));
+}
+
+/** As `mkdir -p`: the first folder that had to be made. Node's own says of a file system that is read-only that there is no such folder. */
+async function makeAll(folder: string): Promise<string | undefined> {
+  try {
+    await mkdir(folder);
+    return folder;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && (await stat(folder)).isDirectory()) return undefined;
+    if (code !== 'ENOENT') throw error;
+    const first = await makeAll(path.dirname(folder));
+    await mkdir(folder);
+    return first ?? folder;
+  }
 }
 
 /** Removes what writes that were cut have left in `folder`. */

@@ -37,7 +37,7 @@ export type LayerSpec =
   | { kind: 'files'; files: PlannedFile[] }
   | { kind: 'run'; name: string; script: string; network: boolean; env: Record<string, string> }
   | { kind: 'settings'; timezone: string; locale: string; keymap: string }
-  | { kind: 'units'; units: ResolvedRole['units'] }
+  | { kind: 'units'; units: ResolvedRole['units']; programs?: string[] }
   | { kind: 'initramfs' }
   | { kind: 'boot'; files: PlannedFile[] };
 
@@ -148,7 +148,9 @@ export function planBuild(
   const stable = layers.map(({ key }) => key);
   if (role.files.length > 0) add('files', { kind: 'files', files: role.files.map(planned) });
   const runKeys = role.run.map((step) => add(`run: ${step.name}`, { kind: 'run', ...step }));
-  add('units', { kind: 'units', units });
+  // What the first boot's steps are run by.
+  const programs = role.provision.length > 0 ? { programs: ['/usr/bin/node'] } : {};
+  add('units', { kind: 'units', units, ...programs });
 
   // 4. Boot: the initramfs depends on what it reads, so that an application's file does not make it anew.
   const relevant = [

@@ -8,7 +8,9 @@ export const nodeName = word(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'a host nam
 const roleName = word(/^[a-z0-9][a-z0-9._-]*$/, 'a role, like `web`');
 /** As mustache, shells and systemd's EnvironmentFile all take it. */
 export const variableName = word(/^[A-Za-z_][A-Za-z0-9_]*$/, 'letters, digits and `_`, like `port`');
-export const address = z.union([z.ipv4(), z.ipv6()], { error: 'an IP address, like `192.168.254.122`' });
+/** Without the spellings that hold an IPv4 address (`::ffff:192.0.2.1`): zod takes them, the JSON schema that it makes does not. */
+const ipv6 = z.ipv6().refine((text) => z.regexes.ipv6.test(text));
+export const address = z.union([z.ipv4(), ipv6], { error: 'an IP address, like `192.168.254.122`' });
 
 /** Names that templates have for something else. */
 export const RESERVED = ['node', 'peers', 'secrets'];

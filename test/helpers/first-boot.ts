@@ -29,8 +29,8 @@ export interface Root {
   role(provision: object[], variables?: Record<string, unknown>): Promise<void>;
   /** The node document's fields, but for version and build id. */
   document(fields: object): Promise<void>;
-  /** The agent's whole run. */
-  boot(): Promise<{ result: Result; log: string[] }>;
+  /** The agent's whole run; `around` is a shell script that may mount something, for this run only. */
+  boot(around?: string): Promise<{ result: Result; log: string[] }>;
 }
 
 /** The agent as images get it, made anew from the sources. */
@@ -81,9 +81,10 @@ export async function withRoot(work: (root: Root) => Promise<void>): Promise<voi
         'boot/firmware/piimg.json',
         JSON.stringify({ version: 1, buildId: BUILD_ID, ...fields }).padEnd(4096, '\n'),
       ),
-    async boot() {
+    async boot(around) {
       const command = [process.execPath, await agent, 'run', dir];
-      const { stdout, stderr } = await run([...AS_ROOT, ...command], {
+      const alone = ['unshare', ...AS_ROOT.slice(1), '--mount', 'sh', '-euc', `${around}\nexec "$@"`, 'sh'];
+      const { stdout, stderr } = await run([...(around === undefined ? AS_ROOT : alone), ...command], {
         okCodes: [0, 1],
         signal: AbortSignal.timeout(LIMIT),
       });

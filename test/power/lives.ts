@@ -49,10 +49,7 @@ export async function liveAll(
     await mkdir(folder);
     const card = path.join(folder, 'cut.raw');
     await copyWith(subject.card, card, await writesOf(log, entries, cut.further));
-    const mended = path.join(folder, 'mended.raw');
-    await copyWith(card, mended, []);
-    const digest = (await recoveredDigest(mended)) ?? cut.name;
-    await rm(mended);
+    const digest = (await recoveredDigest(card, folder)) ?? cut.name;
     const known = lives.get(digest);
     if (known !== undefined) {
       await rm(folder, { recursive: true });

@@ -1,9 +1,10 @@
 // What a cut card comes to once its file systems are mended: cards of which that is the same live the same life.
-import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import { createHash, type Hash } from 'node:crypto';
+import { open, rm, truncate } from 'node:fs/promises';
+import path from 'node:path';
 import { run } from '../../src/host/exec.ts';
 import { ext4UsedRanges } from '../../src/image/ext4.ts';
-import { readerOf, type ByteRange } from '../../src/image/ranges.ts';
+import { readerOf, type ByteRange, type ReadAt } from '../../src/image/ranges.ts';
 import { partitionOf } from '../helpers/image-files.ts';
 
 const CHUNK = 1 << 20;
@@ -12,43 +13,64 @@ const SUPERBLOCK: ByteRange = { offset: 1024, length: 1024 };
 
 /**
  * A digest of everything before the root file system, and of all that the root has in use after its journal was played back by e2fsck:
- * tables, files and their times, without the journal itself. `copy` is changed. undefined when e2fsck cannot mend it by itself.
+ * tables, files and their times, without the journal itself. undefined when e2fsck cannot mend it by itself. Works on a copy in `folder`.
  */
-export async function recoveredDigest(copy: string): Promise<string | undefined> {
-  const { offset } = await partitionOf(copy, 2);
-  const device = `${copy}?offset=${offset}`;
-  // e2fsck(8): 1 and 2 are mended. The same time for all, as it is written down.
-  const options = {
-    okCodes: [0, 1, 2, 4, 8],
-    env: { E2FSCK_TIME: '1700000000' },
-    signal: AbortSignal.timeout(300_000),
-  };
-  const { exitCode } = await run(['e2fsck', '-fp', device], options);
-  if ((exitCode ?? 8) > 2) return undefined;
-  const listed = await run(['debugfs', '-R', 'blocks <8>', device], { signal: AbortSignal.timeout(60_000) });
-  const file = await open(copy);
+export async function recoveredDigest(card: string, folder: string): Promise<string | undefined> {
+  const { offset, length } = await partitionOf(card, 2);
+  const root = path.join(folder, 'mended');
   try {
-    const read = readerOf(file);
-    const block = 1024 << (await read(offset + 1024 + 0x18, 4)).readUInt32LE(0);
-    const journal = listed.stdout
-      .split(/\s+/)
-      .filter(Boolean)
-      .map((number) => Number(number) * block + offset);
-    const left = new Set(journal);
+    const part = [`if=${card}`, `of=${root}`, 'bs=1M', `skip=${offset}`, `count=${length}`];
+    await run(['dd', ...part, 'iflag=skip_bytes,count_bytes', 'conv=sparse', 'status=none'], deadline());
+    // A card that has grown by halves ends before its file system.
+    await truncate(root, length);
+    // e2fsck(8): 0 to 2 is mended. The same time for all, as it is written down.
+    const { exitCode } = await run(['e2fsck', '-fp', root], {
+      okCodes: CODES,
+      env: { E2FSCK_TIME: EPOCH },
+      ...deadline(),
+    });
+    if (exitCode > 2) return undefined;
+    const { stdout } = await run(['debugfs', '-R', 'blocks <8>', root], deadline());
+    const journal = new Set(stdout.split(/\s+/).filter(Boolean).map(Number));
     const hash = createHash('sha256');
-    for (const range of [{ offset: 0, length: offset }, ...(await ext4UsedRanges(read, offset))]) {
-      for (let at = range.offset; at < range.offset + range.length;) {
-        const end = Math.min(at + CHUNK, range.offset + range.length);
-        const bytes = await read(at, end - at);
-        for (let place = at; at >= offset && place < end; place += block)
-          if (left.has(place)) bytes.fill(0, place - at, place - at + block);
-        if (at === offset) bytes.fill(0, SUPERBLOCK.offset, SUPERBLOCK.offset + SUPERBLOCK.length);
-        hash.update(`${at} `).update(bytes);
-        at = end;
-      }
-    }
+    await addRanges(hash, card, [{ offset: 0, length: offset }], () => {});
+    await withFile(root, async (read) => {
+      const block = 1024 << (await read(1024 + 0x18, 4)).readUInt32LE(0);
+      await addRanges(hash, root, await ext4UsedRanges(read, 0), (bytes, at) => {
+        for (let place = 0; place < bytes.length; place += block)
+          if (journal.has((at + place) / block)) bytes.fill(0, place, place + block);
+        if (at === 0) bytes.fill(0, SUPERBLOCK.offset, SUPERBLOCK.offset + SUPERBLOCK.length);
+      });
+    });
     return hash.digest('hex');
   } finally {
-    await file.close();
+    await rm(root, { force: true });
   }
+}
+
+const CODES = [0, 1, 2, 4, 8, 12];
+const EPOCH = '1700000000';
+const deadline = () => ({ signal: AbortSignal.timeout(5 * 60_000) });
+
+async function withFile<T>(file: string, work: (read: ReadAt) => Promise<T>): Promise<T> {
+  const handle = await open(file);
+  return work(readerOf(handle)).finally(() => handle.close());
+}
+
+/** `without` takes out of bytes that lie at `at` what does not count. */
+function addRanges(
+  hash: Hash,
+  file: string,
+  ranges: ByteRange[],
+  without: (bytes: Buffer, at: number) => void,
+): Promise<void> {
+  return withFile(file, async (read) => {
+    for (const { offset, length } of ranges) {
+      for (let at = offset; at < offset + length; at += CHUNK) {
+        const bytes = await read(at, Math.min(CHUNK, offset + length - at));
+        without(bytes, at);
+        hash.update(`${at} `).update(bytes);
+      }
+    }
+  });
 }

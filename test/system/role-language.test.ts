@@ -203,6 +203,7 @@ for (const [role, exitCode, says] of [
   ['kitchen-lacks', 2, lacks('locale de_DX.UTF-8', 'de_DE.UTF-8')],
   ['kitchen-unit', 2, lacks('unit sssh.service', 'ssh.service')],
   ['kitchen-group', 2, lacks('group suddo', 'sudo')],
+  ['kitchen-nodeless', 2, 'No package of the image has the program /usr/bin/node'],
   ['kitchen-taken', 1, 'useradd: group staff exists'],
 ] as const) {
   test(`${role}: ${says.split('\n')[0]}`, async () => {

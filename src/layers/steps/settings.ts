@@ -3,15 +3,19 @@ import type { LayerSpec } from '../../plan/plan.ts';
 import type { StepContext } from './context.ts';
 import { runOrLack } from './lacking.ts';
 
-/** Enables, disables and masks units, by systemctl. Throws PiimgError when no package of the image has one, or with what systemctl says. */
+/**
+ * Enables, disables and masks units, by systemctl. Throws PiimgError when no package of the image has one, or a program that a unit of
+ * piimg's own starts, or with what systemctl says.
+ */
 export async function applyUnits(
-  { units }: Extract<LayerSpec, { kind: 'units' }>,
+  { units, programs = [] }: Extract<LayerSpec, { kind: 'units' }>,
   context: StepContext,
 ): Promise<string[]> {
   const changes = (['disable', 'enable', 'mask'] as const)
     .filter((verb) => units[verb].length > 0)
     .map((verb) => `change ${verb} ${units[verb].map((unit) => `'${unit}'`).join(' ')}`);
-  return runOrLack([CHANGE_UNITS, ...changes], context);
+  const needed = programs.map((program) => `[ -x ${program} ] || lacks program ${program}`);
+  return runOrLack([...needed, CHANGE_UNITS, ...changes], context);
 }
 
 /** systemctl names no unit that it lacks when it runs offline. */
