@@ -23,6 +23,7 @@ const SYSTEM = [
   'reproducible',
   'card',
   'raspi3b',
+  'power',
   'surroundings',
   'bad-luck-input',
   'bad-luck-lock',
@@ -39,6 +40,7 @@ const LONG = [
   'boot-unhealthy',
   'boot-again',
   'boot-first-boot',
+  'boot-alone',
   'ci-example',
   'kill-web',
 ];

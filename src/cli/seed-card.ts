@@ -20,6 +20,9 @@ export interface SeedCard {
   start: number;
 }
 
+/** Where the machine tells how its first boot went (firstboot/paths.ts). */
+export const RESULT_FILE = 'piimg-result.json';
+
 /** A file of the seed: how long it is to be, and where it lies now, which need not be where the build has put it. */
 export interface FoundSlot {
   name: NodeSlot;
@@ -126,6 +129,12 @@ export async function readTexts(card: SeedCard): Promise<Partial<Record<NodeSlot
     if (entry !== undefined) texts[name] = (await readFromFat(volume, entry)).toString('utf8');
   }
   return texts;
+}
+
+/** The result's place, as long as it is there. */
+export async function findResult(card: SeedCard): Promise<Pick<FoundSlot, 'length' | 'entry'> | undefined> {
+  const entry = await findInFat(await bootPartition(card), RESULT_FILE);
+  return entry === undefined || entry.directory ? undefined : { length: entry.size, entry };
 }
 
 /** A file of the boot partition; undefined when it is not there. */

@@ -7,7 +7,7 @@ import { makeWorkFolder } from '../host/work-folder.ts';
 import { readerOf } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { NodeSlot } from '../seed/node-slots.ts';
-import { findSlots, freeBytes, withCard, type FoundSlot, type SeedCard } from './seed-card.ts';
+import { findResult, findSlots, freeBytes, withCard, type FoundSlot, type SeedCard } from './seed-card.ts';
 
 export type Contents = Record<NodeSlot, Buffer>;
 
@@ -25,6 +25,9 @@ export async function writeSeed(file: string, contents: Contents, signal?: Abort
       await rewrite(card, broken, contents);
     }
     const slots = await findSlots(card);
+    // How it went for another identity says nothing of this one.
+    const result = await findResult(card);
+    if (result !== undefined) await put(card, result, Buffer.alloc(result.length, '\n'));
     // The instance id last: as long as it is the old one, cloud-init takes nothing of this for news.
     for (const slot of slots.sort((a, b) => Number(a.name === 'meta-data') - Number(b.name === 'meta-data'))) {
       await overwrite(card, slot, contents[slot.name]);
@@ -61,8 +64,12 @@ async function requireRoom(card: SeedCard, slots: FoundSlot[]): Promise<void> {
 const isWhole = ({ entry, length }: FoundSlot): boolean =>
   entry !== undefined && entry.size === length && entry.ranges.reduce((sum, range) => sum + range.length, 0) >= length;
 
-async function overwrite({ handle, file }: SeedCard, slot: FoundSlot, content: Buffer): Promise<void> {
-  if (!isWhole(slot)) throw new PiimgError(`${slot.name} could not be made anew on the boot partition of ${file}`);
+async function overwrite(card: SeedCard, slot: FoundSlot, content: Buffer): Promise<void> {
+  if (!isWhole(slot)) throw new PiimgError(`${slot.name} could not be made anew on the boot partition of ${card.file}`);
+  await put(card, slot, content);
+}
+
+async function put({ handle }: SeedCard, slot: Pieces, content: Buffer): Promise<void> {
   for (const { offset, from, to } of pieces(slot)) {
     for (let at = from; at < to;) {
       const { bytesWritten } = await handle.write(content, at, to - at, offset + at - from);
@@ -82,7 +89,9 @@ async function compare({ handle, file }: SeedCard, slot: FoundSlot, content: Buf
 }
 
 /** Which bytes of a slot lie in each range of its file. */
-function pieces({ entry, length }: FoundSlot): { offset: number; from: number; to: number }[] {
+type Pieces = Pick<FoundSlot, 'entry' | 'length'>;
+
+function pieces({ entry, length }: Pieces): { offset: number; from: number; to: number }[] {
   let from = 0;
   return (entry?.ranges ?? []).flatMap((range) => {
     const piece = { offset: range.offset, from, to: Math.min(length, from + range.length) };

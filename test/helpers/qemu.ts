@@ -32,6 +32,8 @@ export interface TestBoot {
   minutes: number;
   /** Bytes to put on the card. */
   patches?: Patch[];
+  /** Makes another machine of it. */
+  change?: (machine: Machine) => Machine;
   /** With a second network card. */
   segment?: boolean;
   /** Instead of what the firmware would start. */
@@ -42,8 +44,9 @@ export interface TestBoot {
 
 /** Boots `image` for the time of `work`, at most `minutes`. Whatever fails carries the end of the console. */
 export async function withQemu<T>(options: TestBoot, work: (guest: TestGuest) => Promise<T>): Promise<T> {
-  const { image, folder, forward = [], minutes, patches = [], segment = false, writeLog } = options;
-  const machine = await loadMachine(options.machine, [path.join(packageRoot, 'qemu/machines')]);
+  const { image, folder, forward = [], minutes, patches = [], segment = false, writeLog, change } = options;
+  const loaded = await loadMachine(options.machine, [path.join(packageRoot, 'qemu/machines')]);
+  const machine = change?.(loaded) ?? loaded;
   await qemuFor(machine);
   await mkdir(folder, { recursive: true });
   const boot = options.boot ?? (await bootFiles(machine, image, folder));

@@ -1,13 +1,16 @@
 // The README's examples, carried out: `npm start` with arguments, and the role from nothing built and looked into.
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { run } from '../../src/host/exec.ts';
 import type { ImageManifest } from '../../src/image/manifest.ts';
-import { piimgCommand } from '../helpers/built.ts';
+import { makeSeedKey } from '../../src/boot/seed-key.ts';
+import { cacheFolder } from '../../src/cli/context.ts';
+import { quote } from '../../src/lib/quote.ts';
+import { builtWeb, piimgCommand } from '../helpers/built.ts';
 import { partitionOf } from '../helpers/image-files.ts';
 import { codeBlocks } from '../helpers/readme.ts';
 
@@ -55,6 +58,28 @@ test('the role from nothing becomes an image with its package and its page, and 
     assert.equal(shell.slice(-3), ['--', 'nginx', '-t']);
     const tested = await run([...piimgCommand(), ...shell], { cwd: project, ...minutes(5) });
     assert.is(tested.exitCode, 0);
+  } finally {
+    await rm(project, { recursive: true, force: true });
+  }
+});
+
+test('a card gets its identity as the README says', async () => {
+  const block = codeBlocks(readme, 'sh').find((text) => text.startsWith('piimg seed'));
+  assert.ok(block);
+  const { image } = await builtWeb();
+  const project = await mkdtemp('/var/tmp/piimg-readme-');
+  try {
+    await makeSeedKey(project);
+    await mkdir(path.join(project, '.ssh'));
+    await rename(path.join(project, 'id_ed25519.pub'), path.join(project, '.ssh/id_ed25519.pub'));
+    await mkdir(path.join(project, 'out'));
+    await symlink(image, path.join(project, 'out/web.img'));
+    await writeFile(path.join(project, 'piimg'), `#!/bin/sh\nexec ${quote(piimgCommand())} "$@"\n`, { mode: 0o755 });
+    const env = { HOME: project, PATH: `${project}:${process.env.PATH}`, PIIMG_CACHE: cacheFolder(process.env) };
+    const { stdout } = await run(['sh', '-euc', block], { cwd: project, env, ...minutes(5) });
+    assert.match(stdout, "with cloud-init's schemas");
+    assert.match(stdout, /pi-web1[^]*192\.168\.254\.122\/24/);
+    assert.ok(existsSync(path.join(project, 'pi-web1.img')));
   } finally {
     await rm(project, { recursive: true, force: true });
   }

@@ -70,6 +70,27 @@ test('a copy differs from the image in its seed slots only, and both are sound',
   assert.ok(copy.blocks <= source.blocks, 'holes are holes');
 });
 
+test('another identity takes the result of the one before off the card', async () => {
+  const disk = await card('used.img');
+  const told = JSON.stringify({
+    version: 1,
+    status: 'applied',
+    node: 'before',
+    role: 'web',
+    seconds: 1,
+    steps: [],
+    notes: [],
+  });
+  await writeFile(join(work, 'told'), told.padEnd(16 * 1024, '\n'));
+  await mtools(disk, 'mcopy', join(work, 'told'), '::piimg-result.json');
+  assert.match((await piimg(['result', disk])).stdout, 'before is web');
+  assert.is((await seed(disk, '--in-place', ...NODE)).exitCode, 0);
+  await proveSeeded(disk);
+  const { exitCode, stderr } = await piimg(['result', disk]);
+  assert.is(exitCode, EXIT.failed);
+  assert.match(stderr, 'has no result yet');
+});
+
 /** The digest of an image with zeros where its slots are. */
 async function withoutSlots(file: string): Promise<string> {
   const blank = `${file}.blank`;

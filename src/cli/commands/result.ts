@@ -2,15 +2,12 @@
 import { EXIT, PiimgError } from '../../lib/errors.ts';
 import { describeResult, type Result } from '../../lib/first-boot.ts';
 import { plainText } from '../../lib/plain-text.ts';
-import { readBootFile, withCard } from '../seed-card.ts';
+import { readBootFile, RESULT_FILE, withCard } from '../seed-card.ts';
 import { print, printJson } from './output.ts';
-
-/** What the agent writes, firstboot/paths.ts. */
-const FILE = 'piimg-result.json';
 
 /** Prints it; exit code 1 when the machine is not its role. Throws PiimgError where there is no result, saying why that may be. */
 export async function result(card: string, { json = false }: { json?: boolean }): Promise<void> {
-  const text = await withCard(card, {}, (opened) => readBootFile(opened, FILE));
+  const text = await withCard(card, {}, (opened) => readBootFile(opened, RESULT_FILE));
   const found = parsed(text, card);
   if (json) printJson(found);
   else print(plainText(describeResult(found)));
@@ -26,7 +23,8 @@ function parsed(text: string | undefined, card: string): Result {
   try {
     return JSON.parse(text ?? '') as Result;
   } catch {
-    const what = text === undefined ? `has no ${FILE}` : `has a ${FILE} that was cut while it was written`;
+    const what =
+      text === undefined ? `has no ${RESULT_FILE}` : `has a ${RESULT_FILE} that was cut while it was written`;
     throw new PiimgError(`${card} ${what}.`, {
       hint: 'Switch the machine on: it goes on where it was, and writes it once more.',
     });

@@ -1,0 +1,39 @@
+// A first boot whose power is cut, at instants that a seed draws: each cut card must become what the uncut one became. All of them:
+// `npm run test:power`.
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { run } from '../../src/host/exec.ts';
+import { builtWeb } from '../helpers/built.ts';
+import { chooseCuts } from '../power/cuts.ts';
+import { liveAll } from '../power/lives.ts';
+import { record } from '../power/recording.ts';
+import { makeSubject } from '../power/subject.ts';
+
+const { image, manifest } = await builtWeb();
+const seed = Number(process.env.PIIMG_SEED ?? Math.floor(Math.random() * 1e6));
+
+test(`cut in the agent and in cloud-init or the growth of the root (PIIMG_SEED=${seed}), it becomes its role all the same`, async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'piimg-power-'));
+  try {
+    const subject = await makeSubject(image, manifest, folder);
+    const recording = await record(subject, true);
+    const { entries, regions } = recording;
+    const drawn = chooseCuts(entries, { regions, boundaries: [], perRegion: 1, seed });
+    // Without what no flush had ordered, where that makes a difference.
+    const sample = drawn.filter(({ name }, index) => {
+      const [region = ''] = name.split(',', 1);
+      const last = drawn.findLastIndex((cut) => cut.name.startsWith(`${region},`));
+      return index === last && ['agent', seed % 2 === 0 ? 'growth' : 'cloud-init'].includes(region);
+    });
+    assert.is(sample.length, 2, JSON.stringify(drawn));
+    const { failed, passed } = await liveAll(sample, subject, recording, 2);
+    assert.equal({ failed, passed }, { failed: 0, passed: 2 }, `seed ${seed}: see the lines above`);
+  } finally {
+    await run(['rm', '-rf', folder]);
+  }
+});
+
+test.run();
