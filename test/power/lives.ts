@@ -4,35 +4,52 @@ import path from 'node:path';
 import { run } from '../../src/host/exec.ts';
 import type { Cut } from './cuts.ts';
 import { differences } from './differences.ts';
+import { keepEqual, keptEqual } from './kept.ts';
 import { live } from './machine.ts';
 import { recoveredDigest } from './recovered.ts';
 import type { Recording } from './recording.ts';
 import type { Subject } from './subject.ts';
 import { replay, writesOf } from './write-log.ts';
 
-/** A life that was begun, and what of it differs from the uncut one, in words. */
-interface Life {
-  name: string;
-  differs: Promise<string[]>;
+export interface Lives {
+  subject: Subject;
+  recording: Recording;
+  /** For the cards and what machines write: emptied as they end. */
+  work: string;
+  /** Machines at the same time. */
+  jobs: number;
+  /** No machine is started after this instant, in milliseconds since 1970. */
+  until: number;
 }
 
-/** `cuts` are in the order of the log. Says how each ended. */
+/** A life that was begun: of which cut, and what of it differs from the uncut one, in words; undefined when there was no time for it. */
+interface Life {
+  name: string;
+  differs: Promise<string[] | undefined>;
+}
+
+/** `cuts` are in the order of the log. Says how each ended, and counts. */
 export async function liveAll(
   cuts: Cut[],
-  subject: Subject,
-  { expected, entries, log }: Recording,
-  jobs: number,
-): Promise<{ passed: number; failed: number; booted: number }> {
-  const player = await replay(subject.card, log, entries);
-  const lives = new Map<string, Life>();
+  { subject, recording, work, jobs, until }: Lives,
+): Promise<{ passed: number; failed: number; left: number; booted: number }> {
+  const { expected, entries, log } = recording;
+  const replayed = path.join(work, 'card.raw');
+  await copyWith(subject.card, replayed, []);
+  const player = await replay(replayed, log, entries);
+  const equal = await keptEqual(subject.folder);
+  const lives = new Map(
+    [...equal].map(([digest, name]): [string, Life] => [digest, { name, differs: Promise.resolve([]) }]),
+  );
   const running = new Set<Promise<unknown>>();
   const ended: Promise<void>[] = [];
-  const count = { passed: 0, failed: 0, booted: 0 };
-  const tell = (cut: Cut, index: number, found: string[], how: string): void => {
-    const verdict = found.length === 0 ? 'equal  ' : 'DIFFERS';
-    console.log(`${verdict}  ${index + 1}/${cuts.length}  ${cut.name}: ${how}`);
-    if (found.length > 0) count.failed++;
+  const count = { passed: 0, failed: 0, left: 0, booted: 0 };
+  const tell = (cut: Cut, index: number, found: string[] | undefined, how: string): void => {
+    if (found === undefined) count.left++;
+    else if (found.length > 0) count.failed++;
     else count.passed++;
+    const verdict = found === undefined ? 'left   ' : found.length === 0 ? 'equal  ' : 'DIFFERS';
+    console.log(`${verdict}  ${index + 1}/${cuts.length}  ${cut.name}${how}`);
   };
   const boot = async (folder: string, card: string): Promise<string[]> => {
     try {
@@ -45,28 +62,31 @@ export async function liveAll(
   };
   for (const [index, cut] of cuts.entries()) {
     await player.forwardTo(cut.entries);
-    const folder = path.join(subject.folder, `life-${index}`);
+    const folder = path.join(work, `life-${index}`);
     await mkdir(folder);
     const card = path.join(folder, 'cut.raw');
-    await copyWith(subject.card, card, await writesOf(log, entries, cut.further));
+    await copyWith(replayed, card, await writesOf(log, entries, cut.further));
     const digest = (await recoveredDigest(card, folder)) ?? cut.name;
     const known = lives.get(digest);
-    if (known !== undefined) {
+    if (known === undefined) while (running.size >= jobs) await Promise.race(running);
+    if (known !== undefined || Date.now() > until) {
       await rm(folder, { recursive: true });
-      ended.push(known.differs.then((found) => tell(cut, index, found, `as ${known.name}`)));
+      const differs = known?.differs ?? Promise.resolve(undefined);
+      lives.set(digest, known ?? { name: cut.name, differs });
+      ended.push(differs.then((found) => tell(cut, index, found, known === undefined ? '' : `: as ${known.name}`)));
       continue;
     }
-    while (running.size >= jobs) await Promise.race(running);
     const started = Date.now();
     const differs = boot(folder, card);
     count.booted++;
     lives.set(digest, { name: cut.name, differs });
     running.add(differs);
     ended.push(
-      differs.then((found) => {
+      differs.then(async (found) => {
         running.delete(differs);
-        tell(cut, index, found, `booted, ${Math.round((Date.now() - started) / 1000)} s`);
+        tell(cut, index, found, `: booted, ${Math.round((Date.now() - started) / 1000)} s`);
         for (const line of found.slice(0, 40)) console.log(`         ${line}`);
+        if (found.length === 0) await keepEqual(subject.folder, equal.set(digest, cut.name));
       }),
     );
   }

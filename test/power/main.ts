@@ -1,6 +1,6 @@
 // `npm run test:power`: a first boot whose power is cut at many instants; every cut card must become what the uncut one became.
-//   npm run test:power -- [--seed N] [--per-region N] [--only TEXT] [--jobs N] [--careless]
-import { mkdtemp } from 'node:fs/promises';
+//   npm run test:power -- [--seed N] [--per-region N] [--only TEXT] [--jobs N] [--minutes N] [--careless]
+import { mkdir, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -9,6 +9,7 @@ import { builtWeb } from '../helpers/built.ts';
 import { imageWith } from '../helpers/changed-image.ts';
 import { carelessAgent } from './careless.ts';
 import { chooseCuts } from './cuts.ts';
+import { keptRecording } from './kept.ts';
 import { liveAll } from './lives.ts';
 import { record } from './recording.ts';
 import { makeSubject } from './subject.ts';
@@ -17,32 +18,47 @@ const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: String(Math.floor(Math.random() * 1e6)) },
     'per-region': { type: 'string', default: '20' },
-    only: { type: 'string' },
+    /** Cuts whose names match this regular expression. */
+    only: { type: 'string', default: '' },
     /** Machines at the same time. */
     jobs: { type: 'string', default: '2' },
+    /** No machine is started later; another run goes on where this one stops. */
+    minutes: { type: 'string', default: '600' },
     /** The negative control: an agent that flushes nothing. It passes when a cut is found that it does not survive. */
     careless: { type: 'boolean', default: false },
   },
 });
 const seed = Number(values.seed);
+const until = Date.now() + Number(values.minutes) * 60_000;
 
-const folder = await mkdtemp(path.join(tmpdir(), 'piimg-power-'));
+const work = await mkdtemp(path.join(tmpdir(), 'piimg-power-'));
 try {
-  const { image, manifest } = await builtWeb();
-  const files = { 'usr/lib/piimg/piimg-firstboot': await carelessAgent(folder) };
-  const booted = values.careless ? await imageWith(image, folder, 'web', { files }) : image;
-  const subject = await makeSubject(booted, manifest, folder);
-  console.log(`seed ${seed}: recording a boot`);
-  const recording = await record(subject, !values.careless);
+  const { image, manifest, cacheDir } = await builtWeb();
+  const name = `${manifest.image.sha256.slice(0, 16)}${values.careless ? '-careless' : ''}`;
+  const folder = path.join(cacheDir, 'test/power', name);
+  await mkdir(folder, { recursive: true });
+  const { subject, recording } = await keptRecording(folder, async () => {
+    console.log('recording a boot');
+    const files = { 'usr/lib/piimg/piimg-firstboot': await carelessAgent(work) };
+    const booted = values.careless ? await imageWith(image, work, 'web', { files }) : image;
+    const made = await makeSubject(booted, manifest, folder);
+    return { subject: made, recording: await record(made, !values.careless) };
+  });
   const { entries, regions, boundaries } = recording;
   for (const { name, from, to } of regions) console.log(`${name}: entries ${from} to ${to} of ${entries.length}`);
   const all = chooseCuts(entries, { regions, boundaries, perRegion: Number(values['per-region']), seed });
-  const cuts = all.filter(({ name }) => name.includes(values.only ?? ''));
-  const { passed, failed, booted: lives } = await liveAll(cuts, subject, recording, Number(values.jobs));
-  console.log(`${lives} cards booted, for ${cuts.length} cuts`);
+  const cuts = all.filter((cut) => new RegExp(values.only).test(cut.name));
+  const { passed, failed, left, booted } = await liveAll(cuts, {
+    subject,
+    recording,
+    work,
+    jobs: Number(values.jobs),
+    until,
+  });
+  console.log(`${booted} cards booted in this run, for ${cuts.length} cuts; ${left} cuts left for another run`);
   console.log(`${passed} passed, ${failed} failed (seed ${seed})`);
   if (values.careless) console.log(failed > 0 ? 'the careless agent was caught' : 'the careless agent was NOT caught');
-  if (failed > 0 !== values.careless || cuts.length === 0) process.exitCode = 1;
+  if (failed > 0 !== values.careless || left > 0 || cuts.length === 0) process.exitCode = 1;
 } finally {
-  await run(['rm', '-rf', folder]);
+  await run(['rm', '-rf', work]);
 }

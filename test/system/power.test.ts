@@ -1,6 +1,6 @@
 // A first boot whose power is cut, at instants that a seed draws: each cut card must become what the uncut one became. All of them:
 // `npm run test:power`.
-import { mkdtemp } from 'node:fs/promises';
+import { mkdir, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'uvu';
@@ -18,7 +18,9 @@ const seed = Number(process.env.PIIMG_SEED ?? Math.floor(Math.random() * 1e6));
 test(`cut in the agent and in cloud-init or the growth of the root (PIIMG_SEED=${seed}), it becomes its role all the same`, async () => {
   const folder = await mkdtemp(path.join(tmpdir(), 'piimg-power-'));
   try {
-    const subject = await makeSubject(image, manifest, folder);
+    const kept = path.join(folder, 'recorded');
+    await mkdir(kept);
+    const subject = await makeSubject(image, manifest, kept);
     const recording = await record(subject, true);
     const { entries, regions } = recording;
     const drawn = chooseCuts(entries, { regions, boundaries: [], perRegion: 1, seed });
@@ -29,7 +31,8 @@ test(`cut in the agent and in cloud-init or the growth of the root (PIIMG_SEED=$
       return index === last && ['agent', seed % 2 === 0 ? 'growth' : 'cloud-init'].includes(region);
     });
     assert.is(sample.length, 2, JSON.stringify(drawn));
-    const { failed, passed } = await liveAll(sample, subject, recording, 2);
+    const lives = { subject, recording, work: folder, jobs: 2, until: Infinity };
+    const { failed, passed } = await liveAll(sample, lives);
     assert.equal({ failed, passed }, { failed: 0, passed: 2 }, `seed ${seed}: see the lines above`);
   } finally {
     await run(['rm', '-rf', folder]);
