@@ -17,6 +17,7 @@ const SYSTEM = [
   'image',
   'stage',
   'seed',
+  'drives',
   'web',
   'readme',
   'role-language',

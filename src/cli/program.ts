@@ -4,16 +4,9 @@ import { Argument, Command, Option } from 'commander';
 import { quote } from '../lib/quote.ts';
 import { piimgVersion } from '../host/package-root.ts';
 import { COMPRESSIONS } from './build-options.ts';
-import {
-  collect,
-  collectNames,
-  collectPairs,
-  parseCount,
-  parseNames,
-  parseSize,
-  parseUrl,
-  parseWord,
-} from './parse.ts';
+import { addCardCommands } from './card-commands.ts';
+import { json, progress } from './common-options.ts';
+import { parseCount, parseNames, parseSize, parseUrl, parseWord } from './parse.ts';
 
 /** Files that have a schema in images/schemas. */
 const SCHEMAS = ['role', 'base', 'machine', 'node'] as const;
@@ -36,12 +29,6 @@ const size = () =>
   ).argParser(parseSize);
 const offline = () => new Option('--offline', 'use downloaded packages only');
 const mirror = () => new Option('--mirror <url>', 'Debian archive to download from').argParser(parseUrl);
-const json = (what: string) => new Option('--json', `print ${what} as JSON on stdout`);
-const progress = () =>
-  new Option('--progress <kind>', 'how progress is shown on stderr')
-    .choices(['auto', 'log', 'json', 'silent'])
-    .default('auto');
-
 /** The command line of piimg; `signal` stops the command that runs. Throws commander's CommanderError on wrong usage. */
 export function createProgram(signal: AbortSignal): Command {
   const program = new Command('piimg')
@@ -70,7 +57,7 @@ export function createProgram(signal: AbortSignal): Command {
   addBuildCommands(program, signal);
   addImageCommands(program, signal);
   addBootCommands(program, signal);
-  addSeedCommands(program, signal);
+  addCardCommands(program, signal);
   addCacheCommands(program, signal);
   program
     .command('doctor')
@@ -227,53 +214,6 @@ function addBootCommands(program: Command, signal: AbortSignal): void {
     .action(async (file: string | undefined, options) =>
       (await import('./commands/boot.ts')).boot(file, options, signal),
     );
-}
-
-function addSeedCommands(program: Command, signal: AbortSignal): void {
-  const seed = program
-    .command('seed')
-    .summary('give an image or a card its identity')
-    .description('give an image, or a card it was written to, a name, users, network and secrets of its own')
-    .argument('<image>', 'file of the image; with --in-place also the device of a card')
-    .option('--out <file>', 'write a copy of the image')
-    .option('--in-place', 'write to the image or the card itself')
-    .option('--from <file>', 'what the machine is given, as YAML (piimg schema node); options go over it')
-    .option('--node <name>', 'name of the machine')
-    .option('--user <name>', "user of the keys (default: the file's first, or pi)")
-    .addOption(new Option('--ssh-key <file>', 'public key that may log in; may be given again').argParser(collect))
-    .addOption(
-      new Option('--ip <addresses>', 'fixed addresses of the wired card, like 192.168.254.122/24').argParser(
-        collectNames,
-      ),
-    )
-    .option('--gateway <address>', 'where packets for other networks go')
-    .addOption(new Option('--dns <addresses>', 'name servers, with commas between them').argParser(collectNames))
-    .option('--wifi <ssid>', 'Wi-Fi to join, beside the wired network')
-    .option('--wifi-password-file <file>', 'file with its password; without: an open network')
-    .option('--wifi-country <code>', 'country whose radio rules hold, like DE')
-    .addOption(new Option('--set <key=value>', 'variable for templates; may be given again').argParser(collectPairs))
-    .addOption(
-      new Option('--secret <key=file>', 'secret, read from a file; may be given again').argParser(collectPairs),
-    )
-    .option('--host-keys', 'make the ssh host key now, to know the machine by it')
-    .addOption(json('what was written, without secrets,'))
-    .addOption(progress())
-    .enablePositionalOptions()
-    .action(async (image: string, options) => (await import('./commands/seed.ts')).seed(image, options, signal));
-  seed
-    .command('show')
-    .summary('print what an image or a card carries')
-    .description('print what an image or a card carries, without secrets')
-    .argument('<image>', 'file of the image, or device of a card')
-    .addOption(json('it'))
-    .action(async (file: string, options) => (await import('./commands/seed.ts')).show(file, options));
-  program
-    .command('result')
-    .summary('print how the first boot of a card went')
-    .description('print how the first boot of a card went, as the machine has written it there')
-    .argument('<card>', 'device of a card, or file of an image that was booted')
-    .addOption(json('it'))
-    .action(async (card: string, options) => (await import('./commands/result.ts')).result(card, options));
 }
 
 function addCacheCommands(program: Command, signal: AbortSignal): void {

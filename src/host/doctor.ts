@@ -42,6 +42,7 @@ const PURPOSES: Purpose[] = [
   'build',
   'boot',
   'seed',
+  'flash',
   ...(existsSync(`${packageRoot}/test`) ? (['test', 'bench'] as const) : []),
 ];
 

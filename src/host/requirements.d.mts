@@ -1,7 +1,7 @@
 // Types of requirements.mjs, which stays plain JavaScript because set-up runs before there is a compiler.
 
 /** What a tool is needed for. */
-export type Purpose = 'build' | 'boot' | 'seed' | 'test' | 'bench';
+export type Purpose = 'build' | 'boot' | 'seed' | 'flash' | 'test' | 'bench';
 
 /** A row of tools.json. */
 export interface ToolRow {

@@ -1,4 +1,5 @@
-// Numbers as people read them: bytes, durations, rates, and how long it will still take. Pure.
+// Numbers as people read them: durations, rates, and how long it will still take. Pure.
+import { formatBytes } from '../lib/bytes.ts';
 import type { ProgressUpdate } from '../lib/progress.ts';
 
 /** A moment of a step: `at` in milliseconds. */
@@ -9,21 +10,6 @@ export interface Sample {
 
 /** Rates are of the last five seconds: long enough to be calm, short enough to follow a network. */
 const WINDOW = 5_000;
-
-const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
-
-/** Bytes in decimal units with three figures: `742 MB`, `1.05 GB`. */
-export function formatBytes(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  // 999.5 would be shown as 1000.
-  while (value >= 999.5 && unit < UNITS.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  const digits = unit === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
-  return `${value.toFixed(digits)} ${UNITS[unit]}`;
-}
 
 /** Seconds as `0.4 s`, `12.3 s`, `2 min 05 s`, `1 h 02 min`. */
 export function formatDuration(seconds: number): string {

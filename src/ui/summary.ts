@@ -1,6 +1,7 @@
 // What a person wants to know when a build is over: times, sizes, digest, boards, and what to do next.
 import type { ImageManifest } from '../image/manifest.ts';
-import { formatBytes, formatDuration } from './rate.ts';
+import { formatBytes } from '../lib/bytes.ts';
+import { formatDuration } from './rate.ts';
 import type { Stage } from './steps.ts';
 import type { Style } from './style.ts';
 import { formatTable } from './table.ts';

@@ -38,9 +38,11 @@ const median = (numbers: number[]): number => numbers.sort((a, b) => a - b)[Math
 
 /** Seconds, by the machine's own clock. */
 async function timed(session: Session, { undo, run }: (typeof CONTENDERS)[Contender]): Promise<number> {
-  const script = `${undo}; sync; sleep 2; TIMEFORMAT=%R; time (${run}) >/dev/null 2>&1`;
+  const script = `${undo}; sync; sleep 2; TIMEFORMAT=%R; { time ${run} >/dev/null 2>&1; } 2>&1`;
   const { stdout } = await session.ask(`bash -c '${script.replaceAll("'", `'\\''`)}' 2>&1`, { seconds: 600 });
-  return Number(stdout.trim().split('\n').at(-1));
+  const seconds = Number.parseFloat(stdout.trim().split('\n').at(-1) ?? '');
+  if (!(seconds > 0)) throw new Error(`no time in: ${stdout}`);
+  return seconds;
 }
 
 const work = await mkdtemp(path.join(tmpdir(), 'piimg-bench-first-boot-'));

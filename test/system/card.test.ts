@@ -6,9 +6,7 @@ import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { lookAtPasswords } from '../../src/boot/checks/always.ts';
-import { closedCheck } from '../../src/boot/checks/closed.ts';
 import { type Identity, judgeIdentity, readIdentity } from '../../src/boot/checks/identity.ts';
-import type { Target } from '../../src/boot/checks/kind.ts';
 import { MACHINE_ADDRESS, withOutside } from '../../src/boot/checks/outside/endpoint.ts';
 import { loadMachine } from '../../src/boot/machine.ts';
 import type { Look } from '../../src/boot/retry.ts';
@@ -23,6 +21,7 @@ import { wifiKey } from '../../src/seed/wifi.ts';
 import { builtWeb, piimgCommand } from '../helpers/built.ts';
 import { asRoot } from '../helpers/as-root.ts';
 import { assertBooted } from '../helpers/booted.ts';
+import { DOORS, knock, LISTEN } from '../helpers/doors.ts';
 import { checkFileSystems } from '../helpers/fsck.ts';
 import { differentFiles, partitionOf, readBoot, readRoot } from '../helpers/image-files.ts';
 import { attempt } from '../helpers/local-session.ts';
@@ -107,33 +106,10 @@ let answers: Record<keyof typeof QUESTIONS, Answer>;
 let passwords: Look;
 let identity: Identity;
 
-/** Services on TCP 5432 and on UDP 5353, of both families; the one of UDP reads and answers nothing. On port 9 is none. */
-const LISTEN = `
-systemd-run --quiet python3 -c 'import socket, time
-s = socket.create_server(("::", 5432), family=socket.AF_INET6, dualstack_ipv6=True); time.sleep(900)'
-systemd-run --quiet python3 -c 'import socket
-s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-s.bind(("::", 5353))
-while True: s.recv(99)'
-until [ "$(ss -Hlntu "sport = 5432 or sport = 5353" | wc -l)" = 2 ]; do sleep 0.5; done`;
-/** Each port, and what another computer sees of it when there is no firewall. */
-const DOORS = [
-  { port: 5432, protocol: 'tcp', open: 'open: it answers' },
-  { port: 5353, protocol: 'udp', open: 'open: it takes what is sent' },
-  { port: 9, protocol: 'tcp', open: 'it refuses' },
-] as const;
-/** What was seen of them, with the firewall and without. */
+/** What was seen of the doors, with the firewall and without. */
 let guarded: string[];
 let unguarded: string[];
 const both = (seen: string) => `IPv4: ${seen}, IPv6: ${seen}`;
-
-async function knock(target: Target): Promise<string[]> {
-  const seen: string[] = [];
-  for (const { port, protocol } of DOORS) {
-    seen.push((await closedCheck.look(target, { check: 'closed', within: 0, port, protocol }, attempt())).seen);
-  }
-  return seen;
-}
 
 test('the used card boots until cloud-init is done, serves its application, takes a login by key and goes off by its power button', async () => {
   const machines = [path.join(packageRoot, 'qemu/machines')];

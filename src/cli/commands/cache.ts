@@ -1,7 +1,7 @@
 // `piimg cache ls|prune|verify`: what the cache holds, makes room, and proves it whole.
 import { EXIT } from '../../lib/errors.ts';
 import type { ProgressKind } from '../../ui/progress.ts';
-import { formatBytes } from '../../ui/rate.ts';
+import { formatBytes } from '../../lib/bytes.ts';
 import { formatTable } from '../../ui/table.ts';
 import { createContext } from '../context.ts';
 import type { CacheEntry } from '../engine-types.ts';

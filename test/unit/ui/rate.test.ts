@@ -1,7 +1,8 @@
 // Numbers are shown as people read them.
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { addSample, describeUpdate, formatBytes, formatDuration, rateOf, type Sample } from '../../../src/ui/rate.ts';
+import { formatBytes } from '../../../src/lib/bytes.ts';
+import { addSample, describeUpdate, formatDuration, rateOf, type Sample } from '../../../src/ui/rate.ts';
 
 test('bytes have three figures and never four', () => {
   const shown = [0, 999, 1000, 9_994, 9_996, 99_940, 99_960, 742_000_000, 999_600_000, 1_050_000_000].map(formatBytes);

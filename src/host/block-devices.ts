@@ -1,0 +1,74 @@
+// What Linux tells of this computer's block devices.
+import { readdir, readFile, realpath } from 'node:fs/promises';
+import path from 'node:path';
+import { run } from './exec.ts';
+
+/** `lsblk --json`, with sizes in bytes. Throws PiimgError when lsblk is missing or fails. */
+export async function lsblk(columns: string[]): Promise<string> {
+  const command = ['lsblk', '--json', '--bytes', '--all', '--output', columns.join(',')];
+  return (await run(command, { signal: AbortSignal.timeout(20_000) })).stdout;
+}
+
+/** `SD` or `MMC` by `/dev/mmcblk0`: Documentation/driver-api/mmc/mmc-dev-attrs.rst, `type`. */
+export async function cardTypes(sys = '/sys'): Promise<Record<string, string>> {
+  const names = (await readdir(path.join(sys, 'block')).catch(() => [])).filter((name) => /^mmcblk\d+$/.test(name));
+  const types = names.map(async (name): Promise<[string, string]> => {
+    const type = await readFile(path.join(sys, 'block', name, 'device/type'), 'utf8').catch(() => '');
+    return [`/dev/${name}`, type.trim()];
+  });
+  return Object.fromEntries(await Promise.all(types));
+}
+
+/**
+ * The disks on which a file or folder lies, by path, through partitions, LUKS, LVM, RAID, loops and overlays. Empty for what lies in
+ * memory or on the network.
+ */
+export async function disksBelow(file: string): Promise<string[]> {
+  const found = new Set<string>();
+  await visitFile(file, found, new Set());
+  return [...found];
+}
+
+async function visitFile(file: string, found: Set<string>, seen: Set<string>): Promise<void> {
+  const place = await realpath(file).catch(() => undefined);
+  if (place === undefined || seen.has(place)) return;
+  seen.add(place);
+  // 1: nothing is mounted there, as in a chroot.
+  const options = { okCodes: [0, 1], signal: AbortSignal.timeout(20_000) };
+  const columns = ['--noheadings', '--raw', '--nofsroot', '--output', 'SOURCE,FSTYPE,OPTIONS'];
+  const { stdout } = await run(['findmnt', ...columns, '--target', place], options);
+  for (const line of stdout.split('\n').filter(Boolean)) {
+    const [source = '', type, mountOptions = ''] = line.split(' ').map(unescaped);
+    if (type === 'overlay') {
+      for (const layer of overlayLayers(mountOptions)) await visitFile(layer, found, seen);
+    } else if (source.startsWith('/dev/')) await visitDevice(await realpath(source).catch(() => source), found, seen);
+  }
+}
+
+/** findmnt(8), --raw: what could be taken for a column's end is written in hex. */
+const unescaped = (text: string): string =>
+  text.replaceAll(/\\x([0-9a-f]{2})/g, (_all, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+
+/** Documentation/filesystems/overlayfs.rst: `lowerdir=a:b,upperdir=c`. */
+export function overlayLayers(options: string): string[] {
+  return options.split(',').flatMap((option) => {
+    const [, name = '', folders = ''] = /^(lowerdir|upperdir)=(.*)$/.exec(option) ?? [];
+    return name === 'lowerdir' ? folders.split(':').filter(Boolean) : name === 'upperdir' ? [folders] : [];
+  });
+}
+
+async function visitDevice(device: string, found: Set<string>, seen: Set<string>): Promise<void> {
+  if (seen.has(device)) return;
+  seen.add(device);
+  const name = path.basename(device);
+  const folder = await realpath(`/sys/class/block/${name}`).catch(() => undefined);
+  if (folder === undefined) return;
+  // What it lies on, of device mapper and RAID.
+  const slaves = await readdir(path.join(folder, 'slaves')).catch(() => []);
+  for (const slave of slaves) await visitDevice(`/dev/${slave}`, found, seen);
+  const backing = await readFile(path.join(folder, 'loop/backing_file'), 'utf8').catch(() => undefined);
+  if (backing !== undefined) await visitFile(backing.trimEnd(), found, seen);
+  const partition = await readFile(path.join(folder, 'partition'), 'utf8').catch(() => undefined);
+  if (partition !== undefined) await visitDevice(`/dev/${path.basename(path.dirname(folder))}`, found, seen);
+  else found.add(device);
+}

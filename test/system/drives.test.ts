@@ -1,0 +1,61 @@
+// `piimg drives` on real block devices: loops that are empty, mounted, swapped to, below an overlay, behind the folder one is in.
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Judgement } from '../../src/flash/judge.ts';
+import { run } from '../../src/host/exec.ts';
+import { asRoot } from '../helpers/as-root.ts';
+import { piimgCommand } from '../helpers/built.ts';
+
+/** Mounts are seen by nobody else and end with it; `look` prints what drives says, behind the loop's name. */
+const STAGES = `
+cd "$1"; shift
+truncate -s 64M file; truncate -s 64M other
+disk=$(losetup --find --show file); swap=$(losetup --find --show other)
+end() { swapoff $swap 2>/dev/null || :; cd /; umount -R "$here/over" "$here/at" 2>/dev/null || :; losetup -d $disk $swap; }
+here=$PWD; trap end EXIT
+look() { printf '%s %s ' $1 $2; "\${@:3}" drives --json | tr -d '\\n'; echo; }
+look empty $disk "$@"
+mkfs.ext4 -q $disk; mkdir at over; mount $disk at; mkdir at/lower at/upper at/work
+look mounted $disk "$@"
+cd at; look inside $disk "$@"; cd ..
+mount -t overlay overlay -o lowerdir=$here/at/lower,upperdir=$here/at/upper,workdir=$here/at/work over
+cd over; look overlay $disk "$@"; cd ..
+mkswap $swap >/dev/null; swapon $swap
+look swap $swap "$@"
+swapoff $swap
+look unused $swap "$@"
+`;
+
+test('loops: empty, mounted, with the folder one is in, below an overlay, as swap', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'piimg-drives-'));
+  try {
+    const script = ['unshare', '--mount', '--propagation', 'private', 'bash', '-euc', STAGES, 'bash', folder];
+    const { stdout } = await run(asRoot([...script, ...piimgCommand()]), { signal: AbortSignal.timeout(5 * 60_000) });
+    const said = Object.fromEntries(
+      stdout
+        .trim()
+        .split('\n')
+        .map((line) => {
+          const [, stage = '', disk = '', json = ''] = /^(\S+) (\S+) (.*)$/.exec(line) ?? [];
+          const found = (JSON.parse(json) as Judgement[]).find(({ device }) => device.path === disk);
+          return [stage, found];
+        }),
+    );
+    const told = (stage: string): string => `${said[stage]?.verdict}: ${said[stage]?.reason}`;
+    assert.is(told('empty'), 'fixed: a file as a disk (loop)');
+    assert.is(said.empty?.device.size, 64 << 20);
+    assert.is(told('mounted'), 'fixed: a file as a disk (loop)');
+    assert.equal(said.mounted?.device.mounts, [path.join(folder, 'at')]);
+    assert.is(told('inside'), 'refused: holds the folder you are in');
+    assert.is(told('overlay'), 'refused: holds the folder you are in');
+    assert.is(told('swap'), 'refused: is used as swap');
+    assert.is(told('unused'), 'fixed: a file as a disk (loop)');
+  } finally {
+    await run(asRoot(['rm', '-rf', folder]));
+  }
+});
+
+test.run();
