@@ -1,5 +1,5 @@
 // The tools of the power tests: a log of writes is read and played back, cuts are chosen, and what differs is found.
-import { readFile, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import * as fc from 'fast-check';
 import { test } from 'uvu';
@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert';
 import { chooseCuts, random } from '../power/cuts.ts';
 import { differences, EXCEPTIONS, UNIT_EXCEPTIONS } from '../power/differences.ts';
 import type { Outcome } from '../power/machine.ts';
+import { recoveredDigest } from '../power/recovered.ts';
 import { findText, flushedBy, readWriteLog, replay } from '../power/write-log.ts';
 import { temporaryFolder } from '../helpers/temporary.ts';
 import { run } from '../../src/host/exec.ts';
@@ -151,6 +152,46 @@ test('two machines are equal but for what is excepted, and every other differenc
   assert.equal(differences(first, outcome()), []);
   assert.is(differences(outcome(), first).length, 1, 'more than there was is told all the same');
   for (const { why } of [...EXCEPTIONS, ...UNIT_EXCEPTIONS]) assert.ok(why.length > 10);
+});
+
+/** A card with a boot partition of noise and a root that holds a file of four blocks; byte where the root begins. */
+async function smallCard(): Promise<{ card: string; root: number; mended: string }> {
+  const [card, mended] = [path.join(folder, 'small.img'), path.join(folder, 'mended')];
+  await mkdir(path.join(folder, 'tree'), { recursive: true });
+  await mkdir(mended, { recursive: true });
+  await writeFile(path.join(folder, 'tree/file'), 'content '.repeat(2048));
+  await writeFile(card, '');
+  await truncate(card, 24 << 20);
+  const signal = AbortSignal.timeout(60_000);
+  await run(['sfdisk', '-q', card], { signal, input: 'label: dos\nstart=2048,size=2048,type=c\nstart=4096,type=83\n' });
+  const options = ['-q', '-F', '-t', 'ext4', '-b', '4096', '-O', '^metadata_csum', '-d', path.join(folder, 'tree')];
+  await run(['mke2fs', ...options, '-E', `offset=${4096 * 512}`, card, '5000'], { signal });
+  return { card, root: 4096 * 512, mended };
+}
+
+test('cards that come to the same have one digest: what no file has does not count, everything else does', async () => {
+  const { card, root, mended } = await smallCard();
+  const digest = () => recoveredDigest(card, mended);
+  const block = async (command: string) => {
+    const { stdout } = await run(['debugfs', '-R', command, `${card}?offset=${root}`]);
+    return Number(/\d+/.exec(stdout)?.[0]);
+  };
+  const write = async (at: number): Promise<void> => {
+    const disk = await open(card, 'r+');
+    await disk.write('changed', at);
+    await disk.close();
+  };
+  const before = await digest();
+  assert.ok(before);
+  await write(root + (await block('ffb 1 3000')) * 4096);
+  assert.is(await digest(), before, 'a free block');
+  await write(root + (await block('blocks <8>')) * 4096 + 8192);
+  assert.is(await digest(), before, 'the journal');
+  await write(root + (await block('blocks file')) * 4096);
+  const changed = await digest();
+  assert.is.not(changed, before, 'a file');
+  await write(2048 * 512 + 5000);
+  assert.is.not(await digest(), changed, 'the boot partition');
 });
 
 test.run();
