@@ -125,7 +125,7 @@ function vendorOf({ vendor }: Row): string | undefined {
 
 function busOf({ path, type, tran, subsystems }: Row, cardType: string | undefined): Bus {
   if (type === 'loop') return 'loop';
-  if (/^\/dev\/mmcblk/.test(path)) return cardType === 'MMC' ? 'emmc' : cardType === 'SD' ? 'sd' : 'other';
+  if (path.startsWith('/dev/mmcblk')) return cardType === 'MMC' ? 'emmc' : cardType === 'SD' ? 'sd' : 'other';
   if (tran === 'usb' || /\busb\b/.test(subsystems ?? '')) return 'usb';
   if (tran === 'nvme' || tran === 'sata') return tran;
   return /\bvirtio\b/.test(subsystems ?? '') ? 'virtio' : 'other';

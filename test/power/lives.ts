@@ -1,6 +1,7 @@
 // Boots the card of every cut, some at the same time; one that comes to the same as another, once mended, is booted once.
 import { mkdir, open, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { inTurn } from '../../firstboot/durable.ts';
 import { run } from '../../src/host/exec.ts';
 import type { Cut } from './cuts.ts';
 import { differences } from './differences.ts';
@@ -41,6 +42,7 @@ export async function liveAll(
   const lives = new Map(
     [...equal].map(([digest, name]): [string, Life] => [digest, { name, differs: Promise.resolve([]) }]),
   );
+  const keeping = inTurn();
   const running = new Set<Promise<unknown>>();
   const ended: Promise<void>[] = [];
   const count = { passed: 0, failed: 0, left: 0, booted: 0 };
@@ -81,14 +83,14 @@ export async function liveAll(
     count.booted++;
     lives.set(digest, { name: cut.name, differs });
     running.add(differs);
-    ended.push(
-      differs.then(async (found) => {
-        running.delete(differs);
-        tell(cut, index, found, `: booted, ${Math.round((Date.now() - started) / 1000)} s`);
-        for (const line of found.slice(0, 40)) console.log(`         ${line}`);
-        if (found.length === 0) await keepEqual(subject.folder, equal.set(digest, cut.name));
-      }),
-    );
+    const end = async (): Promise<void> => {
+      const found = await differs;
+      running.delete(differs);
+      tell(cut, index, found, `: booted, ${Math.round((Date.now() - started) / 1000)} s`);
+      for (const line of found.slice(0, 40)) console.log(`         ${line}`);
+      if (found.length === 0) await keeping(() => keepEqual(subject.folder, equal.set(digest, cut.name)));
+    };
+    ended.push(end());
   }
   await Promise.all(ended);
   await player.close();
