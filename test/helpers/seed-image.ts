@@ -14,7 +14,7 @@ import { temporaryFolder } from './temporary.ts';
 
 export const BUILD_ID = 'c0ffee11'.repeat(8);
 /** A slot that is the machine's to write, not the seed's. */
-export const RESULT = { name: 'piimg-result.json', content: Buffer.from('{"mine":true}\n') };
+export const OTHER = { name: 'other.json', content: Buffer.from('{"mine":true}\n') };
 
 const START = 16_384;
 /** The least that FAT32 takes: 65,525 clusters, here of 512 bytes, so that every slot has many. */
@@ -48,7 +48,7 @@ export async function seedImage({ schemas = true } = {}): Promise<string> {
   await file.write(encodeMbr(0x1a2b3c4d, [{ number: 1, type: 0x0c, start: START, sectors: SECTORS }]), 0, SECTOR, 0);
   const place = ['--offset', `${START}`, '-h', `${START}`];
   await run(['mkfs.vfat', '-F', '32', '-s', '1', ...place, image, `${(SECTORS * SECTOR) / 1024}`]);
-  const files: { name: string; content: Buffer }[] = [...minimalSeed(BUILD_ID), RESULT];
+  const files: { name: string; content: Buffer }[] = [...minimalSeed(BUILD_ID), OTHER];
   for (const { name, content } of files) {
     await writeFile(join(folder, name), content);
     await mtools(image, 'mcopy', join(folder, name), `::${name}`);

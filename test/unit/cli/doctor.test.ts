@@ -17,7 +17,7 @@ const report = z.strictObject({
       name: z.string(),
       kind: z.enum(['tool', 'environment']),
       reason: z.string(),
-      needed: z.array(z.enum(['build', 'boot', 'seed', 'test', 'bench'])),
+      needed: z.array(z.enum(['build', 'boot', 'seed', 'flash', 'test', 'bench'])),
       ok: z.boolean(),
       found: z.string(),
       minimum: z.string().optional(),
@@ -32,7 +32,8 @@ test('--json has every tool and the environment, a remedy wherever something is 
   const { stdout, exitCode } = await piimg(['doctor', '--json']);
   const { ok, checks } = report.parse(JSON.parse(stdout));
   const names = checks.map(({ name }) => name);
-  for (const { name } of toolsFor(['build', 'boot', 'seed', 'test', 'bench'])) assert.ok(names.includes(name), name);
+  for (const { name } of toolsFor(['build', 'boot', 'seed', 'flash', 'test', 'bench']))
+    assert.ok(names.includes(name), name);
   assert.equal(
     checks.filter(({ kind }) => kind === 'environment').map(({ name }) => name),
     ['Node.js', 'namespaces', 'subordinate ids', 'arm64 programs', 'free space'],

@@ -9,7 +9,7 @@ import { describeFailure, type Failure } from '../../../src/cli/failure.ts';
 import { createProgram } from '../../../src/cli/program.ts';
 import { EXIT } from '../../../src/lib/errors.ts';
 import { run, type RunResult } from '../../../src/host/exec.ts';
-import { checkFat, mtools, RESULT, seedImage } from '../../helpers/seed-image.ts';
+import { checkFat, mtools, OTHER, seedImage } from '../../helpers/seed-image.ts';
 import { keyLine } from '../../helpers/ssh-keys.ts';
 import { temporaryFolder } from '../../helpers/temporary.ts';
 import { piimg } from './piimg.ts';
@@ -63,7 +63,7 @@ test('every option: a private copy with a whole file system, and no secret in wh
   assert.match(stdout, "with cloud-init's schemas");
   assert.match(stdout, 'bmaptool copy --nobmap pi.img');
   assert.is((await stat(image)).mode & 0o777, 0o600);
-  assert.is(`${await slot(image, RESULT.name)}\n`, RESULT.content.toString(), 'other slots are left alone');
+  assert.is(`${await slot(image, OTHER.name)}\n`, OTHER.content.toString(), 'other slots are left alone');
   await checkFat(image);
   assert.ok((await readFile(join(folder, 'web.img'))).equals(before), 'the image is not changed');
   assert.equal((await readdir(folder)).sort(), ['me.pub', 'password', 'pi.img', 'web.img']);
