@@ -88,7 +88,8 @@ async function applyOne(
   }
   entry.state = 'started';
   say(6, `step ${step.name}: started (${step.kind}): ${lack}`);
-  await Promise.all([journal.record(step.name, { digest, state: 'started' }, outdatedBy(step.name)), keep()]);
+  await journal.record(step.name, { digest, state: 'started' }, outdatedBy(step.name));
+  await keep();
   await step.apply(context);
   const still = await step.verify(context);
   if (still !== undefined) {

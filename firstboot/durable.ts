@@ -86,8 +86,9 @@ async function makeAll(folder: string): Promise<string | undefined> {
     if (code === 'EEXIST' && (await stat(folder)).isDirectory()) return undefined;
     if (code !== 'ENOENT') throw error;
     const first = await makeAll(path.dirname(folder));
-    await mkdir(folder);
-    return first ?? folder;
+    // Meanwhile a step beside this one may have made it.
+    const made = await makeAll(folder);
+    return first ?? made;
   }
 }
 

@@ -22,6 +22,8 @@ export interface SeedCard {
 
 /** Where the machine tells how its first boot went (firstboot/paths.ts). */
 export const RESULT_FILE = 'piimg-result.json';
+/** Far more than the agent has room for. */
+const RESULT_MAX = 1 << 20;
 
 /** A file of the seed: how long it is to be, and where it lies now, which need not be where the build has put it. */
 export interface FoundSlot {
@@ -134,7 +136,7 @@ export async function readTexts(card: SeedCard): Promise<Partial<Record<NodeSlot
 /** The result's place, as long as it is there. */
 export async function findResult(card: SeedCard): Promise<Pick<FoundSlot, 'length' | 'entry'> | undefined> {
   const entry = await findInFat(await bootPartition(card), RESULT_FILE);
-  return entry === undefined || entry.directory ? undefined : { length: entry.size, entry };
+  return entry === undefined || entry.directory || entry.size > RESULT_MAX ? undefined : { length: entry.size, entry };
 }
 
 /** A file of the boot partition; undefined when it is not there. */

@@ -7,7 +7,7 @@ import { makeWorkFolder } from '../host/work-folder.ts';
 import { readerOf } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { NodeSlot } from '../seed/node-slots.ts';
-import { findResult, findSlots, freeBytes, withCard, type FoundSlot, type SeedCard } from './seed-card.ts';
+import { findResult, findSlots, freeBytes, readTexts, withCard, type FoundSlot, type SeedCard } from './seed-card.ts';
 
 export type Contents = Record<NodeSlot, Buffer>;
 
@@ -25,8 +25,9 @@ export async function writeSeed(file: string, contents: Contents, signal?: Abort
       await rewrite(card, broken, contents);
     }
     const slots = await findSlots(card);
-    // How it went for another identity says nothing of this one.
-    const result = await findResult(card);
+    // How it went with another document says nothing of this one; with the same, the machine does not begin once more.
+    const same = (await readTexts(card))['piimg.json'] === contents['piimg.json'].toString();
+    const result = same ? undefined : await findResult(card);
     if (result !== undefined) await put(card, result, Buffer.alloc(result.length, '\n'));
     // The instance id last: as long as it is the old one, cloud-init takes nothing of this for news.
     for (const slot of slots.sort((a, b) => Number(a.name === 'meta-data') - Number(b.name === 'meta-data'))) {

@@ -1,4 +1,4 @@
-// A block device as flashing sees it, whatever system has listed it.
+// A disk as flashing sees it, whatever system has listed it.
 
 export interface Partition {
   path: string;
@@ -13,8 +13,6 @@ export type Bus = 'usb' | 'sd' | 'emmc' | 'nvme' | 'sata' | 'virtio' | 'loop' | 
 export interface Device {
   /** `/dev/sdb`. */
   path: string;
-  /** `part` is a partition; `stack` something that lies on other devices: LUKS, LVM, RAID. */
-  kind: 'disk' | 'part' | 'stack';
   bus: Bus;
   /** Bytes; 0 for a reader without a card. */
   size: number;
@@ -25,8 +23,6 @@ export interface Device {
   model: string;
   /** Behind a USB reader it is the reader's, and may be missing. */
   serial?: string;
-  /** The disk that a partition is on. */
-  parent?: string;
   partitions: Partition[];
   /** Where anything on it is mounted, through all that lies on it. */
   mounts: string[];
@@ -34,4 +30,6 @@ export interface Device {
   swap: boolean;
   /** LUKS, LVM or RAID devices that lie on it: `crypt /dev/mapper/home`. */
   stacks: string[];
+  /** It, or a partition, belongs to something that may span disks, whether that is in use or not: `zfs_member`. */
+  members: string[];
 }

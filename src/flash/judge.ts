@@ -5,7 +5,7 @@ import type { Device } from './device.ts';
 export type Verdict =
   /** It is what cards look like. */
   | 'card'
-  /** It may be meant, but is not what cards look like: only when it is named with --allow-fixed. */
+  /** It may be meant, but is not what cards look like. */
   | 'fixed'
   /** Never. */
   | 'refused';
@@ -19,27 +19,23 @@ export interface Judgement {
   hint?: string;
 }
 
-export interface Surroundings {
-  /** Devices by path on which something lies that this computer or this command needs: what, in words. */
-  needed: Record<string, string>;
-  /** Bytes of the image, when there is one. */
-  size?: number;
-}
+/** Devices by path on which something lies that this computer or this command needs: what, in words. */
+export type Needed = Record<string, string>;
 
-/** Larger cards are not sold (the SDUC standard goes to 128 TB, what is sold to 2 TB); larger USB disks are, for backups. */
-const LARGEST = 1e12;
+/** What is sold as 1 TB has up to 1.024e12 bytes; larger ones are disks for backups more often than cards. */
+const LARGEST = 1.1e12;
 
 /** The first of the rules that says something, the hardest ones first. */
-export function judge(device: Device, surroundings: Surroundings): Judgement {
+export function judge(device: Device, needed: Needed): Judgement {
   for (const rule of RULES) {
-    const said = rule(device, surroundings);
+    const said = rule(device, needed);
     if (said !== undefined) return { device, ...said };
   }
   return { device, verdict: 'card', reason: looks(device) };
 }
 
 type Said = Omit<Judgement, 'device'> | undefined;
-type Rule = (device: Device, surroundings: Surroundings) => Said;
+type Rule = (device: Device, needed: Needed) => Said;
 
 const refused = (reason: string, hint?: string): Said => ({
   verdict: 'refused',
@@ -48,16 +44,14 @@ const refused = (reason: string, hint?: string): Said => ({
 });
 
 const RULES: Rule[] = [
-  ({ kind, parent }) =>
-    kind === 'part' ? refused(`a partition of ${parent}`, `Name the whole disk: ${parent}`) : undefined,
-  ({ kind, path }) => (kind === 'stack' ? refused(`${path} lies on other devices (LUKS, LVM or RAID)`) : undefined),
   ({ mounts }) => {
     const place = mounts.find((mount) => SYSTEM.test(mount));
-    return place === undefined ? undefined : refused(`this computer runs from it (${place})`);
+    if (place === undefined) return undefined;
+    const byHand = /^\/(home|srv|opt|root)\//.test(place) ? `If it is a card: sudo umount ${place}` : undefined;
+    return refused(`this computer runs from it (${place})`, byHand);
   },
-  ({ path }, { needed }) => (needed[path] === undefined ? undefined : refused(`holds ${needed[path]}`)),
-  ({ swap, path }) =>
-    swap ? refused('is used as swap', `If it is a card: sudo swapoff on it (swapon --show ${path})`) : undefined,
+  ({ path }, needed) => (needed[path] === undefined ? undefined : refused(`holds ${needed[path]}`)),
+  ({ swap }) => (swap ? refused('is used as swap', 'swapon shows what is; sudo swapoff ends it.') : undefined),
   ({ stacks }) =>
     stacks.length > 0
       ? refused(
@@ -65,25 +59,27 @@ const RULES: Rule[] = [
           'Close or stop that first (cryptsetup close, vgchange -an, mdadm --stop).',
         )
       : undefined,
+  ({ members }) => (members.length > 0 ? refused(`part of something larger: ${members.join(', ')}`, ERASE) : undefined),
   ({ size }) => (size === 0 ? refused('no card in it', 'Put one in.') : undefined),
   ({ readOnly }) =>
     readOnly ? refused('can only be read', "Check the lock switch on the card's adapter.") : undefined,
-  ({ size }, { size: image }) =>
-    image !== undefined && size < image
-      ? refused(`too small: ${formatBytes(size)} for an image of ${formatBytes(image)}`, 'Use a larger card.')
-      : undefined,
-  ({ size }) =>
-    size > LARGEST ? { verdict: 'fixed', reason: `larger than 1 TB: ${formatBytes(size)}`, hint: ALLOW } : undefined,
-  (device) => (isCardLike(device) ? undefined : { verdict: 'fixed', reason: looks(device), hint: ALLOW }),
+  ({ size }) => (size > LARGEST ? { verdict: 'fixed', reason: `larger than 1 TB: ${formatBytes(size)}` } : undefined),
+  (device) => (isCardLike(device) ? undefined : { verdict: 'fixed', reason: looks(device) }),
 ];
 
-const ALLOW = 'If it is meant all the same: --allow-fixed.';
+/** Other disks may be missing it, whether it is in use now or not. */
+const ERASE = 'If it is a used card all the same: sudo wipefs --all on it.';
 
-/** Where systems have what they run from. What is mounted elsewhere, as desktops do with a card, is unmounted before writing. */
-const SYSTEM = /^\/$|^\/(boot|usr|var|etc|home|opt|srv|nix|gnu|snap|root|efi)(\/|$)/;
+/** Where systems have what they run from, live ones too. What is mounted elsewhere, as desktops do with a card, can be unmounted. */
+const SYSTEM =
+  /^\/$|^\/(boot|usr|var|etc|home|opt|srv|nix|gnu|snap|root|efi|cdrom|sysroot)(\/|$)|^\/run\/(live|initramfs|archiso|install|rootfsbase)(\/|$)/;
 
-/** In built-in readers Linux says that a card cannot be taken out (sysfs' `removable` is 0 for all of mmc), so their type counts. */
-const isCardLike = ({ removable, bus }: Device): boolean => removable || bus === 'sd' || bus === 'usb';
+/**
+ * In built-in readers Linux says that a card cannot be taken out (sysfs' `removable` is 0 for all of mmc), so their type counts;
+ * of SATA ports that take disks while they run it says that they can.
+ */
+const isCardLike = ({ removable, bus }: Device): boolean =>
+  bus === 'sd' || bus === 'usb' || (removable && bus === 'other');
 
 function looks({ bus, removable }: Device): string {
   const kinds: Record<Device['bus'], string> = {

@@ -1,31 +1,33 @@
 // This computer's disks, each with whether an image may be written to it.
 import { readFile } from 'node:fs/promises';
 import { cardTypes, disksBelow, lsblk } from '../host/block-devices.ts';
-import { judge, type Judgement } from './judge.ts';
+import { judge, type Judgement, type Needed } from './judge.ts';
 import { COLUMNS, parseLsblk } from './lsblk.ts';
 
 /** A file or folder whose disk must stay as it is, and what it is, in words. */
-export interface Needed {
+export interface KeptFile {
   file: string;
   what: string;
 }
 
-const SYSTEM: Needed[] = ['/', '/boot', '/usr', '/var'].map((file) => ({ file, what: 'what this computer runs from' }));
+const SYSTEM: KeptFile[] = ['/', '/boot', '/usr', '/var'].map((file) => ({
+  file,
+  what: 'what this computer runs from',
+}));
 
 /**
- * Disks that are there, those that could be cards first. `needed` is kept beside what the system itself runs from and swaps to; `size` in
- * bytes is what has to fit. Throws PiimgError when lsblk is missing.
+ * Disks that are there, those that could be cards first. `kept` stays as it is, beside what the system itself runs from and swaps to.
+ * Throws PiimgError when lsblk is missing.
  */
-export async function listDisks(needed: Needed[], size?: number): Promise<Judgement[]> {
+export async function listDisks(kept: KeptFile[]): Promise<Judgement[]> {
   const swaps = (await swapFiles()).map((file) => ({ file, what: 'a swap file' }));
   const devices = parseLsblk(await lsblk(COLUMNS), await cardTypes());
-  const kept: Record<string, string> = {};
-  for (const { file, what } of [...SYSTEM, ...swaps, ...needed])
-    for (const disk of await disksBelow(file)) kept[disk] ??= what;
-  const surroundings = { needed: kept, ...(size !== undefined && { size }) };
+  const needed: Needed = {};
+  for (const { file, what } of [...SYSTEM, ...swaps, ...kept])
+    for (const disk of await disksBelow(file)) needed[disk] ??= what;
   return devices
-    .filter((device) => device.kind === 'disk' && (device.bus !== 'loop' || device.size > 0))
-    .map((device) => judge(device, surroundings))
+    .filter((device) => device.bus !== 'loop' || device.size > 0)
+    .map((device) => judge(device, needed))
     .sort((a, b) => ORDER.indexOf(a.verdict) - ORDER.indexOf(b.verdict));
 }
 

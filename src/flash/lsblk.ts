@@ -65,50 +65,45 @@ const listing = z.object({ blockdevices: z.array(row) });
 const LEFT_OUT = /^\/dev\/(zram|ram|fd|mtdblock|nbd)\d|^\/dev\/mmcblk\d+(boot\d|rpmb)/;
 
 /**
- * Every disk, partition, and what lies on them, disks first. `cardTypes`: `SD` or `MMC` by path, of what Linux calls mmcblk, as lsblk does
- * not tell. Throws ZodError for a text that is not of lsblk.
+ * Every disk, loops included. `cardTypes`: `SD` or `MMC` by path, of what Linux calls mmcblk, as lsblk does not tell. Throws ZodError or
+ * SyntaxError for a text that is not of lsblk.
  */
 export function parseLsblk(json: string, cardTypes: Record<string, string> = {}): Device[] {
   const { blockdevices } = listing.parse(JSON.parse(json));
-  const devices = blockdevices.flatMap((top) => devicesOf(top, undefined, cardTypes));
-  // What lies on two disks, as RAID does, is listed below each.
-  const once = new Map(devices.map((device) => [device.path, device]));
-  return [...once.values()]
-    .filter(({ path }) => !LEFT_OUT.test(path))
-    .sort((a, b) => Number(a.kind !== 'disk') - Number(b.kind !== 'disk'));
+  return blockdevices
+    .filter(({ path, type }) => (type === 'disk' || type === 'loop') && !LEFT_OUT.test(path))
+    .map((disk) => deviceOf(disk, cardTypes));
 }
 
-function devicesOf(found: Row, parent: Row | undefined, cardTypes: Record<string, string>): Device[] {
-  // CD drives.
-  if (found.type === 'rom') return [];
-  const { path, size, rm, ro, children } = found;
-  const all = [found, ...below(found)];
+function deviceOf(disk: Row, cardTypes: Record<string, string>): Device {
+  const { path, size, rm, ro, children } = disk;
+  const all = [disk, ...below(disk)];
   const places = all.flatMap(({ mountpoints }) => mountpoints).filter((place) => place !== null);
-  const kind = found.type === 'disk' || found.type === 'loop' ? 'disk' : found.type === 'part' ? 'part' : 'stack';
-  const serial = found.serial?.trim();
-  const device: Device = {
+  const serial = disk.serial?.trim();
+  return {
     path,
-    kind,
-    bus: busOf(found, cardTypes[path]),
+    bus: busOf(disk, cardTypes[path]),
     size,
     removable: rm,
     readOnly: ro,
-    model: [vendorOf(found), found.model?.trim()].filter(Boolean).join(' '),
+    model: [vendorOf(disk), disk.model?.trim()].filter(Boolean).join(' '),
     ...(serial && { serial }),
-    ...(parent && { parent: parent.path }),
     partitions: children.filter(({ type }) => type === 'part').map(partitionOf),
     mounts: [...new Set(places.filter((place) => place !== '[SWAP]'))],
     swap: places.includes('[SWAP]'),
     stacks: [
       ...new Set(
-        below(found)
+        below(disk)
           .filter(isStack)
           .map(({ type, path: on }) => `${type} ${on}`),
       ),
     ],
+    members: [...new Set(all.flatMap(({ fstype }) => (fstype && MEMBER.test(fstype) ? [fstype] : [])))],
   };
-  return [device, ...children.flatMap((child) => devicesOf(child, found, cardTypes))];
 }
+
+/** File systems and the like that lie on several disks, as blkid names them. */
+const MEMBER = /^(zfs_member|LVM2_member|linux_raid_member|bcachefs|bcache|drbd|ceph_bluestore)$|_raid_member$/;
 
 const below = ({ children }: Row): Row[] => children.flatMap((child) => [child, ...below(child)]);
 const isStack = ({ type }: Row): boolean => !['part', 'disk', 'loop', 'rom'].includes(type);

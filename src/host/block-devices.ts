@@ -35,25 +35,38 @@ async function visitFile(file: string, found: Set<string>, seen: Set<string>): P
   seen.add(place);
   // 1: nothing is mounted there, as in a chroot.
   const options = { okCodes: [0, 1], signal: AbortSignal.timeout(20_000) };
-  const columns = ['--noheadings', '--raw', '--nofsroot', '--output', 'SOURCE,FSTYPE,OPTIONS'];
+  const columns = ['--json', '--nofsroot', '--output', 'SOURCE,FSTYPE,OPTIONS'];
   const { stdout } = await run(['findmnt', ...columns, '--target', place], options);
-  for (const line of stdout.split('\n').filter(Boolean)) {
-    const [source = '', type, mountOptions = ''] = line.split(' ').map(unescaped);
-    if (type === 'overlay') {
-      for (const layer of overlayLayers(mountOptions)) await visitFile(layer, found, seen);
-    } else if (source.startsWith('/dev/')) await visitDevice(await realpath(source).catch(() => source), found, seen);
+  const { filesystems } = JSON.parse(stdout.trim() || '{"filesystems":[]}') as { filesystems: Mounted[] };
+  for (const { source, fstype, options: mountOptions } of filesystems) {
+    if (fstype === 'overlay') for (const layer of overlayLayers(mountOptions)) await visitFile(layer, found, seen);
+    if (source === null || !source.startsWith('/dev/')) continue;
+    const device = await realpath(source).catch(() => source);
+    await visitDevice(device, found, seen);
+    if (fstype === 'btrfs') for (const other of await btrfsBeside(device)) await visitDevice(other, found, seen);
   }
 }
 
-/** findmnt(8), --raw: what could be taken for a column's end is written in hex. */
-const unescaped = (text: string): string =>
-  text.replaceAll(/\\x([0-9a-f]{2})/g, (_all, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+interface Mounted {
+  source: string | null;
+  fstype: string;
+  options: string;
+}
+
+/** All devices of a btrfs, of which a mount names one: /sys/fs/btrfs/UUID/devices. */
+async function btrfsBeside(device: string): Promise<string[]> {
+  for (const uuid of await readdir('/sys/fs/btrfs').catch(() => [])) {
+    const names = await readdir(`/sys/fs/btrfs/${uuid}/devices`).catch((): string[] => []);
+    if (names.includes(path.basename(device))) return names.map((name) => `/dev/${name}`);
+  }
+  return [];
+}
 
 /** Documentation/filesystems/overlayfs.rst: `lowerdir=a:b,upperdir=c`. */
 export function overlayLayers(options: string): string[] {
   return options.split(',').flatMap((option) => {
-    const [, name = '', folders = ''] = /^(lowerdir|upperdir)=(.*)$/.exec(option) ?? [];
-    return name === 'lowerdir' ? folders.split(':').filter(Boolean) : name === 'upperdir' ? [folders] : [];
+    const [, name = '', folders = ''] = /^(lowerdir\+?|datadir\+|upperdir)=(.*)$/.exec(option) ?? [];
+    return name === 'lowerdir' ? folders.split(':').filter(Boolean) : name === '' ? [] : [folders];
   });
 }
 
@@ -67,7 +80,7 @@ async function visitDevice(device: string, found: Set<string>, seen: Set<string>
   const slaves = await readdir(path.join(folder, 'slaves')).catch(() => []);
   for (const slave of slaves) await visitDevice(`/dev/${slave}`, found, seen);
   const backing = await readFile(path.join(folder, 'loop/backing_file'), 'utf8').catch(() => undefined);
-  if (backing !== undefined) await visitFile(backing.trimEnd(), found, seen);
+  if (backing !== undefined) await visitFile(backing.trimEnd().replace(/ \(deleted\)$/, ''), found, seen);
   const partition = await readFile(path.join(folder, 'partition'), 'utf8').catch(() => undefined);
   if (partition !== undefined) await visitDevice(`/dev/${path.basename(path.dirname(folder))}`, found, seen);
   else found.add(device);

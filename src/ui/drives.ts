@@ -15,18 +15,19 @@ export interface ShownDrive {
   };
   verdict: 'card' | 'fixed' | 'refused';
   reason: string;
+  hint?: string;
 }
 
 /** A row for each, with what is on it. */
 export function formatDrives(drives: ShownDrive[], style: Style): string {
   const colour = { card: style.green, fixed: style.yellow, refused: style.dim };
   const words = { card: 'card', fixed: 'no card?', refused: 'refused' };
-  const rows = drives.map(({ device, verdict, reason }) => [
+  const rows = drives.map(({ device, verdict, reason, hint }) => [
     style.bold(device.path),
     device.size === 0 ? '-' : formatBytes(device.size),
     plainText(device.model),
     colour[verdict](words[verdict]),
-    reason,
+    hint === undefined ? reason : `${reason}. ${hint}`,
     style.dim(plainText(contentOf(device))),
   ]);
   return formatTable(rows, [1]);

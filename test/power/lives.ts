@@ -68,7 +68,7 @@ export async function liveAll(
     await mkdir(folder);
     const card = path.join(folder, 'cut.raw');
     await copyWith(replayed, card, await writesOf(log, entries, cut.further));
-    const digest = (await recoveredDigest(card, folder)) ?? cut.name;
+    const digest = (await recoveredDigest(card, folder)) ?? `${cut.entries} ${cut.further.join()}`;
     const known = lives.get(digest);
     if (known === undefined) while (running.size >= jobs) await Promise.race(running);
     if (known !== undefined || Date.now() > until) {

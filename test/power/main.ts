@@ -1,10 +1,11 @@
 // `npm run test:power`: a first boot whose power is cut at many instants; every cut card must become what the uncut one became.
 //   npm run test:power -- [--seed N] [--per-region N] [--only TEXT] [--jobs N] [--minutes N] [--careless]
-import { mkdir, mkdtemp } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { run } from '../../src/host/exec.ts';
+import { digestOf, digestOfFile } from '../../src/lib/digest.ts';
 import { builtWeb } from '../helpers/built.ts';
 import { imageWith } from '../helpers/changed-image.ts';
 import { carelessAgent } from './careless.ts';
@@ -34,7 +35,12 @@ const until = Date.now() + Number(values.minutes) * 60_000;
 const work = await mkdtemp(path.join(tmpdir(), 'piimg-power-'));
 try {
   const { image, manifest, cacheDir } = await builtWeb();
-  const name = `${manifest.image.sha256.slice(0, 16)}${values.careless ? '-careless' : ''}`;
+  // Another judge, or another machine, has to look at all of them again.
+  const judges = (await readdir('test/power')).map((file) => `test/power/${file}`);
+  const files = [...judges.sort(), 'test/helpers/image-files.ts', 'qemu/machines/virt.yaml'];
+  const digests = await Promise.all(files.map(digestOfFile));
+  const key = digestOf([manifest.image.sha256, ...digests, values.careless]);
+  const name = key.slice(0, 16);
   const folder = path.join(cacheDir, 'test/power', name);
   await mkdir(folder, { recursive: true });
   const { subject, recording } = await keptRecording(folder, async () => {

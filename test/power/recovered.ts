@@ -12,7 +12,7 @@ const CHUNK = 1 << 20;
 const SUPERBLOCK: ByteRange = { offset: 1024, length: 1024 };
 
 /**
- * A digest of everything before the root file system, and of all that the root has in use after its journal was played back by e2fsck:
+ * A digest of everything before the root file system, and of all that the root has in use after e2fsck has played back its journal, with what it had to mend:
  * tables, files and their times, without the journal itself. undefined when e2fsck cannot mend it by itself. Works on a copy in `folder`.
  */
 export async function recoveredDigest(card: string, folder: string): Promise<string | undefined> {
@@ -24,7 +24,7 @@ export async function recoveredDigest(card: string, folder: string): Promise<str
     // A card that has grown by halves ends before its file system.
     await truncate(root, length);
     // e2fsck(8): 0 to 2 is mended. The same time for all, as it is written down.
-    const { exitCode } = await run(['e2fsck', '-fp', root], {
+    const { exitCode, stdout: mended } = await run(['e2fsck', '-fp', root], {
       okCodes: CODES,
       env: { E2FSCK_TIME: EPOCH },
       ...deadline(),
@@ -32,7 +32,9 @@ export async function recoveredDigest(card: string, folder: string): Promise<str
     if (exitCode > 2) return undefined;
     const { stdout } = await run(['debugfs', '-R', 'blocks <8>', root], deadline());
     const journal = new Set(stdout.split(/\s+/).filter(Boolean).map(Number));
-    const hash = createHash('sha256');
+    // What had to be mended beyond what a journal leaves: a boot does not look that closely.
+    const repairs = mended.split('\n').filter((line) => line !== '' && !USUAL.test(line));
+    const hash = createHash('sha256').update(JSON.stringify(repairs));
     await addRanges(hash, card, [{ offset: 0, length: offset }], () => {});
     await withFile(root, async (read) => {
       const block = 1024 << (await read(1024 + 0x18, 4)).readUInt32LE(0);
@@ -48,6 +50,9 @@ export async function recoveredDigest(card: string, folder: string): Promise<str
   }
 }
 
+/** After a journal was played back: that it was, counts that are written at unmounting only, and what there is. */
+const USUAL =
+  /recovering journal|Setting free (inodes|blocks) count|[Ff]ree (inodes|blocks) count wrong|\d+\/\d+ files|^rootfs: clearing orphaned inode/i;
 const CODES = [0, 1, 2, 4, 8, 12];
 const EPOCH = '1700000000';
 const deadline = () => ({ signal: AbortSignal.timeout(5 * 60_000) });

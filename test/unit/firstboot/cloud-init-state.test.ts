@@ -93,39 +93,66 @@ const TABLES: Record<string, string> = {
   subuid: 'ann:165536:65536\n',
   subgid: 'ann:165536:65536\n',
 };
-const withoutAnn = (table: string): string => (TABLES[table] ?? '').replace(/^ann:.*\n/m, '');
+const NAMES = Object.keys(TABLES);
+const without = (name: string, table: string): string =>
+  (TABLES[table] ?? '').replace(new RegExp(`^${name}:.*\n`, 'm'), '');
+const SHIPPED = { 'var/lib/piimg/accounts': 'root\nmail\nvideo\n' };
+/** cloud-init is done, the role's steps are not. */
+const STEPS = { ...SHIPPED, 'var/lib/piimg/cloud-init-done': 'i-1\n' };
+const tables = (text: (table: string, index: number) => string) =>
+  Object.fromEntries(NAMES.map((table, index) => [`etc/${table}`, text(table, index)]));
 
-for (const [index, last] of Object.keys(TABLES).entries()) {
-  test(`a useradd that was cut after ${last} is undone in every table; a whole one is left alone, also without a home`, async () => {
-    const whole = index === Object.keys(TABLES).length - 1;
-    const cut = Object.keys(TABLES).map((table, at): [string, string] => [
-      `etc/${table}`,
-      (at <= index ? TABLES[table] : withoutAnn(table)) || 'other:100000:65536\n',
-    ]);
-    // Of a cloud-init that is done: a step of the role's was cut.
-    const { call, read } = await machine({ ...Object.fromEntries(cut), 'var/lib/piimg/cloud-init-done': 'i-1\n' });
+for (const [last, name] of NAMES.entries()) {
+  test(`a useradd that was cut after ${name}: undone in every table, or left alone when all are written`, async () => {
+    const whole = last === NAMES.length - 1;
+    const cut = tables((table, index) => (index <= last ? (TABLES[table] ?? '') : without('ann', table)));
+    const { call, read } = await machine({ ...cut, ...STEPS });
     assert.is(await call('repair'), whole ? '' : 'account ann was made by half: it is made again');
-    for (const table of Object.keys(TABLES)) {
-      const expected = whole ? TABLES[table] : withoutAnn(table) || 'other:100000:65536\n';
-      assert.is(
-        (await read(`etc/${table}`)).replace('other:100000:65536\n', ''),
-        expected?.replace('other:100000:65536\n', ''),
-        table,
-      );
-    }
+    for (const table of NAMES)
+      assert.is(await read(`etc/${table}`), whole ? TABLES[table] : without('ann', table), table);
     assert.is(await call('repair'), '');
   });
 }
 
-test('a groupadd that was cut is undone', async () => {
+test('a groupadd that was cut is undone; where the group is a user’s own, it was useradd', async () => {
   const { call, read } = await machine({
+    ...tables((table) => (table === 'gshadow' ? without('ann', table) : (TABLES[table] ?? ''))),
+    ...STEPS,
+  });
+  await call('repair');
+  const other = await machine({
+    ...STEPS,
     'etc/group': 'root:x:0:\nmine:x:999:\n',
     'etc/gshadow': 'root:*::\n',
     'etc/passwd': 'root:x:0:0::/root:/bin/sh\n',
-    'var/lib/piimg/cloud-init-done': 'i-1\n',
   });
-  assert.match(await call('repair'), 'account mine was made by half');
-  assert.is(await read('etc/group'), 'root:x:0:\n');
+  assert.is(await other.call('repair'), 'account mine was made by half: it is made again');
+  assert.is(await other.read('etc/group'), 'root:x:0:\n');
+  assert.not.match(await read('etc/passwd'), 'ann');
+});
+
+test('accounts of the image, of other systems and of a machine that is done are nobody’s to remove', async () => {
+  // A system user without subordinate ids or a home, a group by hand, a user with its hash in passwd, one whose group is elsewhere.
+  const odd = {
+    'etc/passwd':
+      'root:x:0:0::/root:/bin/sh\napp:x:1500:1500::/nonexistent:/sbin/nologin\nold:$6$hash:1600:1500::/home/old:/bin/sh\n',
+    'etc/shadow': 'root:*:1::::::\napp:!:1::::::\n',
+    'etc/group': 'root:x:0:\napp:x:1500:\n',
+    'etc/gshadow': 'root:*::\napp:!::\n',
+    'etc/subuid': 'pi:100000:65536\n',
+    'etc/subgid': 'pi:100000:65536\n',
+  };
+  const first = await machine({ ...odd, 'var/lib/piimg/cloud-init-done': 'i-1\n' });
+  assert.is(await first.call('repair'), '', 'as the image has them');
+  assert.match(await first.read('var/lib/piimg/accounts'), /^app$/m);
+  const { root, call, write, read } = await machine({ ...tables((table) => without('ann', table)), ...STEPS });
+  await write('etc/group', 'root:x:0:\nshared:x:2000:\n');
+  const document = path.join(root, 'piimg.json');
+  await write('piimg.json', '{}');
+  const { stdout } = await run(['sha256sum', document]);
+  await write('var/lib/piimg/seen.sha256', stdout);
+  assert.is(await call('repair'), '');
+  assert.match(await read('etc/group'), 'shared');
 });
 
 test('once all is on the card it is noted, and nothing is mended any more', async () => {

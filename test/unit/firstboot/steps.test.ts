@@ -1,7 +1,7 @@
 // Each kind of step on a root of its own: it does what it says, once, and says why when it cannot.
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -255,6 +255,16 @@ test('the firewall is checked before it is loaded again, and loaded once', async
     assert.ok((await root.calls()).includes('systemctl reload-or-restart nftables.service'));
     await becomes(root, [step], 'unchanged');
     assert.not.ok(existsSync(root.machine.at('run/piimg/lock')));
+  });
+});
+
+test('steps side by side may need the same new folders', async () => {
+  await withRoot(async (root) => {
+    const steps = ['a', 'b', 'c'].map((name) => ({ step: 'directory', name, path: `/srv/app/conf/${name}` }));
+    for (let round = 0; round < 5; round++) {
+      await becomes(root, steps, 'applied');
+      await rm(root.machine.at('srv'), { recursive: true });
+    }
   });
 });
 

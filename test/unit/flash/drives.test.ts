@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Device } from '../../../src/flash/device.ts';
-import { judge } from '../../../src/flash/judge.ts';
+import { judge, type Needed } from '../../../src/flash/judge.ts';
 import { parseLsblk } from '../../../src/flash/lsblk.ts';
 import { overlayLayers } from '../../../src/host/block-devices.ts';
 
@@ -19,8 +19,8 @@ const folder = 'test/fixtures/drives';
 for (const file of readdirSync(folder)) {
   const { source, cardTypes, expected, lsblk } = JSON.parse(readFileSync(`${folder}/${file}`, 'utf8')) as Fixture;
   test(`${file}: ${source}`, () => {
-    const disks = parseLsblk(JSON.stringify(lsblk), cardTypes).filter(({ kind }) => kind === 'disk');
-    const judged = disks.map((device) => judge(device, { needed: {} }));
+    const disks = parseLsblk(JSON.stringify(lsblk), cardTypes);
+    const judged = disks.map((device) => judge(device, {}));
     const found = Object.fromEntries(judged.map(({ device, verdict, reason }) => [device.path, [verdict, reason]]));
     assert.equal(found, expected);
   });
@@ -28,7 +28,6 @@ for (const file of readdirSync(folder)) {
 
 const card: Device = {
   path: '/dev/sdb',
-  kind: 'disk',
   bus: 'usb',
   size: 32e9,
   removable: true,
@@ -38,32 +37,28 @@ const card: Device = {
   mounts: ['/media/pi/bootfs'],
   swap: false,
   stacks: [],
+  members: [],
 };
 
 test('a card that a desktop has mounted is one all the same', () => {
-  assert.is(judge(card, { needed: {} }).verdict, 'card');
+  assert.is(judge(card, {}).verdict, 'card');
 });
 
-const refusals: [string, Partial<Device>, Parameters<typeof judge>[1], RegExp][] = [
-  [
-    'a partition',
-    { kind: 'part', parent: '/dev/sdb', path: '/dev/sdb1' },
-    { needed: {} },
-    /^a partition of \/dev\/sdb$/,
-  ],
-  ['a logical volume', { kind: 'stack', path: '/dev/dm-0' }, { needed: {} }, /lies on other devices/],
-  ['what the image lies on', {}, { needed: { '/dev/sdb': 'the image' } }, /^holds the image$/],
-  ['the root', { mounts: ['/'] }, { needed: {} }, /runs from it \(\/\)/],
-  ['a home', { mounts: ['/home/ann'] }, { needed: {} }, /runs from it \(\/home\/ann\)/],
-  ['swap', { swap: true }, { needed: {} }, /used as swap/],
-  ['LUKS', { stacks: ['crypt /dev/mapper/x'] }, { needed: {} }, /in use by crypt/],
-  ['an empty reader', { size: 0 }, { needed: {} }, /no card/],
-  ['a locked card', { readOnly: true }, { needed: {} }, /only be read/],
-  ['a card that is too small', {}, { needed: {}, size: 64e9 }, /^too small: 32\.0 GB for an image of 64\.0 GB$/],
+const refusals: [string, Partial<Device>, Needed, RegExp][] = [
+  ['what the image lies on', {}, { '/dev/sdb': 'the image' }, /^holds the image$/],
+  ['the root', { mounts: ['/'] }, {}, /runs from it \(\/\)/],
+  ['a home', { mounts: ['/home/ann'] }, {}, /runs from it \(\/home\/ann\)/],
+  ['the stick a live system runs from', { mounts: ['/cdrom'] }, {}, /runs from it/],
+  ['another one', { mounts: ['/run/live/medium'] }, {}, /runs from it/],
+  ['swap', { swap: true }, {}, /used as swap/],
+  ['LUKS', { stacks: ['crypt /dev/mapper/x'] }, {}, /in use by crypt/],
+  ['ZFS', { members: ['zfs_member'] }, {}, /part of something larger: zfs_member/],
+  ['an empty reader', { size: 0 }, {}, /no card/],
+  ['a locked card', { readOnly: true }, {}, /only be read/],
 ];
-for (const [name, change, surroundings, reason] of refusals) {
+for (const [name, change, needed, reason] of refusals) {
   test(`${name} is refused, card-like as it is`, () => {
-    const judged = judge({ ...card, ...change }, surroundings);
+    const judged = judge({ ...card, ...change }, needed);
     assert.is(judged.verdict, 'refused');
     assert.match(judged.reason, reason);
   });
@@ -71,8 +66,13 @@ for (const [name, change, surroundings, reason] of refusals) {
 
 test('the hardest reason comes first: an NVMe disk with the root is refused, not asked for --allow-fixed', () => {
   const disk: Device = { ...card, bus: 'nvme', removable: false, mounts: ['/'] };
-  assert.is(judge(disk, { needed: {} }).verdict, 'refused');
-  assert.is(judge({ ...disk, mounts: [] }, { needed: {} }).verdict, 'fixed');
+  assert.is(judge(disk, {}).verdict, 'refused');
+  assert.is(judge({ ...disk, mounts: [] }, {}).verdict, 'fixed');
+});
+
+test('a SATA disk is none, though its port says that it can be taken out; a card of 1 TB is one', () => {
+  assert.is(judge({ ...card, bus: 'sata', mounts: [] }, {}).verdict, 'fixed');
+  assert.is(judge({ ...card, bus: 'sd', size: 1_024_175_636_480 }, {}).verdict, 'card');
 });
 
 test('what is no listing of lsblk is an error', () => {
@@ -82,6 +82,7 @@ test('what is no listing of lsblk is an error', () => {
 
 test('layers of an overlay', () => {
   assert.equal(overlayLayers('rw,lowerdir=/a:/b,upperdir=/c,workdir=/d'), ['/a', '/b', '/c']);
+  assert.equal(overlayLayers('rw,lowerdir+=/a,lowerdir+=/b:c,datadir+=/d'), ['/a', '/b:c', '/d']);
   assert.equal(overlayLayers('rw,noatime'), []);
 });
 
