@@ -22,13 +22,13 @@ test(`cut in the agent and in cloud-init or the growth of the root (PIIMG_SEED=$
     await mkdir(kept);
     const subject = await makeSubject(image, manifest, kept);
     const recording = await record(subject, true);
-    const { entries, regions } = recording;
-    const drawn = chooseCuts(entries, { regions, boundaries: [], perRegion: 1, seed });
-    // Without all that no flush had ordered.
-    const regionsOfSample = ['agent', seed % 2 === 0 ? 'growth' : 'cloud-init'];
-    const sample = drawn.filter(
-      ({ name }) => name.endsWith('flushed only') && regionsOfSample.some((region) => name.startsWith(`${region},`)),
+    // Two regions that are apart: no cut of one is a cut of the other.
+    const regions = recording.regions.filter(({ name }) =>
+      ['agent', seed % 2 === 0 ? 'growth' : 'cloud-init'].includes(name),
     );
+    const drawn = chooseCuts(recording.entries, { regions, boundaries: [], perRegion: 1, seed });
+    // Without all that no flush had ordered.
+    const sample = drawn.filter(({ name }) => name.endsWith('flushed only'));
     assert.is(sample.length, 2, JSON.stringify(drawn));
     const lives = { subject, recording, work: folder, jobs: 2, until: Infinity };
     const { failed, passed } = await liveAll(sample, lives);
