@@ -15,24 +15,21 @@ import { makeSubject } from '../power/subject.ts';
 const { image, manifest } = await builtWeb();
 const seed = Number(process.env.PIIMG_SEED ?? Math.floor(Math.random() * 1e6));
 
-test(`cut in the agent and in cloud-init or the growth of the root (PIIMG_SEED=${seed}), it becomes its role all the same`, async () => {
+test(`cut while the agent is at work (PIIMG_SEED=${seed}), it becomes its role all the same`, async () => {
   const folder = await mkdtemp(path.join(tmpdir(), 'piimg-power-'));
   try {
     const kept = path.join(folder, 'recorded');
     await mkdir(kept);
     const subject = await makeSubject(image, manifest, kept);
     const recording = await record(subject, true);
-    // Two regions that are apart: no cut of one is a cut of the other.
-    const regions = recording.regions.filter(({ name }) =>
-      ['agent', seed % 2 === 0 ? 'growth' : 'cloud-init'].includes(name),
-    );
-    const drawn = chooseCuts(recording.entries, { regions, boundaries: [], perRegion: 1, seed });
-    // Without all that no flush had ordered.
+    const regions = recording.regions.filter(({ name }) => name === 'agent');
+    const drawn = chooseCuts(recording.entries, { regions, boundaries: [], perRegion: 2, seed });
+    // Without all that no flush had ordered; two that were drawn between the same flushes are one.
     const sample = drawn.filter(({ name }) => name.endsWith('flushed only'));
-    assert.is(sample.length, 2, JSON.stringify(drawn));
+    assert.ok(sample.length > 0, JSON.stringify(drawn));
     const lives = { subject, recording, work: folder, jobs: 2, until: Infinity };
     const { failed, passed } = await liveAll(sample, lives);
-    assert.equal({ failed, passed }, { failed: 0, passed: 2 }, `seed ${seed}: see the lines above`);
+    assert.equal({ failed, passed }, { failed: 0, passed: sample.length }, `seed ${seed}: see the lines above`);
   } finally {
     await run(['rm', '-rf', folder]);
   }
