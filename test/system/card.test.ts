@@ -1,6 +1,6 @@
 // The image on a used card, by stock bmaptool: every file right; that very card given an identity by `piimg seed`, booted, logged in to,
 // updated and switched off.
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'uvu';
@@ -134,6 +134,7 @@ test('the used card boots until cloud-init is done, serves its application, take
       return { offset, content: padSlot(JSON.stringify({ ...wires, wifis }), length) };
     });
   const folder = path.join(work, 'virt');
+  await mkdir(folder);
   const files = await bootFiles(machine, card, folder);
   const boot = { ...files, cmdline: `${files.cmdline} modules_load=mac80211_hwsim` };
   const options = {
