@@ -24,7 +24,6 @@ const SYSTEM = [
   'reproducible',
   'card',
   'raspi3b',
-  'power',
   'surroundings',
   'bad-luck-input',
   'bad-luck-lock',
@@ -42,6 +41,7 @@ const LONG = [
   'boot-again',
   'boot-first-boot',
   'boot-alone',
+  'power',
   'ci-example',
   'kill-web',
 ];
