@@ -14,7 +14,7 @@ export async function askAll<Name extends string>(
 ): Promise<Record<Name, Answer>> {
   const answers = {} as Record<Name, Answer>;
   for (const [name, command] of Object.entries<string>(questions)) {
-    const { status, stdout } = await session.ask(`(${command}) 2>&1`, { seconds: 600 });
+    const { status, stdout } = await session.ask(`(${command}) 2>&1`, { seconds: 1500 });
     answers[name as Name] = { status, output: stdout.trim() };
   }
   return answers;
