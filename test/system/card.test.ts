@@ -1,14 +1,12 @@
 // The image on a used card, by stock bmaptool: every file right; that very card given an identity by `piimg seed`, booted, logged in to,
 // updated and switched off.
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { lookAtPasswords } from '../../src/boot/checks/always.ts';
-import { closedCheck } from '../../src/boot/checks/closed.ts';
 import { type Identity, judgeIdentity, readIdentity } from '../../src/boot/checks/identity.ts';
-import type { Target } from '../../src/boot/checks/kind.ts';
 import { MACHINE_ADDRESS, withOutside } from '../../src/boot/checks/outside/endpoint.ts';
 import { loadMachine } from '../../src/boot/machine.ts';
 import type { Look } from '../../src/boot/retry.ts';
@@ -18,17 +16,21 @@ import { run } from '../../src/host/exec.ts';
 import { packageRoot } from '../../src/host/package-root.ts';
 import type { SeedResult } from '../../src/cli/seeding.ts';
 import { loginSeed } from '../../src/seed/login.ts';
+import { padSlot } from '../../src/seed/minimal.ts';
+import { wifiKey } from '../../src/seed/wifi.ts';
 import { builtWeb, piimgCommand } from '../helpers/built.ts';
 import { asRoot } from '../helpers/as-root.ts';
 import { assertBooted } from '../helpers/booted.ts';
+import { DOORS, knock, LISTEN } from '../helpers/doors.ts';
 import { checkFileSystems } from '../helpers/fsck.ts';
 import { differentFiles, partitionOf, readBoot, readRoot } from '../helpers/image-files.ts';
 import { attempt } from '../helpers/local-session.ts';
 import { askAll, type Answer } from '../helpers/login.ts';
-import { withQemu } from '../helpers/qemu.ts';
+import { bootFiles, withQemu } from '../helpers/qemu.ts';
 
 const { image, bmap, manifest } = await builtWeb();
 const SECRET = 'correct-horse-battery';
+const WIFI_KEY = wifiKey('a long enough password', 'home');
 const work = await mkdtemp(path.join(tmpdir(), 'piimg-card-'));
 const card = path.join(work, 'card.img');
 const minutes = (count: number) => ({ signal: AbortSignal.timeout(count * 60_000) });
@@ -93,7 +95,9 @@ const QUESTIONS = {
   firstBoot: 'piimg-firstboot status',
   kept: 'stat -c "%a %n" /var/lib/piimg/*',
   // Of the secret, in what others than root may read, in the journal and in the list of processes; and that it is found where it may be.
-  leaks: `find / -xdev -type f -perm -o+r ! -path '/proc/*' ! -path '/sys/*' -size -4M -exec grep -lF '${SECRET}' {} + ; find /var/lib/cloud -type f -perm -o+r -exec grep -lF 'PRIVATE KEY' {} +; journalctl --no-pager | grep -F '${SECRET}' | grep -v grep; ps axww | grep -F '${SECRET}' | grep -v grep; grep -cF '${SECRET}' /var/lib/piimg/secrets.json`,
+  leaks: `find / -xdev -type f -perm /044 ! -path '/proc/*' ! -path '/sys/*' -size -4M -exec grep -lF -e '${SECRET}' -e '${WIFI_KEY}' {} + ; grep -rlF '${WIFI_KEY}' /var/log; find /var/lib/cloud -type f -perm -o+r -exec grep -lF 'PRIVATE KEY' {} +; journalctl --no-pager | grep -F -e '${SECRET}' -e '${WIFI_KEY}' | grep -v grep; ps axww | grep -F -e '${SECRET}' -e '${WIFI_KEY}' | grep -v grep; grep -cF '${SECRET}' /var/lib/piimg/secrets.json`,
+  // A radio of the kernel's own (mac80211_hwsim), with nobody else in the air; the log of a card that tells nothing would tell nothing here.
+  wifi: `stat -c %a $(grep -lF '${WIFI_KEY}' /etc/netplan/*); systemctl is-active netplan-wpa-wlan0; wpa_cli -i wlan0 list_networks; grep -c 'init-local' /var/log/cloud-init.log`,
   before: 'sha256sum /boot/firmware/config.txt /boot/firmware/cmdline.txt',
   update: 'update-initramfs -u',
   after: 'sha256sum /boot/firmware/config.txt /boot/firmware/cmdline.txt',
@@ -102,45 +106,48 @@ let answers: Record<keyof typeof QUESTIONS, Answer>;
 let passwords: Look;
 let identity: Identity;
 
-/** Services on TCP 5432 and on UDP 5353, of both families; the one of UDP reads and answers nothing. On port 9 is none. */
-const LISTEN = `
-systemd-run --quiet python3 -c 'import socket, time
-s = socket.create_server(("::", 5432), family=socket.AF_INET6, dualstack_ipv6=True); time.sleep(900)'
-systemd-run --quiet python3 -c 'import socket
-s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-s.bind(("::", 5353))
-while True: s.recv(99)'
-until [ "$(ss -Hlntu "sport = 5432 or sport = 5353" | wc -l)" = 2 ]; do sleep 0.5; done`;
-/** Each port, and what another computer sees of it when there is no firewall. */
-const DOORS = [
-  { port: 5432, protocol: 'tcp', open: 'open: it answers' },
-  { port: 5353, protocol: 'udp', open: 'open: it takes what is sent' },
-  { port: 9, protocol: 'tcp', open: 'it refuses' },
-] as const;
-/** What was seen of them, with the firewall and without. */
+/** What was seen of the doors, with the firewall and without. */
 let guarded: string[];
 let unguarded: string[];
 const both = (seen: string) => `IPv4: ${seen}, IPv6: ${seen}`;
 
-async function knock(target: Target): Promise<string[]> {
-  const seen: string[] = [];
-  for (const { port, protocol } of DOORS) {
-    seen.push((await closedCheck.look(target, { check: 'closed', within: 0, port, protocol }, attempt())).seen);
-  }
-  return seen;
-}
-
 test('the used card boots until cloud-init is done, serves its application, takes a login by key and goes off by its power button', async () => {
-  const { network } = await loadMachine('virt', [path.join(packageRoot, 'qemu/machines')]);
+  const machines = [path.join(packageRoot, 'qemu/machines')];
+  const machine = await loadMachine('virt', machines);
+  const { network } = machine;
   assert.ok(network);
   const fixed = [{ mac: network.macs[1], addresses: [MACHINE_ADDRESS] }];
   // The second card, on the wire to the other machine, has an address without DHCP.
   const seed = loginSeed(manifest.slots, { instanceId: '', hostname: '', user: '', keys: [], fixed });
-  const wires = seed.filter(({ slot }) => slot.name === 'network-config');
-  const patches = wires.map(({ slot, content }) => ({ offset: slot.offset, content }));
+  const wifis = {
+    wlan0: {
+      dhcp4: true,
+      optional: true,
+      'access-points': { home: { password: WIFI_KEY } },
+      'regulatory-domain': 'DE',
+    },
+  };
+  const patches = seed
+    .filter(({ slot }) => slot.name === 'network-config')
+    .map(({ slot: { offset, length }, content }) => {
+      const wires = JSON.parse(content.toString()) as object;
+      return { offset, content: padSlot(JSON.stringify({ ...wires, wifis }), length) };
+    });
   const folder = path.join(work, 'virt');
-  const machine = { machine: 'virt', image: card, folder, patches, forward: [3000, 22], segment: true, minutes: 40 };
-  await withQemu(machine, async (guest) => {
+  await mkdir(folder);
+  const files = await bootFiles(machine, card, folder);
+  const boot = { ...files, cmdline: `${files.cmdline} modules_load=mac80211_hwsim` };
+  const options = {
+    machine: 'virt',
+    image: card,
+    folder,
+    patches,
+    boot,
+    forward: [3000, 22],
+    segment: true,
+    minutes: 40,
+  };
+  await withQemu(options, async (guest) => {
     await assertBooted(guest);
     const login = { port: guest.ports[22] ?? 0, user: 'pilot', key: path.join(work, 'id_ed25519') };
     await withSession({ login, seconds: 120 }, async (session) => {
@@ -204,6 +211,10 @@ test('the machine is its role, and nobody reads its secret but root', () => {
   assert.is(answers.leaks.output, '1');
 });
 
+test('its Wi-Fi is wpa_supplicant’s to join, and its key is in no log', () => {
+  assert.match(answers.wifi.output, /^600\n(600\n)?active\n[^]*\bhome\b[^]*\n[1-9]\d*$/);
+});
+
 test('nobody has a password, ssh takes keys only, and what is not served is dropped', () => {
   assert.equal(passwords, { ok: true, seen: 'keys only' });
   assert.match(answers.sshd.output, /^permitrootlogin no$/m);
@@ -246,7 +257,10 @@ test('after the switch-off both file systems are clean', async () => {
     (
       await run(['sh', '-c', search, 'sh', file, String(offset), String(length), text], { okCodes: [0, 1] })
     ).stdout.trim();
-  assert.equal([await counts(SECRET, raw), await counts('PRIVATE KEY', raw)], ['0', '0']);
+  assert.equal(
+    [await counts(SECRET, raw), await counts('PRIVATE KEY', raw), await counts(WIFI_KEY, raw)],
+    ['0', '0', '0'],
+  );
   assert.is.not(await counts(SECRET, card), '0', 'where it was, it is found');
   const { stdout } = await run([...piimgCommand(), 'result', raw], minutes(1));
   assert.match(stdout, /^piimg: seeded is web: 2 steps/);
