@@ -28,7 +28,8 @@ async function withNoise(work: (project: Project, noise: Noise) => Promise<void>
     await writeRole(project, 'tiny');
     await mustBuild(project, 'tiny');
     const { archive, cache } = project;
-    const version = `1.${process.pid}.${++versions}`;
+    // Never one of an earlier run's, whose layers are in the cache: a process id comes again in a namespace of its own.
+    const version = `1.${Date.now()}.${++versions}`;
     const files = { 'usr/share/noise': NOISE };
     const deb = await makeDeb(path.join(archive.dir, 'pool'), { name: 'noise', version }, { files });
     const sha256 = await digestOfFile(deb);
