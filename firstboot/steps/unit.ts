@@ -25,18 +25,25 @@ export const unit: StepKind<StepOf<'unit'>, Unit> = {
   async apply({ unit: name, state }, { machine }) {
     // A step before may have written the unit's own file.
     await machine.run(['systemctl', 'daemon-reload']);
-    // What has failed too often is not started again otherwise.
-    await machine.run(['systemctl', 'reset-failed', name], { okCodes: [0, 1, 5] });
-    await machine.run(['systemctl', ...VERBS[state], name]).catch(async (error: Problem) => {
-      const journal = await machine
-        .run(['journalctl', '-u', name, '-n', '15', '-o', 'cat', '--no-pager'])
-        .catch(() => undefined);
-      throw new Problem(error.message, {
-        hint: `See on the machine: journalctl -u ${name}`,
-        output: [error.output, journal?.stdout.trimEnd()].filter(Boolean).join('\n'),
-        cause: error,
+    const begin = (): Promise<unknown> => machine.run(['systemctl', ...VERBS[state], name]);
+    const patient = async (error: Problem): Promise<unknown> => {
+      // systemd's words for a unit that fell over several times while the machine was not yet its role (systemctl.c, job results).
+      if (!error.output?.includes('attempted too often')) throw error;
+      await machine.run(['systemctl', 'reset-failed', name]);
+      return begin();
+    };
+    await begin()
+      .catch(patient)
+      .catch(async (error: Problem) => {
+        const journal = await machine
+          .run(['journalctl', '-u', name, '-n', '15', '-o', 'cat', '--no-pager'])
+          .catch(() => undefined);
+        throw new Problem(error.message, {
+          hint: `See on the machine: journalctl -u ${name}`,
+          output: [error.output, journal?.stdout.trimEnd()].filter(Boolean).join('\n'),
+          cause: error,
+        });
       });
-    });
   },
   verify: (wanted, { machine }) => lackOf(wanted, machine, true),
 };

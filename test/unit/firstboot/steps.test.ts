@@ -243,6 +243,18 @@ test('units: each state is asked for in its word, and a unit that does not come 
   });
 });
 
+test('units: one that fell over too often before its machine was ready is started all the same', async () => {
+  await withRoot(async (root) => {
+    const show = `test -e up && s=active || s=failed; printf "LoadState=loaded\\nActiveState=$s\\nType=simple\\n"`;
+    const start = `test -e clean && touch up && exit; echo "Job for web.service failed because start of the service was attempted too often." >&2; exit 1`;
+    await root.program(
+      'systemctl',
+      `cd ${root.machine.root}; case "$1" in show) ${show} ;; start) ${start} ;; reset-failed) touch clean ;; esac`,
+    );
+    await becomes(root, [{ step: 'unit', name: 'web', unit: 'web.service', state: 'started' }], 'applied');
+  });
+});
+
 test('the firewall is checked before it is loaded again, and loaded once', async () => {
   await withRoot(async (root) => {
     const step = { step: 'firewall', name: 'reload' };
