@@ -5,13 +5,19 @@ import type { Outcome } from './machine.ts';
 interface Excepted {
   path: RegExp;
   why: string;
-  /** `content`: the file must be there, with the same mode and owner; `all`: it may also be missing. */
-  what: 'content' | 'all';
+  /** `content`: the file must be there, with the same mode and owner; `all`: it may also be missing; else only what this finds in it. */
+  what: 'content' | 'all' | RegExp;
 }
 
 export const EXCEPTIONS: Excepted[] = [
   { path: /^\/etc\/machine-id$/, what: 'content', why: 'random, made on the first boot' },
   { path: /^\/etc\/ssh\/ssh_host_\w+_key(\.pub)?$/, what: 'content', why: 'random, made on the first boot' },
+  {
+    path: /^\/etc\/sudoers\.d\/90-cloud-init-users$/,
+    what: /v\. \S+ on .*$/m,
+    why: 'cloud-init notes when it made it',
+  },
+  { path: /^\/(etc|var)\/\.updated$/, what: /^TIMESTAMP_NSEC=\d+$/m, why: 'systemd-update-done(8) notes a time' },
   { path: /^\/var\/log\//, what: 'all', why: 'logs tell when and how often it was switched on' },
   { path: /^\/var\/lib\/cloud\//, what: 'all', why: 'cloud-init notes times, and keeps pickled objects' },
   { path: /^\/var\/lib\/piimg\/(journal|result)\.json$/, what: 'content', why: 'times and durations' },
@@ -59,5 +65,13 @@ function differenceAt(path: string, expected: ImageFile | undefined, found: Imag
   if (found === undefined) return 'is missing';
   const facts = ({ type, mode, owner, target }: ImageFile): string => [type, mode.toString(8), owner, target].join(' ');
   if (facts(expected) !== facts(found)) return `is ${facts(found)}, not ${facts(expected)}`;
-  return exception !== undefined || expected.sha256 === found.sha256 ? undefined : 'has other content';
+  if (exception?.what === 'content' || expected.sha256 === found.sha256) return undefined;
+  const text = ({ text: whole = '' }: ImageFile): string => whole.replace(exception?.what ?? '', '');
+  if (exception !== undefined && expected.text !== undefined && text(expected) === text(found)) return undefined;
+  return 'has other content';
 }
+
+/** Files whose text is looked into. */
+export const LOOKED_INTO = new RegExp(
+  EXCEPTIONS.flatMap(({ what, path }) => (what instanceof RegExp ? path.source : [])).join('|'),
+);

@@ -6,6 +6,7 @@ import { rm } from 'node:fs/promises';
 import { checkFileSystems } from '../helpers/fsck.ts';
 import { readBoot, readRoot, type ImageFile } from '../helpers/image-files.ts';
 import { withQemu, type TestGuest } from '../helpers/qemu.ts';
+import { LOOKED_INTO } from './differences.ts';
 import type { Result } from '../../src/lib/first-boot.ts';
 import { USER, type Subject } from './subject.ts';
 
@@ -60,7 +61,7 @@ export async function live({ key }: Subject, { image, folder, writeLog, watch }:
     const boot = await readBoot(raw, path.join(folder, 'boot'));
     const { status, failure } = JSON.parse(asked.slice(units.length)) as Result;
     return {
-      root: await readRoot(raw),
+      root: await readRoot(raw, { keep: LOOKED_INTO }),
       boot,
       units: units.split('\n').sort(),
       result: { status, ...(failure && { failure }) },

@@ -11,6 +11,7 @@ import { recoveredDigest } from '../power/recovered.ts';
 import { findText, flushedBy, readWriteLog, replay } from '../power/write-log.ts';
 import { temporaryFolder } from '../helpers/temporary.ts';
 import { run } from '../../src/host/exec.ts';
+import { sha256 } from '../../src/lib/digest.ts';
 
 const folder = temporaryFolder();
 
@@ -148,6 +149,12 @@ test('two machines are equal but for what is excepted, and every other differenc
     assert.is(found.length, 1, found.join());
     assert.ok(found[0]?.startsWith(said), found[0]);
   }
+  const rules = (date: string, rule: string): Outcome => {
+    const text = `# Created by cloud-init v. 25.1.4 on ${date} +0000\n\n${rule}\n`;
+    return outcome({ root: root([['/etc/sudoers.d/90-cloud-init-users', file({ sha256: sha256(text), text })]]) });
+  };
+  assert.equal(differences(rules('Fri, 27 Nov 2026 15:31:00', 'a'), rules('Sat, 28 Nov 2026 01:02:03', 'a')), []);
+  assert.is(differences(rules('Fri, 27 Nov 2026 15:31:00', 'a'), rules('Fri, 27 Nov 2026 15:31:00', 'a a')).length, 1);
   const first = outcome({ units: ['ldconfig.service exited', 'web.service running'] });
   assert.equal(differences(first, outcome()), []);
   assert.is(differences(outcome(), first).length, 1, 'more than there was is told all the same');
