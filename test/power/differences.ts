@@ -17,7 +17,11 @@ export const EXCEPTIONS: Excepted[] = [
     what: /v\. \S+ on .*$/m,
     why: 'cloud-init notes when it made it',
   },
-  { path: /^\/(etc|var)\/\.updated$/, what: /^TIMESTAMP_NSEC=\d+$/m, why: 'systemd-update-done(8) notes a time' },
+  {
+    path: /^\/(etc|var)\/\.updated$/,
+    what: 'content',
+    why: 'systemd-update-done(8) goes by its time; what is in it is for people, and may be lost',
+  },
   { path: /^\/var\/log\//, what: 'all', why: 'logs tell when and how often it was switched on' },
   { path: /^\/var\/lib\/cloud\//, what: 'all', why: 'cloud-init notes times, and keeps pickled objects' },
   { path: /^\/var\/lib\/piimg\/(journal|result)\.json$/, what: 'content', why: 'times and durations' },
