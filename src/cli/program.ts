@@ -9,7 +9,7 @@ import { json, progress } from './common-options.ts';
 import { parseCount, parseNames, parseSize, parseUrl, parseWord } from './parse.ts';
 
 /** Files that have a schema in images/schemas. */
-const SCHEMAS = ['role', 'base', 'machine', 'node'] as const;
+const SCHEMAS = ['role', 'base', 'machine', 'node', 'nodes'] as const;
 
 /** Machines to test on unless some are named. */
 const MACHINES = ['virt'];
@@ -48,7 +48,10 @@ export function createProgram(signal: AbortSignal): Command {
     if (takesRoleAlone(command) && excess !== undefined)
       command.error(`error: a role is given with an option: --role ${quote([excess])}`);
     if (command.getOptionValue('role') !== undefined) return;
-    const takesImage = command.registeredArguments[0]?.name() === 'image';
+    const first = command.registeredArguments[0]?.name();
+    // `flash` takes the image that was built last.
+    if (first === 'words') return;
+    const takesImage = first === 'image';
     if (!takesImage) command.error("error: option '--role <name|file>' is required");
     else if (command.args.length === 0)
       command.error("error: an image, or a role with '--role <name|file>', is required");
@@ -63,6 +66,9 @@ export function createProgram(signal: AbortSignal): Command {
     .command('doctor')
     .description('check everything piimg needs of this machine')
     .option('--fix', 'install what is missing, as root or through sudo')
+    .addOption(
+      new Option('--selftest', 'check the list of disks (piimg drives) by what else tells of them').conflicts('fix'),
+    )
     .addOption(json('the checks'))
     .action(async (options) => (await import('./commands/doctor.ts')).doctor(options, signal));
   // The hook says more of them.
@@ -95,7 +101,7 @@ function addProjectCommands(program: Command): void {
   program
     .command('schema')
     .summary('print a JSON schema, for editors')
-    .description('print the JSON schema of role, base, machine or node files, for editors')
+    .description('print the JSON schema of role, base, machine, node or nodes files, for editors')
     .addArgument(new Argument('[kind]', 'kind of file').choices(SCHEMAS).argParser(parseWord(SCHEMAS)).default('role'))
     .action(async (kind: (typeof SCHEMAS)[number]) => (await import('./commands/schema.ts')).schema(kind));
 }

@@ -1,24 +1,17 @@
 // The story of `piimg seed`: node → texts → checks → a copy of the image, or the card itself, with them in its seed slots.
-import { randomBytes } from 'node:crypto';
 import { chmod, lstat, open, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { requireSpace } from '../host/space.ts';
-import { makeWorkFolder } from '../host/work-folder.ts';
 import { copyImage } from '../image/copy.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
-import { checkCloudInit, type CloudInitSchemas } from '../seed/check.ts';
+import type { CloudInitSchemas } from '../seed/check.ts';
 import { describeSeed, type SeedDescription } from '../seed/describe.ts';
-import { fillSlots } from '../seed/fill.ts';
 import { completeNode, type Given } from '../seed/given.ts';
-import { makeHostKeys, type HostKey } from '../seed/host-keys.ts';
-import { splitCidr } from '../seed/network.ts';
-import { loadNode } from '../seed/node-file.ts';
-import type { NodeSlot } from '../seed/node-slots.ts';
-import type { Node } from '../seed/node.ts';
-import { holdsSecrets, nodeTexts } from '../seed/texts.ts';
+import { loadNodes } from '../seed/nodes-file.ts';
 import type { Context } from './context.ts';
 import { findSlots, readSchemas, readTexts, withCard, type FoundSlot } from './seed-card.ts';
+import { newRandom, seedOf } from './seed-machine.ts';
 import { writeSeed, type Contents } from './seed-write.ts';
 
 export interface SeedRequest {
@@ -26,7 +19,7 @@ export interface SeedRequest {
   image: string;
   /** The file to write; the image itself, or the card, when absent. */
   out?: string | undefined;
-  /** `node.yaml`. */
+  /** `node.yaml`, or `nodes.yaml` with the machine in it that `given` names. */
   from?: string | undefined;
   given: Given;
 }
@@ -54,30 +47,38 @@ interface Source {
   schemas: CloudInitSchemas;
 }
 
-/** Throws PiimgError before a byte is written for all that is wrong with node or image; a failed copy leaves nothing. */
-export async function seedCard({ image, out, from, given }: SeedRequest, context: Context): Promise<SeedResult> {
-  const node = completeNode(from === undefined ? undefined : await loadNode(path.resolve(from)), given);
+/**
+ * Throws PiimgError before a byte is written for all that is wrong with node or image; a failed copy leaves nothing. `random`: 16 hex digits
+ * that no other card has.
+ */
+export async function seedCard(
+  { image, out, from, given }: SeedRequest,
+  context: Context,
+  random: string = newRandom(),
+): Promise<SeedResult> {
+  const file = from === undefined ? undefined : (await loadNodes(path.resolve(from))).nodeFile(given.node);
+  const node = completeNode(file, given);
   const source = await readSource(image, out === undefined);
   if (out !== undefined) await refuseOut(image, out);
-  const hostKeys = node.hostKeys ? await newHostKeys(node.node, context.signal) : [];
-  const { role, buildId } = source;
-  const texts = nodeTexts(node, { role, buildId, random: randomBytes(8).toString('hex'), hostKeys });
-  const contents = checkedContents(texts, source);
+  const { filled, secret, checked, knownHosts, warnings } = await seedOf(node, source, {
+    random,
+    signal: context.signal,
+  });
+  const contents = Object.fromEntries(filled.map(({ slot, content }) => [slot.name, content])) as Contents;
   const target = out ?? image;
   await context.progress.step(`seed of ${node.node}`, async (step) => {
-    if (out === undefined) await writeInPlace(image, contents, holdsSecrets(node, hostKeys), context.signal);
-    else await writeCopy(image, out, { contents, secret: holdsSecrets(node, hostKeys), step, signal: context.signal });
+    if (out === undefined) await writeInPlace(image, contents, secret, context.signal);
+    else await writeCopy(image, out, { contents, secret, step, signal: context.signal });
   });
-  const { cloudConfig, networkConfig } = source.schemas;
-  const checked = cloudConfig !== undefined && networkConfig !== undefined;
+  const unknown = source.block && process.platform !== 'linux';
   return {
     ...(await readSeed(target)),
     image,
     target,
     inPlace: out === undefined,
     checked,
-    knownHosts: knownHosts(node, hostKeys),
-    warnings: warningsFor(node, checked, source.block),
+    knownHosts,
+    warnings: [...warnings, ...(unknown ? ['only on Linux is it checked whether a card is mounted'] : [])],
   };
 }
 
@@ -100,27 +101,6 @@ function readSource(image: string, inPlace: boolean): Promise<Source> {
     const { role, buildId } = card.header;
     return { block: card.block, role, buildId, slots: await findSlots(card), schemas: await readSchemas(card) };
   });
-}
-
-async function newHostKeys(node: string, signal: AbortSignal): Promise<HostKey[]> {
-  const folder = await makeWorkFolder('seed');
-  try {
-    return await makeHostKeys(folder, node, signal);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
-
-/** Throws PiimgError: what cloud-init would refuse, or what does not fit its slot. */
-function checkedContents(texts: Record<NodeSlot, string>, { slots, schemas }: Source): Contents {
-  const complaints = checkCloudInit(texts, schemas);
-  if (complaints.length > 0) {
-    throw new PiimgError("cloud-init's own schemas do not take this seed", {
-      detail: complaints.join('\n'),
-      hint: 'Change what the lines above name; nothing was written.',
-    });
-  }
-  return Object.fromEntries(fillSlots(slots, texts).map(({ slot, content }) => [slot.name, content])) as Contents;
 }
 
 /** What is renamed over must be a file, and not the image itself. */
@@ -171,19 +151,4 @@ async function writeCopy(
     await rm(part, { force: true });
     throw error;
   }
-}
-
-function knownHosts({ node, network }: Node, hostKeys: HostKey[]): string[] {
-  const names = [node, ...network.addresses.map((text) => splitCidr(text).address)].join(',');
-  return hostKeys.map(({ publicKey }) => `${names} ${publicKey.split(' ').slice(0, 2).join(' ')}`);
-}
-
-function warningsFor({ users }: Node, checked: boolean, block: boolean): string[] {
-  return [
-    ...(users.some(({ keys }) => keys.length > 0)
-      ? []
-      : ['no ssh key was given: nobody can log in, unless the role itself has a user with a key']),
-    ...(block && process.platform !== 'linux' ? ['only on Linux is it checked whether a card is mounted'] : []),
-    ...(checked ? [] : ["the image carries no schemas of cloud-init's: the seed was not checked with them"]),
-  ];
 }

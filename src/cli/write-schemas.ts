@@ -5,12 +5,14 @@ import { machineJsonSchema } from '../boot/machine-schema.ts';
 import { roleJsonSchema } from '../role/schema.ts';
 import { nodeJsonSchema } from '../seed/document.ts';
 import { nodeFileJsonSchema } from '../seed/node.ts';
+import { nodesFileJsonSchema } from '../seed/nodes.ts';
 
 const schemas = {
   role: roleJsonSchema(),
   base: baseJsonSchema(),
   machine: machineJsonSchema(),
   node: nodeFileJsonSchema(),
+  nodes: nodesFileJsonSchema(),
   'node-document': nodeJsonSchema(),
 };
 for (const [name, schema] of Object.entries(schemas)) {

@@ -11,17 +11,17 @@ export interface Partition {
 export type Bus = 'usb' | 'sd' | 'emmc' | 'nvme' | 'sata' | 'virtio' | 'loop' | 'other';
 
 export interface Device {
-  /** `/dev/sdb`. */
+  /** `/dev/sdb`, `/dev/disk4`. */
   path: string;
   bus: Bus;
   /** Bytes; 0 for a reader without a card. */
   size: number;
-  /** The medium can be taken out (sysfs' `removable`). */
+  /** The medium can be taken out (sysfs' `removable`, diskutil's `RemovableMedia`). */
   removable: boolean;
   readOnly: boolean;
   /** Vendor and model as one text, '' where the device tells none. */
   model: string;
-  /** Behind a USB reader it is the reader's, and may be missing. */
+  /** Behind a USB reader it is the reader's, and may be missing; macOS' diskutil tells none. */
   serial?: string;
   partitions: Partition[];
   /** Where anything on it is mounted, through all that lies on it. */

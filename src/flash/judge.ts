@@ -1,5 +1,6 @@
 // Which disks an image may be written to, and why not to the others. Pure: what it knows of this computer it is told.
 import { formatBytes } from '../lib/bytes.ts';
+import { quote } from '../lib/quote.ts';
 import type { Device } from './device.ts';
 
 export type Verdict =
@@ -47,7 +48,9 @@ const RULES: Rule[] = [
   ({ mounts }) => {
     const place = mounts.find((mount) => SYSTEM.test(mount));
     if (place === undefined) return undefined;
-    const byHand = /^\/(home|srv|opt|root)\//.test(place) ? `If it is a card: sudo umount ${place}` : undefined;
+    const byHand = /^\/(home|srv|opt|root|Users)\//.test(place)
+      ? `If it is a card: sudo umount ${quote([place])}`
+      : undefined;
     return refused(`this computer runs from it (${place})`, byHand);
   },
   ({ path }, needed) => (needed[path] === undefined ? undefined : refused(`holds ${needed[path]}`)),
@@ -68,11 +71,20 @@ const RULES: Rule[] = [
 ];
 
 /** Other disks may be missing it, whether it is in use now or not. */
-const ERASE = 'If it is a used card all the same: sudo wipefs --all on it.';
+const ERASE = 'If it is a used card all the same: sudo wipefs --all on it, or on a Mac erase it in Disk Utility.';
 
-/** Where systems have what they run from, live ones too. What is mounted elsewhere, as desktops do with a card, can be unmounted. */
-const SYSTEM =
-  /^\/$|^\/(boot|usr|var|etc|home|opt|srv|nix|gnu|snap|root|efi|cdrom|sysroot)(\/|$)|^\/run\/(live|initramfs|archiso|install|rootfsbase)(\/|$)/;
+/**
+ * Where systems have what they run from, live ones and macOS too. What is mounted elsewhere, as desktops do with a card (macOS below
+ * /Volumes), can be unmounted.
+ */
+const SYSTEM = new RegExp(
+  [
+    '^/$',
+    '^/(boot|usr|var|etc|home|opt|srv|nix|gnu|snap|root|efi|cdrom|sysroot)(/|$)',
+    '^/run/(live|initramfs|archiso|install|rootfsbase)(/|$)',
+    '^/(System|Library|Applications|Users|private/(var|etc|preboot|xarts))(/|$)',
+  ].join('|'),
+);
 
 /**
  * In built-in readers Linux says that a card cannot be taken out (sysfs' `removable` is 0 for all of mmc), so their type counts;

@@ -1,7 +1,10 @@
 // This computer's disks, each with whether an image may be written to it.
 import { readFile } from 'node:fs/promises';
 import { cardTypes, disksBelow, lsblk } from '../host/block-devices.ts';
+import { EXIT, PiimgError } from '../lib/errors.ts';
+import type { Device } from './device.ts';
 import { judge, type Judgement, type Needed } from './judge.ts';
+import { listMac } from './list-mac.ts';
 import { COLUMNS, parseLsblk } from './lsblk.ts';
 
 /** A file or folder whose disk must stay as it is, and what it is, in words. */
@@ -10,21 +13,26 @@ export interface KeptFile {
   what: string;
 }
 
-const SYSTEM: KeptFile[] = ['/', '/boot', '/usr', '/var'].map((file) => ({
-  file,
-  what: 'what this computer runs from',
-}));
+/** What a system tells. */
+export interface Listing {
+  devices: Device[];
+  /** Files and folders that it needs itself. */
+  system: KeptFile[];
+  /** What must stay as it is for another reason than a file. */
+  needed: Needed;
+  /** Paths of the disks on which a file lies. */
+  disksBelow: (file: string) => Promise<string[]>;
+}
+
+const RUNS_FROM = 'what this computer runs from';
 
 /**
  * Disks that are there, those that could be cards first. `kept` stays as it is, beside what the system itself runs from and swaps to.
- * Throws PiimgError when lsblk is missing.
+ * Throws PiimgError when lsblk or diskutil is missing, and on other systems than Linux and macOS.
  */
 export async function listDisks(kept: KeptFile[]): Promise<Judgement[]> {
-  const swaps = (await swapFiles()).map((file) => ({ file, what: 'a swap file' }));
-  const devices = parseLsblk(await lsblk(COLUMNS), await cardTypes());
-  const needed: Needed = {};
-  for (const { file, what } of [...SYSTEM, ...swaps, ...kept])
-    for (const disk of await disksBelow(file)) needed[disk] ??= what;
+  const { devices, system, needed, disksBelow } = await listing();
+  for (const { file, what } of [...system, ...kept]) for (const disk of await disksBelow(file)) needed[disk] ??= what;
   return devices
     .filter((device) => device.bus !== 'loop' || device.size > 0)
     .map((device) => judge(device, needed))
@@ -32,6 +40,19 @@ export async function listDisks(kept: KeptFile[]): Promise<Judgement[]> {
 }
 
 const ORDER: Judgement['verdict'][] = ['card', 'fixed', 'refused'];
+
+function listing(): Promise<Listing> {
+  if (process.platform === 'linux') return listLinux();
+  if (process.platform === 'darwin') return listMac(RUNS_FROM);
+  throw new PiimgError('Disks can be listed on Linux and macOS only, so far', { exitCode: EXIT.failed });
+}
+
+async function listLinux(): Promise<Listing> {
+  const system = ['/', '/boot', '/usr', '/var'].map((file) => ({ file, what: RUNS_FROM }));
+  const swaps = (await swapFiles()).map((file) => ({ file, what: 'a swap file' }));
+  const devices = parseLsblk(await lsblk(COLUMNS), await cardTypes());
+  return { devices, system: [...system, ...swaps], needed: {}, disksBelow };
+}
 
 /** proc(5), /proc/swaps: a head line, then path and type; blanks in paths are octal. */
 async function swapFiles(): Promise<string[]> {

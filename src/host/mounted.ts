@@ -32,7 +32,7 @@ export function mountPointsIn(mountinfo: string, devices: string[]): string[] {
 }
 
 /** `8:1`, from Linux's layout of a device number: 12 bits of major amid 20 of minor (include/linux/kdev_t.h, new_encode_dev). */
-function deviceNumber(rdev: number): string {
+export function deviceNumber(rdev: number): string {
   const major = (rdev >>> 8) & 0xfff;
   const minor = (rdev & 0xff) | ((rdev >>> 12) & 0xfff00);
   return `${major}:${minor}`;

@@ -1,12 +1,13 @@
 // Reads `node.yaml`; what is wrong in it is shown where it stands, but no secret beside it.
 import { isMap, isScalar, visit } from 'yaml';
 import { excerptOf } from '../lib/code-frame.ts';
-import { loadYaml, type Language } from '../lib/yaml/load.ts';
+import type { PiimgError } from '../lib/errors.ts';
+import { loadYaml, type Language, type Loaded } from '../lib/yaml/load.ts';
 import type { YamlText } from '../lib/yaml/place.ts';
 import { reportError, type Issue } from '../lib/yaml/report.ts';
 import { nodeFileJsonSchema, nodeSchema, type NodeFile } from './node.ts';
 
-const nodeLanguage: Language<NodeFile> = {
+export const nodeLanguage: Language<NodeFile> = {
   kind: 'node',
   schema: nodeSchema,
   jsonSchema: nodeFileJsonSchema,
@@ -15,12 +16,14 @@ const nodeLanguage: Language<NodeFile> = {
 
 /** Throws PiimgError (usage): the file cannot be read, or all that is wrong in it. */
 export async function loadNode(file: string): Promise<NodeFile> {
-  const { text, value, data, issues } = await loadYaml(file, nodeLanguage);
-  if (value !== undefined) return value;
-  throw reportError(
-    `Node file ${file}`,
-    data === undefined ? withoutExcerpts(text, issues) : hideSecrets(text, issues),
-  );
+  const loaded = await loadYaml(file, nodeLanguage);
+  if (loaded.value !== undefined) return loaded.value;
+  throw faultsOf(`Node file ${file}`, loaded);
+}
+
+/** All that is wrong in a file that may hold secrets, as the error that ends a command. */
+export function faultsOf(title: string, { text, data, issues }: Loaded<unknown>): PiimgError {
+  return reportError(title, data === undefined ? withoutExcerpts(text, issues) : hideSecrets(text, issues));
 }
 
 /** The lines around a complaint, with dots in place of what stands under `secrets` and `password`. */

@@ -13,9 +13,8 @@ const user = z.strictObject({
   groups: z.array(accountName).default([]).describe('Further groups.'),
 });
 
-const node = z.strictObject({
-  version: z.literal(1).describe('Version of the language of nodes: 1.'),
-  node: nodeName.optional().describe('Name of the machine, its host name; else --node says it.'),
+/** What a machine is given, all but its name. */
+export const nodeParts = {
   users: z.array(user).default([]).describe('Who may log in, beside the users of the role.'),
   network: network.prefault({}).describe('Its network; DHCP on every wired card when left out.'),
   locale: utf8Locale.optional().describe("Locale of the system, instead of the image's."),
@@ -29,23 +28,36 @@ const node = z.strictObject({
     .describe('Passwords and the like; better given with --secret, from files of their own.'),
   report: nodeDocument.shape.report,
   hostKeys: z.boolean().default(false).describe('Whether piimg makes its ssh host key, to be known beforehand.'),
+};
+
+const node = z.strictObject({
+  version: z.literal(1).describe('Version of the language of nodes: 1.'),
+  node: nodeName.optional().describe('Name of the machine, its host name; else --node says it.'),
+  ...nodeParts,
 });
 
-export const nodeSchema = node.superRefine(({ users, variables }, context) => {
+export const nodeSchema = node.superRefine((value, context) => checkParts(value, context));
+
+/** What the parts do not tell each for itself; `path` leads to them. */
+export function checkParts(
+  { users = [], variables = {} }: { users?: { name: string }[]; variables?: object },
+  context: z.core.$RefinementCtx,
+  path: string[] = [],
+): void {
   const names = users.map(({ name }) => name);
   for (const [index, name] of names.entries()) {
     if (names.indexOf(name) === index) continue;
     context.addIssue({
       code: 'custom',
-      path: ['users', index, 'name'],
+      path: [...path, 'users', index, 'name'],
       message: `there is a user \`${name}\` already`,
     });
   }
   for (const name of Object.keys(variables).filter((each) => RESERVED.includes(each))) {
     const message = `\`${name}\` cannot be a variable: templates have that name for something else`;
-    context.addIssue({ code: 'custom', path: ['variables', name], message });
+    context.addIssue({ code: 'custom', path: [...path, 'variables', name], message });
   }
-});
+}
 
 /** A node file with what was left out filled in; its name may still be missing. */
 export type NodeFile = z.output<typeof nodeSchema>;

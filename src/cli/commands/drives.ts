@@ -2,7 +2,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listDisks } from '../../flash/list.ts';
 import type { Judgement } from '../../flash/judge.ts';
-import { EXIT, PiimgError } from '../../lib/errors.ts';
 import { formatDrives } from '../../ui/drives.ts';
 import { styleFor } from '../../ui/style.ts';
 import { print, printJson, tell } from './output.ts';
@@ -10,11 +9,11 @@ import { print, printJson, tell } from './output.ts';
 /** Milliseconds between two looks. */
 const PAUSE = 1000;
 
-/** Prints the disks; with `watch` also each that comes, goes or changes, until `signal`. Throws PiimgError where lsblk is not. */
+/**
+ * Prints the disks; with `watch` also each that comes, goes or changes, until `signal`. Throws PiimgError
+ * where disks cannot be listed.
+ */
 export async function drives(flags: { json?: boolean; watch?: boolean }, signal: AbortSignal): Promise<void> {
-  if (process.platform !== 'linux') {
-    throw new PiimgError('Disks can be listed on Linux only, so far', { exitCode: EXIT.failed });
-  }
   let before = await look();
   if (flags.json) printJson(before);
   else print(before.length === 0 ? 'no disks' : formatDrives(before, styleFor(process.stdout)));

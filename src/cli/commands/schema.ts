@@ -4,7 +4,7 @@ import path from 'node:path';
 import { packageRoot } from '../../host/package-root.ts';
 import { print } from './output.ts';
 
-type Kind = 'role' | 'base' | 'machine' | 'node';
+type Kind = 'role' | 'base' | 'machine' | 'node' | 'nodes';
 
 export const schemaFile = (kind: Kind): string => path.join(packageRoot, 'images/schemas', `${kind}.schema.json`);
 

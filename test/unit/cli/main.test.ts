@@ -53,7 +53,7 @@ const slips: { args: string[]; says: string | RegExp }[] = [
   { args: ['build', '--role', 'web', '--size', 'big'], says: 'It is written like 4G' },
   { args: ['build', '--role', 'web', '--jobs', '0'], says: 'at least 1' },
   { args: ['build', '--role', 'web', '--mirror', 'ftp://x'], says: 'http or https URL' },
-  { args: ['schema', 'rol'], says: 'Allowed choices are role, base, machine, node.\n(Did you mean role?)' },
+  { args: ['schema', 'rol'], says: 'Allowed choices are role, base, machine, node, nodes.\n(Did you mean role?)' },
   { args: ['show'], says: "missing required argument 'role'" },
   { args: ['diff', 'a'], says: "missing required argument 'b'" },
   { args: ['roles', 'extra'], says: 'too many arguments' },
@@ -74,12 +74,12 @@ for (const { args, says } of slips) {
 
 test('schema prints that of roles, or of the kind that is named', async () => {
   const titles = await Promise.all(
-    [[], ['role'], ['base'], ['node']].map(async (kind) => {
+    [[], ['role'], ['base'], ['node'], ['nodes']].map(async (kind) => {
       const { stdout } = await piimg(['schema', ...kind]);
       return (JSON.parse(stdout) as { title: string }).title;
     }),
   );
-  assert.equal(titles, ['piimg role', 'piimg role', 'piimg base', 'piimg node']);
+  assert.equal(titles, ['piimg role', 'piimg role', 'piimg base', 'piimg node', 'piimg nodes']);
 });
 
 test('a reader that closes the pipe early is no failure', async () => {

@@ -1,0 +1,164 @@
+// `piimg flash`: writes an image to cards, each with its identity, reads them back, and notes them in the ledger.
+import { EXIT, PiimgError } from '../../lib/errors.ts';
+import { quote } from '../../lib/quote.ts';
+import { formatFlashed } from '../../ui/flash-summary.ts';
+import { formatFlashPlan } from '../../ui/flash-plan.ts';
+import type { ProgressKind } from '../../ui/progress.ts';
+import { styleFor } from '../../ui/style.ts';
+import { createContext, type Context } from '../context.ts';
+import { chooseCard, somebodyIsThere } from '../flashing/ask.ts';
+import { confirmTargets } from '../flashing/confirm.ts';
+import { requireFile } from '../flashing/file-target.ts';
+import { ageOf, flashCards, nameOf, type Flashed, type ReadyCard } from '../flashing/flash.ts';
+import { keptIdentity, prepareIdentities, type Identity } from '../flashing/identities.ts';
+import { mappedBytes, openImage, type FlashImage } from '../flashing/image.ts';
+import { lastBuild } from '../flashing/last-build.ts';
+import { noteInLedger } from '../flashing/note.ts';
+import { resumePoint } from '../flashing/resume.ts';
+import { findTargets, listTargets, sortWords, type Named, type Target } from '../flashing/targets.ts';
+import type { NodeFlags } from '../seed-options.ts';
+import { built } from './test.ts';
+import { ownName, print, printJson, tell } from './output.ts';
+
+export interface FlashFlags extends NodeFlags {
+  role?: string;
+  to?: string;
+  from?: string;
+  /** false: --no-login, --no-verify. */
+  login: boolean;
+  verify: boolean;
+  verifyOnly?: boolean;
+  resume?: boolean;
+  wipe?: boolean;
+  dryRun?: boolean;
+  yes?: boolean;
+  confirm?: string[];
+  allowFixed?: boolean;
+  json?: boolean;
+  progress: ProgressKind;
+}
+
+export async function flash(words: string[], flags: FlashFlags, signal: AbortSignal): Promise<void> {
+  const mode = modeOf(flags);
+  const { image: named, cards } = await sortWords(words);
+  if (flags.to !== undefined && cards.length > 0)
+    throw usage('Either cards or --to FILE', 'Write the file, then the cards.');
+  const context = createContext(signal, flags.progress);
+  if (cards.length === 0 && flags.to === undefined && !somebodyIsThere())
+    throw usage('No card was named', 'piimg drives lists what could be one. A file is written with --to FILE.');
+  const image = await openImage(await imageOf(named, flags, context), signal);
+  const targets = flags.to === undefined ? await targetsOf(cards, image, flags, signal) : [];
+  if (flags.to !== undefined) await requireFile(flags.to, image);
+  const names = targets.length > 0 ? targets.map(({ node }) => node) : [undefined];
+  const identities =
+    mode === 'verify' ? names.map(() => keptIdentity(image)) : await prepareIdentities(image, names, flags, context);
+  const ready: ReadyCard[] = await Promise.all(
+    identities.map(async ({ node, cardId, patches }, index) => {
+      const target = targets[index];
+      const resumeFrom = flags.resume && target !== undefined ? await resumePoint(context.cacheDir, target, image) : 0;
+      return { target, file: flags.to, node, cardId, patches, resumeFrom };
+    }),
+  );
+  for (const warning of identities.flatMap(({ warnings }) => warnings)) tell(`warning: ${warning}`);
+  const shown = formatFlashPlan(await shownImage(image), ready.flatMap(shownTarget), styleFor(process.stderr));
+  if (flags.dryRun) {
+    tell(shown);
+    tell('Nothing was written: --dry-run.');
+    if (flags.json) printJson({ cards: ready.map((card) => ({ device: nameOf(card), node: card.node })) });
+    return;
+  }
+  if (mode === 'verify' || targets.length === 0) tell(shown);
+  else await confirmTargets(targets, { yes: flags.yes ?? false, confirm: flags.confirm ?? [] }, shown, signal);
+  const flashed = await flashCards(image, ready, { mode, wipe: flags.wipe ?? false }, context);
+  const rows = mode === 'verify' ? [] : await noteInLedger(image, flashed, flags.wipe ?? false);
+  signal.throwIfAborted();
+  if (flags.json) printJson({ cards: flashed.map(jsonCard), ledger: rows });
+  else
+    print(
+      [formatFlashed(flashed.map(shownCard), styleFor(process.stdout)), ...nextSteps(flashed, identities, words)].join(
+        '\n',
+      ),
+    );
+  if (flashed.some(({ problem }) => problem !== undefined)) process.exitCode = EXIT.failed;
+}
+
+const usage = (message: string, hint: string): PiimgError => new PiimgError(message, { exitCode: EXIT.usage, hint });
+
+function modeOf({ verify, verifyOnly, resume, wipe }: FlashFlags): 'write' | 'write+verify' | 'verify' {
+  if (verifyOnly && (resume || wipe || !verify))
+    throw usage('--verify-only writes nothing: it goes with none of --resume, --wipe, --no-verify', 'Leave one out.');
+  if (resume && !verify)
+    throw usage('--resume trusts nothing that was not read back: it does not go with --no-verify', 'Leave one out.');
+  return verifyOnly ? 'verify' : verify ? 'write+verify' : 'write';
+}
+
+async function imageOf(named: string | undefined, { role }: FlashFlags, context: Context): Promise<string> {
+  if (named !== undefined && role !== undefined) throw usage('Either an image or --role', 'Leave one out.');
+  if (role !== undefined) return built(role, {}, context);
+  return named ?? (await lastBuild());
+}
+
+async function targetsOf(
+  cards: Named[],
+  image: FlashImage,
+  { allowFixed = false }: FlashFlags,
+  signal: AbortSignal,
+): Promise<Target[]> {
+  const file = image.source.kind === 'file' ? image.source.name : undefined;
+  const named = cards.length > 0 ? cards : [{ path: await chooseCard(() => listTargets(file), signal) }];
+  return findTargets(named, { image: file, size: image.size, allowFixed });
+}
+
+async function shownImage(image: FlashImage): Promise<Parameters<typeof formatFlashPlan>[0]> {
+  const { source, size, header } = image;
+  const [age, mapped] = [await ageOf(source), mappedBytes(image)];
+  return {
+    name: source.name === '-' ? 'stdin' : source.name,
+    packing: source.packing,
+    ...(header && { role: header.role, buildId: header.buildId }),
+    ...(age !== undefined && { age }),
+    ...(size !== undefined && { size }),
+    ...(mapped !== undefined && { mapped }),
+  };
+}
+
+const shownTarget = ({ target, node, resumeFrom }: ReadyCard): Parameters<typeof formatFlashPlan>[1] =>
+  target === undefined ? [] : [{ device: target.device, ...(node !== undefined && { node }), resumeFrom }];
+
+const shownCard = ({ card, ...flashed }: Flashed): Parameters<typeof formatFlashed>[0][number] => ({
+  ...flashed,
+  device: nameOf(card),
+  ...(card.node !== undefined && { node: card.node }),
+});
+
+const jsonCard = ({ card, name, ...flashed }: Flashed): object => ({
+  device: name,
+  ...(card.node !== undefined && { node: card.node }),
+  ...flashed,
+});
+
+/** Seconds of a first boot until ssh answers: measured on the emulated Pi 3; a real one is quicker. */
+const FIRST_LOGIN = 90;
+
+function nextSteps(flashed: Flashed[], identities: Identity[], words: string[]): string[] {
+  const lines: string[] = [];
+  const good = identities.filter(
+    (_, index) => flashed[index]?.problem === undefined && flashed[index]?.card.target !== undefined,
+  );
+  const logins = good.flatMap(({ login }) => login ?? []);
+  if (logins.length > 0) {
+    lines.push(
+      '',
+      `Put ${logins.length > 1 ? 'each' : 'it'} into its Pi and switch it on. After about ${FIRST_LOGIN} seconds:`,
+    );
+    for (const login of logins) lines.push(`  ${quote(['ssh', login])}`);
+    lines.push(
+      'Its green LED blinks quickly while it sets itself up, slowly when something failed; when all is well, it shows what the card does.',
+    );
+  }
+  const hosts = good.flatMap(({ knownHosts }) => knownHosts);
+  if (hosts.length > 0) lines.push('', 'For ~/.ssh/known_hosts:', ...hosts.map((line) => `  ${line}`));
+  if (flashed.some(({ verdict }) => verdict === 'stopped'))
+    lines.push('', `Go on with: ${quote([...ownName(), 'flash', ...words, '--resume'])}`);
+  return lines;
+}

@@ -1,0 +1,70 @@
+// `piimg probe`: what a card really has, and how quick it is. All that is on it is lost.
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { probeCard } from '../../flash/probe/probe.ts';
+import type { ProbeResult } from '../../flash/probe/types.ts';
+import { rescanDisk, unmountDisk } from '../../host/card-upkeep.ts';
+import { openDisk } from '../../host/open-disk.ts';
+import { EXIT, PiimgError } from '../../lib/errors.ts';
+import { quote } from '../../lib/quote.ts';
+import { formatProbe, formatProbePlan } from '../../ui/probe-summary.ts';
+import type { ProgressKind } from '../../ui/progress.ts';
+import { styleFor } from '../../ui/style.ts';
+import { createContext, type Context } from '../context.ts';
+import { confirmTargets } from '../flashing/confirm.ts';
+import { findTargets, type Target } from '../flashing/targets.ts';
+import { print, printJson } from './output.ts';
+
+export interface ProbeFlags {
+  full?: boolean;
+  yes?: boolean;
+  confirm?: string[];
+  allowFixed?: boolean;
+  json?: boolean;
+  progress: ProgressKind;
+}
+
+/** Exit code 1 for a card that is not what it says. Throws PiimgError, refused for a disk that may not be written to. */
+export async function probe(card: string, flags: ProbeFlags, signal: AbortSignal): Promise<void> {
+  const { full = false, yes = false, confirm = [], allowFixed = false } = flags;
+  const context = createContext(signal, flags.progress);
+  const [target] = await findTargets([{ path: card }], { image: undefined, size: undefined, allowFixed });
+  if (target === undefined) throw new Error(`no target for ${card}`);
+  await requireAccess(target);
+  const shown = formatProbePlan(target.device, full, styleFor(process.stderr));
+  await confirmTargets([target], { yes, confirm }, shown, signal);
+  const result = await probeTarget(target, full, context);
+  if (flags.json) printJson({ device: target.device.path, ...result });
+  else print(formatProbe(target.device.path, result, styleFor(process.stdout)));
+  if (result.verdict !== 'good') process.exitCode = EXIT.failed;
+}
+
+/** It leaves no file, and reads none: all of it may run as root. */
+async function requireAccess({ identity }: Target): Promise<void> {
+  if (process.getuid?.() === 0) return;
+  await access(identity.path, constants.R_OK | constants.W_OK).catch(() => {
+    throw new PiimgError(`Only root may write to ${identity.path}`, {
+      exitCode: EXIT.refused,
+      hint: quote(['sudo', process.execPath, ...process.execArgv, ...process.argv.slice(1)]),
+    });
+  });
+}
+
+async function probeTarget(
+  { device, identity }: Target,
+  full: boolean,
+  { progress, signal }: Context,
+): Promise<ProbeResult> {
+  await unmountDisk(device.path, signal);
+  // macOS keeps what is read from the other device in memory, and would answer from there.
+  const disk = { ...identity, path: identity.path.replace(/^\/dev\/disk/, '/dev/rdisk') };
+  const handle = await openDisk(disk, true);
+  try {
+    const job = { name: device.path, fd: handle.fd, size: identity.size, full };
+    return await probeCard(job, progress, { signal });
+  } finally {
+    await handle.close();
+    // A card that hangs would keep whoever has pressed Ctrl-C.
+    if (!signal.aborted) await rescanDisk(device.path);
+  }
+}

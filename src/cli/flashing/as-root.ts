@@ -1,0 +1,149 @@
+// Starts the writer: in this process where the cards may be opened, else alone as root through sudo.
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { PassThrough } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { run } from '../../host/exec.ts';
+import { findProgram } from '../../host/requirements.mjs';
+import { CHUNK } from '../../flash/write/chunks.ts';
+import { startReader, type Reader } from '../../flash/write/reader.ts';
+import type { FlashedCard, Tell } from '../../flash/write/types.ts';
+import { EXIT, PiimgError } from '../../lib/errors.ts';
+import { quote } from '../../lib/quote.ts';
+import { errorOf, faultOf } from './fault.ts';
+import { sendFrame, type Down, type Up } from './remote.ts';
+import { runWriter, type WriterPlan } from './writer.ts';
+
+/** As `runWriter`. Throws PiimgError (refused), with the command that would do, where nobody may open the cards. */
+export async function writeWhereAllowed(plan: WriterPlan, tell: Tell, signal: AbortSignal): Promise<FlashedCard[]> {
+  if (await isAllowed(plan)) return runWriter(plan, tell, { signal });
+  const sudo = findProgram('sudo');
+  if (sudo === undefined || (!process.stdin.isTTY && !(await sudoIsFree(sudo)))) throw notAllowed();
+  return writeThrough([sudo, '--', ...writerCommand()], plan, tell, signal);
+}
+
+async function isAllowed({ cards, mode }: WriterPlan): Promise<boolean> {
+  if (process.getuid?.() === 0) return true;
+  for (const { disk } of cards) {
+    if (disk === undefined) continue;
+    try {
+      await access(disk.path, mode === 'verify' ? constants.R_OK : constants.R_OK | constants.W_OK);
+    } catch {
+      return false;
+    }
+  }
+  return true;
+}
+
+/** sudo(8), -n: fails where it would have to ask. */
+const sudoIsFree = (sudo: string): Promise<boolean> =>
+  run([sudo, '-n', 'true']).then(
+    () => true,
+    () => false,
+  );
+
+/** Absolute: root's PATH knows nothing of the user's Node, from nvm for example. */
+export function writerCommand(): string[] {
+  const file = fileURLToPath(
+    new URL(import.meta.url.endsWith('.ts') ? './writer-main.ts' : './writer-main.js', import.meta.url),
+  );
+  const loader = file.endsWith('.ts') ? ['--import', import.meta.resolve('tsx')] : [];
+  return [process.execPath, ...loader, file];
+}
+
+function notAllowed(): PiimgError {
+  const self = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+  return new PiimgError('Only root may write to that card, and nobody is there to give sudo a password', {
+    exitCode: EXIT.refused,
+    hint: quote(['sudo', ...self]),
+  });
+}
+
+/** Runs the writer as `command`, and reads the image for it. */
+export async function writeThrough(
+  command: string[],
+  plan: WriterPlan,
+  tell: Tell,
+  signal: AbortSignal,
+): Promise<FlashedCard[]> {
+  const pipe = new PassThrough();
+  const readers = new Map<number, Reader & { credit: number; waiting: (() => void)[] }>();
+  let sending: Promise<void> = Promise.resolve();
+  const send = (head: Down, bytes?: Uint8Array): Promise<void> =>
+    (sending = sending.then(() => sendFrame(pipe, head, bytes)));
+  let flashed: FlashedCard[] | undefined;
+  let failure: PiimgError | undefined;
+
+  const begin = ({ reader: id, ranges, from, slots }: Extract<Up, { type: 'open' }>): void => {
+    const state = { credit: slots, waiting: [] as (() => void)[] };
+    // The end of an image comes after its last piece, which may have to wait.
+    let line: Promise<unknown> = Promise.resolve();
+    const inLine = (work: () => Promise<unknown>): void => void (line = line.then(work));
+    const reader = startReader(
+      { source: plan.source, ranges, from, slots },
+      {
+        chunk: ({ slot, ...chunk }) =>
+          inLine(async () => {
+            if (state.credit === 0) await new Promise<void>((resolve) => state.waiting.push(resolve));
+            state.credit--;
+            const bytes = reader.ring.subarray(slot * CHUNK, slot * CHUNK + chunk.length);
+            await send({ type: 'chunk', reader: id, chunk }, bytes);
+            reader.free(slot);
+          }),
+        end: (size) => inLine(() => send({ type: 'end', reader: id, size })),
+        error: (error) => inLine(() => send({ type: 'error', reader: id, fault: faultOf(error) })),
+      },
+    );
+    readers.set(id, Object.assign(state, reader));
+  };
+  const heard = (message: Up): void => {
+    switch (message.type) {
+      case 'open':
+        return begin(message);
+      case 'free': {
+        const reader = readers.get(message.reader);
+        if (reader === undefined) return;
+        reader.credit++;
+        return reader.waiting.shift()?.();
+      }
+      case 'stop':
+        void readers.get(message.reader)?.stop();
+        readers.delete(message.reader);
+        return;
+      case 'event':
+        return tell(message.card, message.event);
+      case 'result':
+        flashed = message.flashed;
+        pipe.end();
+        return;
+      case 'failed':
+        failure = errorOf(message.fault);
+        pipe.end();
+    }
+  };
+  // The writer leaves its cards as they are when nobody reads the image any more.
+  const stop = (): void => void pipe.end();
+  signal.addEventListener('abort', stop);
+  const contents = plan.cards.flatMap((card) => card.patches.flatMap(({ content }) => content ?? []));
+  const bare = plan.cards.map((card) => ({
+    ...card,
+    patches: card.patches.map(({ offset, length, content }) => ({ offset, length, given: content !== undefined })),
+  }));
+  await send({ type: 'plan', plan: { ...plan, cards: bare } }, Buffer.concat(contents));
+  try {
+    await run(command, {
+      input: pipe,
+      onLine: (line, stream) => {
+        if (stream === 'stdout') heard(JSON.parse(line) as Up);
+      },
+    });
+  } catch (error) {
+    if (failure === undefined) throw error;
+  } finally {
+    signal.removeEventListener('abort', stop);
+    for (const reader of readers.values()) void reader.stop();
+  }
+  if (failure !== undefined) throw failure;
+  if (flashed === undefined) throw new PiimgError('The writer ended without a word');
+  return flashed;
+}

@@ -1,0 +1,144 @@
+// Who each card is to be: its seed, its record, and whether anybody could log in to it.
+import { homedir } from 'node:os';
+import path from 'node:path';
+import { CARD_RECORD, encodeCardRecord, newCardId } from '../../flash/card-record.ts';
+import type { Patch } from '../../flash/write/types.ts';
+import type { ImageHeader } from '../../image/header.ts';
+import { EXIT, PiimgError } from '../../lib/errors.ts';
+import type { Given } from '../../seed/given.ts';
+import { loadNodes } from '../../seed/nodes-file.ts';
+import type { SearchPaths } from '../context.ts';
+import { cardSeeds, type CardSeed } from '../flash-seeds.ts';
+import { readImageSeed } from '../image-seed.ts';
+import { loginOf, type Logins } from '../logins.ts';
+import { readGiven, type NodeFlags } from '../seed-options.ts';
+import { findPublicKeys } from '../ssh-keys.ts';
+import { ask, somebodyIsThere } from './ask.ts';
+import type { FlashImage } from './image.ts';
+import { ownPlaces } from './own.ts';
+
+export interface Identity {
+  node: string | undefined;
+  cardId: string | undefined;
+  /** Bytes that the card has instead of the image's; where it keeps its own when nothing is written. */
+  patches: Patch[];
+  /** `pi@pi-web1`, where somebody is known to get in. */
+  login: string | undefined;
+  knownHosts: string[];
+  warnings: string[];
+  /** Nobody else may read what is written. */
+  secret: boolean;
+}
+
+export interface IdentityFlags extends NodeFlags {
+  from?: string;
+  login: boolean;
+}
+
+/** Of cards that are compared only. */
+export const keptIdentity = ({ header }: FlashImage): Identity => ({
+  node: undefined,
+  cardId: undefined,
+  patches: ownPlaces(header),
+  login: undefined,
+  knownHosts: [],
+  warnings: [],
+  secret: false,
+});
+
+/** One for each of `names`, in their order. Throws PiimgError (usage) for all that is wrong with them, and where nobody could log in. */
+export async function prepareIdentities(
+  image: FlashImage,
+  names: (string | undefined)[],
+  flags: IdentityFlags,
+  { search, signal }: { search: SearchPaths; signal: AbortSignal },
+): Promise<Identity[]> {
+  const given = await readGiven(flags);
+  const nodes = flags.from === undefined ? undefined : await loadNodes(path.resolve(flags.from));
+  const wanted = nodes !== undefined || names.some((name) => name !== undefined) || isGiven(given);
+  const { header, source } = image;
+  if (header === undefined) {
+    if (!wanted) return names.map(() => keptIdentity(image));
+    throw new PiimgError(`${source.name} has no place for an identity: piimg has not built it`, {
+      exitCode: EXIT.usage,
+      hint: 'Write it without --node, --from and the like.',
+    });
+  }
+  const plain = source.kind === 'file' && source.packing === 'none';
+  const inside = plain
+    ? await readImageSeed(source.name, wanted ? 'built' : 'any')
+    : { schemas: {}, userData: undefined };
+  const logins = await loginOf({ header, userData: inside.userData }, search);
+  const seeds = (from: Given, who: (string | undefined)[]): Promise<CardSeed[]> =>
+    cardSeeds(who, header, { nodes, given: from, schemas: inside.schemas, logins: logins.role }, signal);
+  if (wanted) {
+    const made = await seeds(given, names);
+    const closed = made.filter(({ users }) => users.every(({ keys }) => keys.length === 0));
+    if (logins.role.length > 0 || closed.length === 0 || !flags.login)
+      return made.map((seed) => withSeed(seed, header, logins));
+    const keys = await offerKeys(closed.map(({ node }) => node).join(', '), header.role, signal);
+    return (await seeds({ ...given, keys }, names)).map((seed) => withSeed(seed, header, logins));
+  }
+  if (logins.role.length + logins.seed.length > 0 || !flags.login) return names.map(() => withoutSeed(header, logins));
+  const keys = await offerKeys(source.name, header.role, signal);
+  if (plain) await readImageSeed(source.name);
+  if (names.length > 1)
+    throw new PiimgError('Each card needs a name', { exitCode: EXIT.usage, hint: 'Name them as NODE=/dev/sdX.' });
+  return (await seeds({ ...given, keys }, [`pi-${header.role}`])).map((seed) => withSeed(seed, header, logins));
+}
+
+const isGiven = ({ variables, secrets, ...others }: Given): boolean =>
+  [variables, secrets].some((map) => Object.keys(map).length > 0) ||
+  Object.values(others).some((value) => (Array.isArray(value) ? value.length > 0 : value !== undefined));
+
+function record(header: ImageHeader, node: string | undefined): { cardId: string; patch: Patch } {
+  const { role, buildId } = header;
+  const cardId = newCardId();
+  const written = new Date().toISOString();
+  const content = encodeCardRecord({ cardId, ...(node !== undefined && { node }), role, buildId, written });
+  return { cardId, patch: { ...CARD_RECORD, content } };
+}
+
+function withSeed(seed: CardSeed, header: ImageHeader, logins: Logins): Identity {
+  const { node, users, network, patches, knownHosts, warnings, secret } = seed;
+  const { cardId, patch } = record(header, node);
+  const user = users.find(({ keys }) => keys.length > 0)?.name ?? logins.role[0];
+  const host = network.addresses[0]?.split('/')[0] ?? node;
+  return {
+    node,
+    cardId,
+    patches: [patch, ...patches],
+    login: user === undefined ? undefined : `${user}@${host}`,
+    knownHosts,
+    warnings,
+    secret,
+  };
+}
+
+function withoutSeed(header: ImageHeader, { role, seed }: Logins): Identity {
+  const { cardId, patch } = record(header, undefined);
+  const user = [...role, ...seed][0];
+  return {
+    node: undefined,
+    cardId,
+    patches: [patch],
+    // As the image has it, its host name is the role's.
+    login: user === undefined ? undefined : `${user}@${header.role}`,
+    knownHosts: [],
+    warnings: [],
+    secret: false,
+  };
+}
+
+/** A headless machine that nobody can reach is no use: keys of whoever is there, or the end. */
+async function offerKeys(what: string, role: string, signal: AbortSignal): Promise<string[]> {
+  const found = await findPublicKeys(homedir());
+  const problem = `Nobody could log in to ${what}: there is no ssh key in it, nor a user with one in role ${role}`;
+  const hint = 'Give it a key: --node NAME --ssh-key ~/.ssh/id_ed25519.pub. To write it all the same: --no-login.';
+  if (found.length === 0 || !somebodyIsThere()) throw new PiimgError(problem, { exitCode: EXIT.usage, hint });
+  const list = found.map(({ file, comment }, index) => `  ${index + 1}  ${file}  ${comment}`).join('\n');
+  const typed = await ask(`${problem}.\nLet one of these keys in?\n${list}\nNumber (nothing: stop): `, signal);
+  const chosen = found[Number(typed) - 1];
+  if (chosen === undefined) throw new PiimgError(problem, { exitCode: EXIT.usage, hint });
+  return [chosen.line];
+}

@@ -1,0 +1,86 @@
+// The image of a flash: where it is, how it is packed, how large it is, which blocks of it are to be written, what it says of itself.
+import { readFile } from 'node:fs/promises';
+import { parseBmap } from '../../flash/bmap.ts';
+import { readBeginning } from '../../flash/source/beginning.ts';
+import { openSource, type Source } from '../../flash/source/source.ts';
+import { totalOf, type CheckedRange } from '../../flash/write/chunks.ts';
+import { HEADER_MAX, parseHeader, type ImageHeader } from '../../image/header.ts';
+import { HEADER_LBA } from '../../image/layout.ts';
+import { parseMbr, SECTOR } from '../../image/mbr.ts';
+import { EXIT, PiimgError } from '../../lib/errors.ts';
+
+export interface FlashImage {
+  source: Source;
+  /** Bytes; undefined where only its end tells. */
+  size: number | undefined;
+  /** What its block map names; undefined without one: all of it. */
+  ranges: CheckedRange[] | undefined;
+  /** Of an image that piimg has built. */
+  header: ImageHeader | undefined;
+}
+
+/** Old tables count in cylinders (255 heads of 63 sectors): the last one may be begun only. */
+const CYLINDER = 255 * 63 * SECTOR;
+
+/** Throws PiimgError (usage) for what is no disk image, or only the beginning of one. */
+export async function openImage(name: string, signal: AbortSignal): Promise<FlashImage> {
+  const opened = await openSource(name, { signal });
+  const { source, bytes } = await readBeginning(opened, HEADER_LBA * SECTOR + HEADER_MAX, signal);
+  const end = tableEnd(bytes, name);
+  const map = await findMap(source);
+  const size = source.size ?? map?.imageSize;
+  if (source.size !== undefined && map !== undefined && map.imageSize !== source.size) {
+    throw new PiimgError(
+      `${name} has ${source.size} bytes; its block map ${map.file} is of an image of ${map.imageSize}`,
+      {
+        exitCode: EXIT.usage,
+        hint: 'One of the two is older, or cut off: build or copy both again, or move the .bmap away.',
+      },
+    );
+  }
+  if (size !== undefined && end > size + CYLINDER) {
+    throw new PiimgError(`${name} is cut off: its partitions reach to byte ${end}, it ends at ${size}`, {
+      exitCode: EXIT.usage,
+      hint: 'Download, copy or build it again.',
+    });
+  }
+  return { source, size, ranges: map?.ranges, header: parseHeader(bytes.subarray(HEADER_LBA * SECTOR)) };
+}
+
+/** Bytes that are written to a card. */
+export const mappedBytes = ({ ranges, size }: FlashImage): number | undefined =>
+  ranges === undefined ? size : totalOf(ranges);
+
+/** UEFI 2.10, 5.3.2: the header of a GPT, in the second sector. */
+const GPT = Buffer.from('EFI PART');
+
+function tableEnd(bytes: Buffer, name: string): number {
+  const mbr = bytes.length >= 2 * SECTOR && bytes.readUInt16BE(510) === 0x55aa;
+  if (!mbr) {
+    throw new PiimgError(`${name} is no disk image: it has no partition table`, {
+      exitCode: EXIT.usage,
+      hint: 'A card needs the image of a whole disk, as .img, .img.xz, .gz, .zst or .zip. Is it a web page, or the file of one partition?',
+    });
+  }
+  if (bytes.subarray(SECTOR, SECTOR + GPT.length).equals(GPT))
+    return Number(bytes.readBigUInt64LE(SECTOR + 32) + 1n) * SECTOR;
+  return Math.max(
+    0,
+    ...parseMbr(bytes.subarray(0, SECTOR)).entries.map(({ start, sectors }) => (start + sectors) * SECTOR),
+  );
+}
+
+/** `web.bmap` of `web.img` and `web.img.xz`, as bmaptool finds it. */
+async function findMap({ kind, name }: Source): Promise<(ReturnType<typeof parseBmap> & { file: string }) | undefined> {
+  if (kind !== 'file') return undefined;
+  const unpacked = name.replace(/\.(xz|gz|zst|zip)$/, '');
+  for (const file of new Set([
+    `${name}.bmap`,
+    `${unpacked}.bmap`,
+    unpacked.replace(/\.(img|raw|wic)$/, '') + '.bmap',
+  ])) {
+    const text = await readFile(file, 'utf8').catch(() => undefined);
+    if (text !== undefined) return { ...parseBmap(text, file), file };
+  }
+  return undefined;
+}

@@ -1,0 +1,72 @@
+// What the ledger gets of a flash: a row for each card.
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { appendToLedger, type LedgerRow } from '../../flash/ledger.ts';
+import { between, wholeBlocks, type Range } from '../../flash/write/chunks.ts';
+import type { ImageManifest } from '../../image/manifest.ts';
+import { tell } from '../commands/output.ts';
+import type { Flashed } from './flash.ts';
+import type { FlashImage } from './image.ts';
+
+/** Where `piimg ledger` looks. */
+export const LEDGER = 'out/ledger.jsonl';
+
+/** Adds them; that it could not be done is told, and changes nothing about the cards. */
+export async function noteInLedger(image: FlashImage, flashed: Flashed[], wipe: boolean): Promise<LedgerRow[]> {
+  const sha256 = await digestOf(image);
+  const rows = flashed.flatMap((one) => rowOf(image, one, wipe, sha256));
+  for (const row of rows) {
+    await appendToLedger(LEDGER, row).catch((error: Error) => tell(`warning: ${error.message}`));
+  }
+  return rows;
+}
+
+function rowOf(
+  { source, header, ranges }: FlashImage,
+  one: Flashed,
+  wipe: boolean,
+  sha256: string | undefined,
+): LedgerRow[] {
+  const { card, verdict, problem, imageSize = source.size ?? 0, written, read, writing, reading, digest } = one;
+  const { target, node, cardId } = card;
+  if (target === undefined) return [];
+  const { device, identity } = target;
+  const mapped: Range[] = ranges ?? [{ offset: 0, length: Math.min(wholeBlocks(imageSize), identity.size) }];
+  const pieces = [...mapped, ...(wipe ? between(mapped, identity.size) : [])];
+  return [
+    {
+      version: 1,
+      time: new Date().toISOString(),
+      ...(node !== undefined && { node }),
+      ...(header && { role: header.role, buildId: header.buildId }),
+      image: { name: source.name, size: imageSize, ...(sha256 !== undefined && { sha256 }) },
+      map: { imageSize, ranges: pieces.map(({ offset, length }): [number, number] => [offset, length]) },
+      card: {
+        ...(cardId !== undefined && { id: cardId }),
+        device: device.path,
+        model: device.model,
+        ...(device.serial !== undefined && { serial: device.serial }),
+        capacity: identity.size,
+        ...(digest !== undefined && { digest }),
+      },
+      written,
+      seconds: { write: writing, ...(read > 0 && { verify: reading }) },
+      ...(written > 0 && writing > 0 && { writeRate: written / writing }),
+      ...(read > 0 && reading > 0 && { readRate: read / reading }),
+      verdict,
+      ...(problem !== undefined && { problem }),
+    },
+  ];
+}
+
+/** As the build has noted it: the whole image is not read for that. */
+async function digestOf({ source, header }: FlashImage): Promise<string | undefined> {
+  if (source.kind !== 'file' || header === undefined) return undefined;
+  const file = source.name.replace(/\.img(\.(xz|gz|zst))?$/, '.manifest.json');
+  try {
+    const { buildId, image } = JSON.parse(await readFile(path.resolve(file), 'utf8')) as ImageManifest;
+    return buildId === header.buildId && image.size === source.size ? image.sha256 : undefined;
+  } catch {
+    return undefined;
+  }
+}

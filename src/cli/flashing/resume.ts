@@ -1,0 +1,75 @@
+// How far a flash had come, for `--resume`: a hint, as everything is read back in the end.
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import path from 'node:path';
+import { writeWhole } from '../../lib/write-whole.ts';
+import type { FlashImage } from './image.ts';
+import type { Target } from './targets.ts';
+
+/** Milliseconds between two notes. */
+const PAUSE = 1000;
+
+interface Note {
+  image: string;
+  /** Bytes. */
+  upTo: number;
+}
+
+/** What an image is told from another by, without reading it. */
+export function imageKey({ source, size, header }: FlashImage): string {
+  const { name, kind } = source;
+  const changed = kind === 'file' ? statSync(name).mtimeMs : 0;
+  return JSON.stringify([kind === 'file' ? path.resolve(name) : name, size, changed, header?.buildId]);
+}
+
+/** The card may be in another slot of the same kind: what counts is its reader's serial number and its size. */
+function noteFile(cacheDir: string, { device, identity }: Target): string {
+  const card = JSON.stringify([device.serial ?? device.path, device.model, identity.size]);
+  return path.join(cacheDir, 'flash', `${createHash('sha256').update(card).digest('hex').slice(0, 16)}.json`);
+}
+
+/** Bytes that an earlier run has written of this image to this card; 0 when nothing is known. */
+export async function resumePoint(cacheDir: string, target: Target, image: FlashImage): Promise<number> {
+  const text = await readFile(noteFile(cacheDir, target), 'utf8').catch(() => '{}');
+  try {
+    const { image: key, upTo } = JSON.parse(text) as Partial<Note>;
+    return key === imageKey(image) && typeof upTo === 'number' && upTo > 0 ? upTo : 0;
+  } catch {
+    return 0;
+  }
+}
+
+export interface Keeper {
+  /** All before this byte is on the card. */
+  keep(upTo: number): void;
+  /** `whole`: nothing is left to take up. */
+  end(whole: boolean): Promise<void>;
+}
+
+/** Notes now and then how far a card is. What cannot be noted is no failure. */
+export function keepNotes(cacheDir: string, target: Target, image: FlashImage): Keeper {
+  const file = noteFile(cacheDir, target);
+  const key = imageKey(image);
+  let last = 0;
+  let writing: Promise<void> = Promise.resolve();
+  const write = (upTo: number): void => {
+    const note: Note = { image: key, upTo };
+    writing = writing
+      .then(() => mkdir(path.dirname(file), { recursive: true }))
+      .then(() => writeWhole(file, JSON.stringify(note)))
+      .catch(() => {});
+  };
+  return {
+    keep(upTo) {
+      const now = performance.now();
+      if (now - last < PAUSE) return;
+      last = now;
+      write(upTo);
+    },
+    async end(whole) {
+      await writing;
+      if (whole) await rm(file, { force: true });
+    },
+  };
+}

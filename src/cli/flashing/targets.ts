@@ -1,0 +1,125 @@
+// The cards of a flash: what was named, which disk that is, and whether it may be written to.
+import { realpath, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { listDisks } from '../../flash/list.ts';
+import type { Judgement } from '../../flash/judge.ts';
+import { identifyDisk, type DiskIdentity } from '../../host/open-disk.ts';
+import { writersOf } from '../../host/writers.ts';
+import { formatBytes } from '../../lib/bytes.ts';
+import { EXIT, PiimgError } from '../../lib/errors.ts';
+
+/** A word of the command line that names a card. */
+export interface Named {
+  node?: string;
+  path: string;
+}
+
+/** A disk that may be written to. */
+export interface Target extends Judgement {
+  node?: string;
+  identity: DiskIdentity;
+  /** It was named by its serial number. */
+  bySerial: boolean;
+}
+
+/** `pi-web1=/dev/sdb` and block devices are cards, wherever they stand; anything else is the image. Throws PiimgError (usage). */
+export async function sortWords(words: string[]): Promise<{ image: string | undefined; cards: Named[] }> {
+  const cards: Named[] = [];
+  const images: string[] = [];
+  for (const word of words) {
+    const [, node, device] = /^([a-z0-9][a-z0-9.-]*)=(\/.*)$/.exec(word) ?? [];
+    if (node !== undefined && device !== undefined) cards.push({ node, path: device });
+    else if (await isDevice(word)) cards.push({ path: word });
+    else images.push(word);
+  }
+  if (images.length > 1) {
+    throw new PiimgError(`One image at a time: ${images.join(', ')}`, {
+      exitCode: EXIT.usage,
+      hint: 'Cards are named by their devices, such as /dev/sdb. A file is written with --to FILE.',
+    });
+  }
+  return { image: images[0], cards };
+}
+
+async function isDevice(word: string): Promise<boolean> {
+  if (word.startsWith('/dev/') && word !== '/dev/stdin') return true;
+  return (await stat(word).catch(() => undefined))?.isBlockDevice() ?? false;
+}
+
+export interface Rules {
+  /** The file of the image, if it is one: its disk is no target. */
+  image: string | undefined;
+  /** Bytes of the image. */
+  size: number | undefined;
+  allowFixed: boolean;
+}
+
+const refuse = (message: string, hint?: string): PiimgError =>
+  new PiimgError(message, { exitCode: EXIT.refused, ...(hint !== undefined && { hint }) });
+
+/** What a flash may not destroy beside what the system itself needs. */
+const kept = (image: string | undefined): Parameters<typeof listDisks>[0] => [
+  { file: process.cwd(), what: 'the folder you are in' },
+  ...(image === undefined ? [] : [{ file: image, what: 'the image' }]),
+];
+
+export const listTargets = (image: string | undefined): Promise<Judgement[]> => listDisks(kept(image));
+
+/** The disks that were named, each judged. Throws PiimgError, refused for the first that must not be written to. */
+export async function findTargets(cards: Named[], rules: Rules): Promise<Target[]> {
+  const disks = await listTargets(rules.image);
+  const targets: Target[] = [];
+  for (const card of cards) {
+    const target = await findTarget(card, disks);
+    const twin = targets.find(({ device }) => device.path === target.device.path);
+    if (twin !== undefined) throw refuse(`${card.path} was named twice`, 'One card gets one identity.');
+    await requireFit(target, rules);
+    targets.push(target);
+  }
+  return targets;
+}
+
+async function findTarget({ node, path: named }: Named, disks: Judgement[]): Promise<Target> {
+  const identity = await identifyDisk(named);
+  const real = (await realpath(named)).replace(/^\/dev\/rdisk/, '/dev/disk');
+  const found = disks.find(({ device }) => device.path === real);
+  if (found === undefined) {
+    const whole = disks.find(({ device }) => device.partitions.some((partition) => partition.path === real));
+    if (whole !== undefined)
+      throw refuse(`${named} is a partition`, `An image is of a whole disk: name ${whole.device.path}.`);
+    throw refuse(`${named} is no disk that an image can go to`, 'piimg drives lists disks.');
+  }
+  const size = identity.size || found.device.size;
+  return {
+    ...found,
+    ...(node !== undefined && { node }),
+    identity: { ...identity, path: found.device.path, size },
+    bySerial: path.dirname(named) === '/dev/disk/by-id',
+  };
+}
+
+async function requireFit({ device, verdict, reason, hint, bySerial, identity }: Target, rules: Rules): Promise<void> {
+  if (verdict === 'refused')
+    throw refuse(
+      `${device.path} is refused: it ${sentence(reason)}`,
+      hint ?? 'Take another disk: piimg drives lists what could be a card.',
+    );
+  if (verdict === 'fixed' && !rules.allowFixed && !bySerial) {
+    throw refuse(
+      `${device.path} is not what cards look like: ${reason}`,
+      'If it is meant all the same: --allow-fixed, or name it by its serial number below /dev/disk/by-id.',
+    );
+  }
+  if (rules.size !== undefined && rules.size > identity.size) {
+    throw refuse(
+      `${device.path} is too small: ${formatBytes(identity.size)}, the image has ${formatBytes(rules.size)}`,
+      'Take a larger card.',
+    );
+  }
+  const [writer] = await writersOf(device);
+  if (writer !== undefined) throw refuse(`${device.path} is being written by ${writer}`, 'Wait until that is done.');
+}
+
+/** A reason that says what it is, not what it does. */
+const sentence = (reason: string): string =>
+  /^(holds|is|can|has)\b/.test(reason) ? reason : `is no target: ${reason}`;

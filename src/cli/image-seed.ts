@@ -1,0 +1,33 @@
+// What the file of an image tells of its seed beyond the header: whether the slots are where that says, schemas, what user-data holds.
+import { EXIT, PiimgError } from '../lib/errors.ts';
+import type { CloudInitSchemas } from '../seed/check.ts';
+import { findSlots, readBootFile, readSchemas, withCard, type FoundSlot, type SeedCard } from './seed-card.ts';
+
+export interface ImageSeed {
+  /** Those that it carries. */
+  schemas: CloudInitSchemas;
+  /** As it is in the image: what a card has that gets no seed of its own. */
+  userData: string | undefined;
+}
+
+/**
+ * Reads the boot partition of an image that is not packed. Throws PiimgError (usage) when piimg has not made it, or when a seed file does not
+ * lie any more where the header says: whoever mounts an image may move it, and other files' bytes would be written over. With `any` place it
+ * may: for cards that get the image as it is, edited by hand or not.
+ */
+export async function readImageSeed(file: string, places: 'built' | 'any' = 'built'): Promise<ImageSeed> {
+  return withCard(file, {}, async (card) => {
+    if (places === 'built') for (const slot of await findSlots(card)) requirePlace(card, slot);
+    return { schemas: await readSchemas(card), userData: await readBootFile(card, 'user-data') };
+  });
+}
+
+function requirePlace({ file, header }: SeedCard, { name, length, entry }: FoundSlot): void {
+  const [range, ...others] = entry?.ranges ?? [];
+  const offset = header.slots.find((slot) => slot.name === name)?.offset;
+  if (entry?.size === length && range?.offset === offset && others.length === 0) return;
+  throw new PiimgError(`${name} was changed in ${file}: it is not where, or as long as, the build has made it`, {
+    exitCode: EXIT.usage,
+    hint: 'Build the image again, or flash it without a seed and give the card its identity then: piimg seed /dev/sdX --in-place.',
+  });
+}

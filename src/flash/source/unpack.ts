@@ -1,0 +1,62 @@
+// From the bytes of a file, however packed, to those of the image.
+import { EXIT, PiimgError } from '../../lib/errors.ts';
+import { damaged, lastWords } from './damaged.ts';
+import { fileBytes } from './file.ts';
+import type { Packing } from './packing.ts';
+import { type Bytes, programBytes } from './program.ts';
+import type { Source } from './source.ts';
+import { stdinBytes } from './stdin.ts';
+import { urlBytes } from './url.ts';
+import { imageInZip, memberBytes } from './zip-bytes.ts';
+
+const PROGRAMS: Record<Exclude<Packing, 'none' | 'zip'>, string[]> = {
+  gz: ['gzip', '-dc'],
+  xz: ['xz', '-dc'],
+  zst: ['zstd', '-dcq'],
+};
+
+/** What lies there, as it lies there; of a file from byte `start` to byte `end`. */
+export const packedBytes =
+  (source: Source, start = 0, end = Infinity): Bytes =>
+  (signal) => {
+    if (source.kind === 'file') return fileBytes(source.name, { start, end, signal });
+    if (source.kind === 'url') return urlBytes(source.name, source.version ?? {}, { signal });
+    return afterPrefix(source, signal);
+  };
+
+async function* afterPrefix({ prefix }: Source, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  if (prefix) yield prefix;
+  yield* stdinBytes(signal);
+}
+
+/**
+ * The image in `packed`. Throws PiimgError naming the source: what is damaged, cut off or changes while it is read; exit code 4 for a
+ * program that is not installed; what aborted `signal`.
+ */
+export async function* unpack(source: Source, packed: Bytes, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const { packing, member } = source;
+  const name = source.kind === 'stdin' ? 'stdin' : source.name;
+  if (packing === 'none') yield* packed(signal);
+  else if (packing !== 'zip') yield* unpackWith(PROGRAMS[packing], packed, name, signal);
+  else if (member) yield* memberBytes(member, packed, name, signal);
+  else yield* imageInZip(packed, name, signal);
+}
+
+async function* unpackWith(command: string[], input: Bytes, name: string, signal: AbortSignal): AsyncGenerator<Buffer> {
+  let fault: unknown;
+  const noted: Bytes = async function* (either) {
+    try {
+      yield* input(either);
+    } catch (error) {
+      fault = error;
+      throw error;
+    }
+  };
+  try {
+    yield* programBytes(command, { input: noted, signal });
+  } catch (error) {
+    const plain = error instanceof PiimgError && error.exitCode === EXIT.failed && error.detail !== undefined;
+    if (error === fault || signal.aborted || !plain) throw error;
+    throw damaged(name, lastWords(error.detail ?? '', command[0] ?? ''), error);
+  }
+}

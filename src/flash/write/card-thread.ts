@@ -1,0 +1,184 @@
+// A thread that writes one card and reads it back: it waits for its device, and for nothing else, so that no card waits for another.
+import { fsyncSync, readSync, writeSync } from 'node:fs';
+import { parentPort, workerData } from 'node:worker_threads';
+import { sha256 } from '../../lib/digest.ts';
+import { FLAG } from './flags.ts';
+import { BLOCK, CHUNK, overlap, wholeBlocks, type Range } from './chunks.ts';
+import type { FromCard, Order } from './messages.ts';
+import type { Patch } from './types.ts';
+
+interface CardData {
+  /** File descriptor of the device. */
+  fd: number;
+  /** Two buffers of CHUNK bytes. */
+  own: Uint8Array<SharedArrayBuffer>;
+  /** As flags.ts has them. */
+  flags: Int32Array<SharedArrayBuffer>;
+  patches: Patch[];
+  /** Nothing is written: pieces are only worked out. */
+  dry: boolean;
+  /** Bytes of the device: the last block of an image may reach beyond, with nothing but zeros in it. */
+  size: number;
+}
+
+const { fd, own, flags, patches, dry, size } = workerData as CardData;
+const port = parentPort;
+if (port === null) throw new Error('card-thread.ts is a thread');
+const tell = (message: FromCard): void => port.postMessage(message);
+
+/** Milliseconds before each further try: a card that cleans up is back in a second or two; one that is worn never is. */
+const PAUSES = [200, 1000, 3000];
+const GONE = new Set(['ENODEV', 'ENXIO', 'ENOMEDIUM', 'ENOSPC', 'EBADF']);
+
+const buffer = (which: 0 | 1): Uint8Array => own.subarray(which * CHUNK, (which + 1) * CHUNK);
+/** The first block as it is to be in the end. */
+const first = own.subarray(2 * CHUNK, 2 * CHUNK + BLOCK);
+const sleep = (milliseconds: number): unknown =>
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+
+class DeviceError extends Error {
+  readonly code: string;
+  readonly offset: number;
+  constructor(code: string, offset: number) {
+    super(code);
+    this.code = code;
+    this.offset = offset;
+  }
+}
+
+type Io = (view: Uint8Array, offset: number) => void;
+
+/** All of `view`, however little the device takes at a time. */
+function wholly(transfer: (view: Uint8Array, offset: number) => number): Io {
+  return (view, offset) => {
+    for (let at = 0; at < view.length;) {
+      const count = transfer(view.subarray(at), offset + at);
+      if (count === 0) throw Object.assign(new Error('nothing transferred'), { code: 'EIO' });
+      at += count;
+    }
+  };
+}
+const write = wholly((view, offset) => writeSync(fd, view, 0, view.length, offset));
+const read = wholly((view, offset) => readSync(fd, view, 0, view.length, offset));
+
+/** Tries again a few times; throws DeviceError with the first block that cannot be transferred. */
+function patiently(op: 'write' | 'read', io: Io, view: Uint8Array, offset: number): void {
+  for (const pause of [...PAUSES, undefined]) {
+    try {
+      io(view, offset);
+      return;
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code ?? 'EIO';
+      if (pause === undefined || GONE.has(code) || Atomics.load(flags, FLAG.stop) !== 0) {
+        throw new DeviceError(code, firstBad(io, view, offset));
+      }
+      tell({ type: 'retried', offset, code, op });
+      sleep(pause);
+    }
+  }
+}
+
+function firstBad(io: Io, view: Uint8Array, offset: number): number {
+  for (let at = 0; at < view.length; at += BLOCK) {
+    try {
+      io(view.subarray(at, at + BLOCK), offset + at);
+    } catch {
+      return offset + at;
+    }
+  }
+  return offset;
+}
+
+/** What the card has there; direct I/O reads whole blocks only. */
+function ownBytes(from: number, to: number): Uint8Array {
+  const start = from - (from % BLOCK);
+  const blocks = buffer(1).subarray(0, Math.min(wholeBlocks(to - start), size - start));
+  patiently('read', read, blocks, start);
+  return blocks.subarray(from - start, to - start);
+}
+
+/** Gives the digest where it is not the image's own. */
+function writeChunk({
+  ring,
+  chunk: { offset, length, slot, digest },
+}: Extract<Order, { op: 'write' }>): string | undefined {
+  const image = slot === undefined ? undefined : ring.subarray(slot * CHUNK, slot * CHUNK + length);
+  const here = patches.filter((patch) => overlap(patch, { offset, length }));
+  const kept = Math.min(length, size - offset);
+  // Only what fills the image's last block up may be cut off.
+  if (length - kept >= BLOCK || image?.subarray(Math.max(0, kept)).some((byte) => byte !== 0))
+    throw new DeviceError('ENOSPC', size);
+  if (image !== undefined && here.length === 0 && (dry || offset > 0) && kept === length) {
+    if (!dry) patiently('write', write, image, offset);
+    return undefined;
+  }
+  const view = buffer(0).subarray(0, kept);
+  if (image === undefined) view.fill(0);
+  else view.set(image.subarray(0, kept));
+  for (const { offset: at, length: count, content } of here) {
+    const from = Math.max(at, offset);
+    const to = Math.min(at + count, offset + kept);
+    if (content === undefined) view.set(ownBytes(from, to), from - offset);
+    else view.set(content.subarray(from - at, to - at), from - offset);
+  }
+  const changed = here.length > 0 || kept < length ? sha256(view) : digest;
+  if (dry) return changed;
+  if (offset === 0) {
+    first.set(view.subarray(0, BLOCK));
+    view.fill(0, 0, BLOCK);
+  }
+  patiently('write', write, view, offset);
+  return changed;
+}
+
+/** Not before what was read last into the same buffer has been looked at. */
+function readBack(ranges: Range[]): void {
+  for (const [index, range] of ranges.entries()) {
+    const which = (index % 2) as 0 | 1;
+    while (Atomics.load(flags, which) !== 0) Atomics.wait(flags, which, 1, 1000);
+    if (Atomics.load(flags, FLAG.stop) !== 0) return;
+    const length = Math.min(range.length, size - range.offset);
+    patiently('read', read, buffer(which).subarray(0, length), range.offset);
+    Atomics.store(flags, which, 1);
+    tell({ type: 'read', range: { offset: range.offset, length }, buffer: which });
+  }
+}
+
+function firstBlock(content: Uint8Array | undefined): void {
+  const view = buffer(0).subarray(0, BLOCK);
+  if (content === undefined) view.fill(0);
+  else view.set(content);
+  patiently('write', write, view, 0);
+  fsyncSync(fd);
+}
+
+function obey(order: Order): string | undefined {
+  switch (order.op) {
+    case 'begin':
+    case 'break':
+      firstBlock(undefined);
+      return undefined;
+    case 'write':
+      return writeChunk(order);
+    case 'flush':
+      fsyncSync(fd);
+      return undefined;
+    case 'read':
+      readBack(order.ranges);
+      return undefined;
+    case 'seal':
+      firstBlock(first);
+      return undefined;
+  }
+}
+
+port.on('message', (order: Order) => {
+  try {
+    const digest = obey(order);
+    tell({ type: 'done', ...(digest !== undefined && { digest }) });
+  } catch (error) {
+    const { code, offset } = error as DeviceError;
+    if (!(error instanceof DeviceError) && (error as NodeJS.ErrnoException).syscall === undefined) throw error;
+    tell({ type: 'failed', op: order.op, code, ...(offset !== undefined && { offset }) });
+  }
+});

@@ -1,0 +1,47 @@
+// How an image is cut for its way to a card: pieces of the ranges that its block map names. Pure.
+
+/** Bytes of a piece at most: what dd and bmaptool users write at a time; larger ones made no card faster, smaller ones some slower. */
+export const CHUNK = 4 << 20;
+/** Pieces are whole blocks of this many bytes: any card's sector fits in, and a page, which direct I/O may ask for. */
+export const BLOCK = 4096;
+
+export interface Range {
+  offset: number;
+  length: number;
+}
+
+/** A range as block maps have it, with what a reader must find there. */
+export interface CheckedRange extends Range {
+  sha256?: string;
+}
+
+/** Pieces of `ranges` from byte `from` on, in order, cut at multiples of CHUNK. */
+export function* chunksOf(ranges: Range[], from = 0): Generator<Range> {
+  for (const { offset, length } of ranges) {
+    const end = offset + length;
+    for (let at = Math.max(offset, from); at < end;) {
+      const next = Math.min(end, at - (at % CHUNK) + CHUNK);
+      yield { offset: at, length: next - at };
+      at = next;
+    }
+  }
+}
+
+/** What lies between `ranges` (sorted, none over another) and up to `size`. */
+export function between(ranges: Range[], size: number): Range[] {
+  const gaps: Range[] = [];
+  let at = 0;
+  for (const { offset, length } of [...ranges, { offset: size, length: 0 }]) {
+    if (offset > at) gaps.push({ offset: at, length: offset - at });
+    at = Math.max(at, offset + length);
+  }
+  return gaps;
+}
+
+export const totalOf = (ranges: Range[]): number => ranges.reduce((sum, { length }) => sum + length, 0);
+
+/** `length`, or the next count of whole blocks. */
+export const wholeBlocks = (length: number): number => Math.ceil(length / BLOCK) * BLOCK;
+
+export const overlap = (a: Range, b: Range): boolean =>
+  a.offset < b.offset + b.length && b.offset < a.offset + a.length;

@@ -1,0 +1,29 @@
+// What a card's device said when it did not do what it was asked.
+
+/** Codes of errno(3) of a device that is not there any more. */
+const GONE = ['ENODEV', 'ENXIO', 'ENOMEDIUM', 'EBADF'];
+
+export class CardFailure extends Error {
+  readonly code: string;
+  readonly op: string;
+  readonly hint = 'Try another port or reader, then another card. Nothing boots from this one as it is.';
+  /** Byte of the device, where it is known. */
+  readonly offset: number | undefined;
+
+  constructor({ code, op, offset }: { code: string; op: string; offset?: number }) {
+    super(wordsOf(code, op, offset));
+    this.name = 'CardFailure';
+    this.code = code;
+    this.op = op;
+    this.offset = offset;
+  }
+}
+
+function wordsOf(code: string, op: string, offset: number | undefined): string {
+  const place = offset === undefined ? '' : ` at byte ${offset} (sector ${Math.floor(offset / 512)})`;
+  if (GONE.includes(code)) return 'the card is gone: it was taken out, or its reader has failed';
+  if (code === 'ENOSPC') return `the card ends before${place.replace(' at', '')}`;
+  if (code === 'silent') return `the card has not answered for ${op}`;
+  const verb = op === 'read' ? 'read' : 'written';
+  return `cannot be ${verb}${place}: ${code}, again and again`;
+}

@@ -1,0 +1,42 @@
+// Keeps what goes wrong with one card from the others: a failure, a card that does not answer, Ctrl-C.
+import { PiimgError } from '../../lib/errors.ts';
+import { CardFailure } from './failure.ts';
+import type { Life } from './life.ts';
+
+export interface Limits {
+  signal: AbortSignal;
+  /** Seconds without an answer after which a card counts as dead. */
+  silence: number;
+}
+
+/** Runs a part of a card's story; false when it failed, now or before: why is noted. Rejects for bugs only. */
+export async function guarded(life: Life, { signal, silence }: Limits, work: () => Promise<void>): Promise<boolean> {
+  if (life.problem !== undefined) return false;
+  const ended = new AbortController();
+  const interrupted = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { signal: ended.signal });
+    const watch = setInterval(() => {
+      const seconds = (performance.now() - life.card.lastAnswer()) / 1000;
+      if (seconds > silence) reject(new CardFailure({ code: 'silent', op: `${Math.round(seconds)} seconds` }));
+    }, 250);
+    ended.signal.addEventListener('abort', () => clearInterval(watch));
+  });
+  try {
+    signal.throwIfAborted();
+    await Promise.race([work(), interrupted]);
+    return true;
+  } catch (error) {
+    life.card.stop();
+    life.problem = problemOf(error, signal);
+    return false;
+  } finally {
+    ended.abort();
+  }
+}
+
+function problemOf(error: unknown, signal: AbortSignal): NonNullable<Life['problem']> {
+  if (signal.aborted) return { message: 'stopped: nothing boots from it as it is', stopped: true };
+  if (error instanceof PiimgError) return { message: error.message, hint: error.hint, stopped: false };
+  if (error instanceof CardFailure) return { message: error.message, hint: error.hint, stopped: false };
+  throw error;
+}

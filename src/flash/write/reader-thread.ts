@@ -1,0 +1,145 @@
+// A thread that reads the image, unpacks it and works out digests, as fast as slots of the ring become free.
+import { createHash, type Hash } from 'node:crypto';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { parentPort, workerData } from 'node:worker_threads';
+import { sha256 } from '../../lib/digest.ts';
+import { PiimgError } from '../../lib/errors.ts';
+import { readSource } from '../source/read.ts';
+import type { Source } from '../source/source.ts';
+import { CHUNK, chunksOf, wholeBlocks, type CheckedRange } from './chunks.ts';
+import type { FromReader } from './messages.ts';
+
+export interface ReaderData {
+  source: Source;
+  /** Undefined where only the image's end tells how long it is. */
+  ranges: CheckedRange[] | undefined;
+  /** Byte of the image to begin at. */
+  from: number;
+  ring: Uint8Array<SharedArrayBuffer>;
+  slots: number;
+}
+
+/** Fills `view` with what the image has from `offset` on; gives fewer bytes only at its end. Offsets never go back. */
+type Fill = (view: Uint8Array, offset: number) => Promise<number>;
+
+const { source, ranges, from, ring, slots } = workerData as ReaderData;
+const port = parentPort;
+if (port === null) throw new Error('reader-thread.ts is a thread');
+const tell = (message: FromReader): void => port.postMessage(message);
+
+const free = Array.from({ length: slots }, (_, slot) => slot);
+let wake = (): void => {};
+port.on('message', (slot: number) => {
+  free.push(slot);
+  wake();
+});
+
+async function freeSlot(): Promise<number> {
+  for (;;) {
+    const slot = free.shift();
+    if (slot !== undefined) return slot;
+    await new Promise<void>((resolve) => (wake = resolve));
+  }
+}
+
+/** A file is read straight into the ring. */
+function fileFill(): { fill: Fill; end: () => Promise<void> } {
+  const file = openSync(source.name, 'r');
+  const fill: Fill = async (view, offset) => {
+    let filled = 0;
+    while (filled < view.length) {
+      const count = readSync(file, view, filled, view.length - filled, offset + filled);
+      if (count === 0) break;
+      filled += count;
+    }
+    return filled;
+  };
+  return { fill, end: async () => closeSync(file) };
+}
+
+function streamFill(): { fill: Fill; end: () => Promise<void> } {
+  const stop = new AbortController();
+  const pieces = readSource(source, { from, signal: stop.signal });
+  let position = from;
+  let rest: Uint8Array = new Uint8Array(0);
+  /** False at the end. */
+  const more = async (): Promise<boolean> => {
+    position += rest.length;
+    const { value, done } = await pieces.next();
+    rest = done ? new Uint8Array(0) : value;
+    return !done;
+  };
+  const fill: Fill = async (view, offset) => {
+    let filled = 0;
+    while (filled < view.length) {
+      const skip = offset + filled - position;
+      if (skip >= rest.length) {
+        if (!(await more())) break;
+        continue;
+      }
+      const part = rest.subarray(skip, skip + view.length - filled);
+      view.set(part, filled);
+      filled += part.length;
+    }
+    return filled;
+  };
+  // To its very end, where packed files have their checksums.
+  const end = async (): Promise<void> => {
+    while (await more());
+  };
+  return { fill, end };
+}
+
+async function main(): Promise<void> {
+  const { fill, end } = source.kind === 'file' && source.packing === 'none' ? fileFill() : streamFill();
+  const check = rangeChecker();
+  let size = from;
+  for (const { offset, length } of chunksOf(ranges ?? [{ offset: 0, length: Infinity }], from)) {
+    const slot = await freeSlot();
+    const view = ring.subarray(slot * CHUNK, slot * CHUNK + length);
+    const filled = await fill(view, offset);
+    if (ranges !== undefined && filled < length) {
+      throw new PiimgError(`The image ${source.name} is cut off: it ends at byte ${offset + filled}`, {
+        hint: 'Download, copy or build it again.',
+      });
+    }
+    size = offset + filled;
+    if (filled === 0) break;
+    check(offset, view.subarray(0, filled));
+    const whole = view.subarray(0, wholeBlocks(filled));
+    whole.fill(0, filled);
+    tell({ type: 'chunk', chunk: { slot, offset, length: whole.length, digest: sha256(whole) } });
+    if (filled < length) break;
+  }
+  await end();
+  tell({ type: 'end', size });
+}
+
+/** Compares ranges that have a checksum in the block map; one that is begun in its middle cannot be. */
+function rangeChecker(): (offset: number, bytes: Uint8Array) => void {
+  const checked = ranges?.filter(({ sha256: sum }) => sum !== undefined) ?? [];
+  let hash: Hash | undefined;
+  let index = 0;
+  return (offset, bytes) => {
+    while (index < checked.length && offset >= endOf(checked[index])) index++;
+    const range = checked[index];
+    if (range === undefined || offset < range.offset) return;
+    if (offset === range.offset) hash = createHash('sha256');
+    hash?.update(bytes);
+    if (hash === undefined || offset + bytes.length < endOf(range)) return;
+    const found = hash.digest('hex');
+    hash = undefined;
+    if (found === range.sha256) return;
+    throw new PiimgError(
+      `The image ${source.name} is not what its block map says, between byte ${range.offset} and ${endOf(range)}`,
+      { hint: 'The image is damaged, or another one than the .bmap beside it: build or copy both again.' },
+    );
+  };
+}
+
+const endOf = (range: CheckedRange | undefined): number => (range === undefined ? 0 : range.offset + range.length);
+
+main().catch((error: unknown) => {
+  const { message, hint, detail, exitCode } = error as PiimgError;
+  tell({ type: 'error', fault: { message, hint, detail, exitCode } });
+});

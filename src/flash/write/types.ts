@@ -1,0 +1,58 @@
+// What a flash is asked to do, and what it tells.
+import type { Source } from '../source/source.ts';
+import type { CheckedRange, Range } from './chunks.ts';
+
+/** Bytes that a card has instead of the image's. Without `content`: whatever it has; only comparing can do with that. */
+export interface Patch extends Range {
+  content?: Uint8Array;
+}
+
+export interface CardToWrite {
+  /** For events. */
+  name: string;
+  /** Open for reading and writing, exclusively, without the page cache. */
+  fd: number;
+  /** Bytes of the device. */
+  size: number;
+  patches: Patch[];
+  /** What lies before this byte was written in an earlier run, it is thought: it is read back all the same. */
+  resumeFrom: number;
+}
+
+export interface FlashJob {
+  source: Source;
+  /** Undefined: all of the image, however long it turns out to be. */
+  ranges: CheckedRange[] | undefined;
+  cards: CardToWrite[];
+  mode: 'write' | 'write+verify' | 'verify';
+  /** Zero all that the image does not map, to the end of the card. */
+  wipe: boolean;
+}
+
+export type Phase = 'writing' | 'wiping' | 'reading back';
+
+/** What happens to a card. */
+export type FlashEvent =
+  /** Bytes, those to be read back included; what lies before `upTo` need not be written again. */
+  | { type: 'progress'; phase: Phase; done: number; total: number | undefined; upTo: number }
+  | { type: 'note'; message: string };
+
+export type Tell = (card: string, event: FlashEvent) => void;
+
+/** How it ended for a card. */
+export interface FlashedCard {
+  name: string;
+  verdict: 'verified' | 'written' | 'failed' | 'stopped';
+  /** Why not, in words, and what to do. */
+  problem?: string;
+  hint?: string;
+  /** Bytes. */
+  imageSize?: number;
+  written: number;
+  read: number;
+  /** Seconds. */
+  writing: number;
+  reading: number;
+  /** Of all that was read back: sha256 over a line `OFFSET LENGTH SHA256` for each piece. */
+  digest?: string;
+}

@@ -1,0 +1,54 @@
+// What is done to a disk around writing it: unmounted and emptied before, looked at again afterwards.
+import { readFile } from 'node:fs/promises';
+import { EXIT, PiimgError } from '../lib/errors.ts';
+import { run } from './exec.ts';
+import { mountPointsOf } from './mounted.ts';
+import { findProgram } from './requirements.mjs';
+import { deviceFolder } from './open-disk.ts';
+
+/** Unmounts all that is mounted of a disk, what was mounted last first. Throws PiimgError (refused) when something keeps it busy. */
+export async function unmountDisk(disk: string, signal: AbortSignal): Promise<void> {
+  if (process.platform === 'darwin') {
+    await run(['diskutil', 'unmountDisk', disk], { signal }).catch((error: unknown) => {
+      throw busy(disk, disk, error);
+    });
+    return;
+  }
+  for (const place of ((await mountPointsOf(disk)) ?? []).toReversed()) {
+    await run(['umount', place], { signal }).catch((error: unknown) => {
+      throw busy(disk, place, error);
+    });
+  }
+}
+
+function busy(disk: string, place: string, cause: unknown): PiimgError {
+  const { detail } = cause as PiimgError;
+  return new PiimgError(`${disk} is mounted at ${place}, and cannot be unmounted`, {
+    exitCode: EXIT.refused,
+    ...(detail && { detail }),
+    hint: 'Close what is open there (lsof shows it), then run the command again.',
+    cause,
+  });
+}
+
+/** Tells a disk that nothing on it is needed any more, where it can be told so; false where it cannot. Nothing may have it open. */
+export async function discardDisk(disk: string, signal: AbortSignal): Promise<boolean> {
+  const folder = await deviceFolder(disk);
+  if (folder === undefined || findProgram('blkdiscard') === undefined) return false;
+  // Documentation/ABI/stable/sysfs-block: 0 where the device does not take it.
+  const most = await readFile(`${folder}/queue/discard_max_bytes`, 'utf8').catch(() => '0');
+  if (Number(most) === 0) return false;
+  return run(['blkdiscard', '--force', disk], { signal }).then(
+    () => true,
+    (error: unknown) => {
+      if (signal.aborted) throw error;
+      return false;
+    },
+  );
+}
+
+/** Has the system look at the new partition table: of no matter when it cannot, a card is taken out now. */
+export async function rescanDisk(disk: string): Promise<void> {
+  if (process.platform !== 'linux') return;
+  await run(['blockdev', '--rereadpt', disk], { signal: AbortSignal.timeout(10_000) }).catch(() => {});
+}

@@ -1,0 +1,80 @@
+// Opens a disk for writing: the very one that was listed, for nobody else at the same time, past the page cache.
+import { constants } from 'node:fs';
+import { open, readFile, stat, type FileHandle } from 'node:fs/promises';
+import { EXIT, PiimgError } from '../lib/errors.ts';
+import { deviceNumber } from './mounted.ts';
+
+/** What tells whether it is still the disk it was. */
+export interface DiskIdentity {
+  path: string;
+  /** Bytes. */
+  size: number;
+  /** Linux's device number, `8:16`. */
+  number?: string;
+  /** Counted up whenever another medium is put in (Documentation/ABI/stable/sysfs-block, diskseq; Linux 5.15). */
+  sequence?: string;
+}
+
+/** The folder of a block device in sysfs; undefined where there is none. */
+export async function deviceFolder(disk: string): Promise<string | undefined> {
+  if (process.platform !== 'linux') return undefined;
+  const info = await stat(disk).catch(() => undefined);
+  return info?.isBlockDevice() ? `/sys/dev/block/${deviceNumber(info.rdev)}` : undefined;
+}
+
+/** Throws PiimgError (usage) when there is no such disk. */
+export async function identifyDisk(path: string, size?: number): Promise<DiskIdentity> {
+  const info = await stat(path).catch(() => undefined);
+  if (info === undefined)
+    throw new PiimgError(`There is no ${path}`, { exitCode: EXIT.usage, hint: 'piimg drives lists disks.' });
+  if (process.platform !== 'linux') return { path, size: size ?? 0 };
+  const number = deviceNumber(info.rdev);
+  const told = (name: string): Promise<string | undefined> =>
+    readFile(`/sys/dev/block/${number}/${name}`, 'utf8').then(
+      (text) => text.trim(),
+      () => undefined,
+    );
+  const [sectors, sequence] = [await told('size'), await told('diskseq')];
+  return { path, size: Number(sectors ?? 0) * 512, number, ...(sequence !== undefined && { sequence }) };
+}
+
+/**
+ * open(2): O_EXCL, for `write`, fails for a block device that has something mounted or is open so elsewhere; O_DIRECT goes past the page cache. Throws
+ * PiimgError (refused) when it is in use, or not the disk any more that was listed.
+ */
+export async function openDisk(listed: DiskIdentity, write: boolean): Promise<FileHandle> {
+  const { path } = listed;
+  const refuse = (message: string, hint: string): PiimgError =>
+    new PiimgError(message, { exitCode: EXIT.refused, hint });
+  const access = write ? constants.O_RDWR | constants.O_EXCL : constants.O_RDONLY;
+  const handle = await open(path, access | (constants.O_DIRECT ?? 0)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'EBUSY')
+      throw refuse(
+        `${path} is in use: something has it, or a partition of it, mounted or open`,
+        'lsblk shows what. End that, then run the command again.',
+      );
+    if (error.code === 'EROFS' || error.code === 'EACCES')
+      throw refuse(
+        `${path} cannot be written to (${error.code})`,
+        "Check the lock switch on the card's adapter, and who may write to the device.",
+      );
+    throw error;
+  });
+  try {
+    const info = await handle.stat();
+    const now = await identifyDisk(path, listed.size);
+    const same =
+      (process.platform !== 'linux' || (info.isBlockDevice() && deviceNumber(info.rdev) === listed.number)) &&
+      now.size === listed.size &&
+      now.number === listed.number &&
+      now.sequence === listed.sequence;
+    if (same) return handle;
+    throw refuse(
+      `${path} is not the disk any more that was shown`,
+      'Another card was put in meanwhile? Run the command again and look.',
+    );
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}

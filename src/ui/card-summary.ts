@@ -1,0 +1,53 @@
+// What a card is, for people.
+import { plainText } from '../lib/plain-text.ts';
+import { describeResult, type Result } from '../lib/first-boot.ts';
+import type { Style } from './style.ts';
+import { formatTable } from './table.ts';
+
+export interface ShownReport {
+  card: string;
+  role: string;
+  buildId: string;
+  base: string;
+  record?: { cardId: string; written: string };
+  seed: { node?: string; users: { name: string; keys: unknown[] }[] };
+  result?: Result | 'unreadable';
+  flashed?: { image: { name: string }; verdict: string };
+  equal?: boolean;
+  unknown?: string;
+}
+
+/** A fact a line; below them, how its first boot went. */
+export function formatCard(report: ShownReport, style: Style): string {
+  const { card, role, buildId, base, record, seed, result, flashed, equal, unknown = '' } = report;
+  const users = seed.users.filter(({ keys }) => keys.length > 0).map(({ name }) => name);
+  const rows = [
+    ['image', plainText(`role ${role} on ${base}, build ${buildId.slice(0, 12)}`)],
+    ['node', seed.node === undefined ? style.dim('none: it has no seed') : plainText(seed.node)],
+    ['logs in', users.length > 0 ? plainText(users.join(', ')) : style.dim('nobody of its seed')],
+    ['card id', record?.cardId ?? style.dim('none')],
+    ...(record === undefined ? [] : [['flashed', new Date(record.written).toLocaleString()]]),
+    ...(flashed === undefined ? [] : [['from', plainText(`${flashed.image.name} (${flashed.verdict})`)]]),
+    [
+      'as flashed',
+      equal === undefined
+        ? style.dim(`unknown: ${unknown}`)
+        : equal
+          ? style.green('yes, every byte')
+          : style.red('NO: it reads otherwise now'),
+    ],
+    ['first boot', boot(result, style)],
+  ];
+  const table = formatTable(rows.map(([name = '', value = '']) => [style.dim(name), value]));
+  const story =
+    typeof result === 'object' && result.status !== 'applied' ? `\n\n${plainText(describeResult(result))}` : '';
+  return `${style.bold(card)}\n${table.replaceAll(/^/gm, '  ')}${story}`;
+}
+
+function boot(result: ShownReport['result'], style: Style): string {
+  if (result === undefined) return style.dim('not yet');
+  if (result === 'unreadable') return style.yellow('begun; its result was cut while it was written');
+  return { applied: style.green('went well'), failed: style.red('FAILED'), working: style.yellow('begun') }[
+    result.status
+  ];
+}

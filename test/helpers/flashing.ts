@@ -1,0 +1,78 @@
+// `piimg flash` for tests: images that are made in no time, and the command with what it said.
+import { randomFillSync } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import path from 'node:path';
+import { encodeMbr } from '../../src/image/mbr.ts';
+import { run, type Running } from '../../src/host/exec.ts';
+import type { LedgerRow } from '../../src/flash/ledger.ts';
+import { PiimgError } from '../../src/lib/errors.ts';
+import { piimgCommand } from './built.ts';
+import type { Card } from './rig/card.ts';
+
+export const MIB = 1 << 20;
+const SECTOR = 512;
+
+/** Makes `plain.img` in `folder`: a partition table, noise, and a hole; nobody's but for that. */
+export async function plainImage(folder: string, size = 24 * MIB): Promise<string> {
+  const file = path.join(folder, 'plain.img');
+  const handle = await open(file, 'w');
+  const noise = randomFillSync(Buffer.alloc(size));
+  noise.fill(0, size / 2, size / 2 + 5 * MIB);
+  encodeMbr(0x1a2b3c4d, [{ number: 1, type: 0x83, start: 2048, sectors: size / SECTOR - 2048 }]).copy(noise);
+  await handle.write(noise);
+  await handle.close();
+  return file;
+}
+
+export interface FlashedJson {
+  cards: {
+    device: string;
+    node?: string;
+    verdict: 'verified' | 'written' | 'failed' | 'stopped';
+    problem?: string;
+    hint?: string;
+    notes: string[];
+    written: number;
+    read: number;
+    digest?: string;
+  }[];
+  ledger: LedgerRow[];
+}
+
+export interface Said {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Starts `piimg ARGS` in `folder`, with a cache of its own there. Any exit status will do. */
+export function startPiimg(folder: string, args: string[], seconds = 120, input?: string): Running {
+  return run([...piimgCommand(), ...args], {
+    cwd: folder,
+    env: { PIIMG_CACHE: path.join(folder, 'cache'), FORCE_COLOR: '0', HOME: folder },
+    okCodes: [0, 1, 2, 3, 4, 70, 130],
+    signal: AbortSignal.timeout(seconds * 1000),
+    ...(input !== undefined && { input }),
+  });
+}
+
+export async function piimg(folder: string, ...args: string[]): Promise<Said> {
+  const { stdout, stderr, exitCode } = await startPiimg(folder, args);
+  return { stdout, stderr, code: exitCode };
+}
+
+/** Options that agree to cards of the rig, which are loops. */
+export const agreed = (cards: Card[]): string[] => [
+  '--yes',
+  '--allow-fixed',
+  ...cards.flatMap((card) => ['--confirm', path.basename(card.path)]),
+];
+
+/** What `piimg flash … --json` said. Throws Error with its words when that is no JSON. */
+export function flashedOf({ stdout, stderr, code }: Said): FlashedJson & { code: number } {
+  try {
+    return { ...(JSON.parse(stdout) as FlashedJson), code };
+  } catch {
+    throw new PiimgError(`exit status ${code}\n${stdout}\n${stderr}`);
+  }
+}

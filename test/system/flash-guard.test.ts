@@ -1,0 +1,198 @@
+// What `piimg flash` must never overwrite, on real disks: refused with exit code 3, a reason and what to do, and not a byte touched.
+import { link, mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { identifyDisk, openDisk } from '../../src/host/open-disk.ts';
+import { run } from '../../src/host/exec.ts';
+import type { PiimgError } from '../../src/lib/errors.ts';
+import { asRoot } from '../helpers/as-root.ts';
+import { agreed, MIB, piimg, plainImage, type Said } from '../helpers/flashing.ts';
+import { withCard, type Card, type CardOptions } from '../helpers/rig/card.ts';
+import { piimgCommand } from '../helpers/built.ts';
+import { seedImage } from '../helpers/seed-image.ts';
+import { temporaryFolder } from '../helpers/temporary.ts';
+
+const OPTIONS: CardOptions = { size: 64 * MIB, content: 'random' };
+
+/** Nothing of the card may have changed. */
+async function untouched(card: Card, work: () => Promise<void>): Promise<void> {
+  const before = await card.read(0, card.size);
+  await work();
+  assert.ok((await card.read(0, card.size)).equals(before), 'the card was touched');
+}
+
+function refused({ code, stderr }: Said, reason: RegExp, hint?: RegExp): void {
+  assert.is(code, 3, stderr);
+  assert.match(stderr, reason);
+  assert.match(stderr, hint ?? /^hint: /m);
+  assert.not.match(stderr, /^ {4}at /m, 'a stack is for bugs');
+}
+
+/** Flashes `image` to the card from where its mounts are seen, after a script there. */
+async function inside(card: Card, script: string, folder: string, ...args: string[]): Promise<Said> {
+  const all = `${script}\n"$@" && echo code=0 || echo "code=$?"`;
+  const command = ['sh', '-euc', all, 'sh', ...piimgCommand(), 'flash', ...args];
+  const { stdout, stderr } = await run(
+    card.inside(['env', `PIIMG_CACHE=${folder}/cache`, `CARD=${card.path}`, `AT=${folder}`, ...command]),
+    {
+      cwd: folder,
+      signal: AbortSignal.timeout(60_000),
+    },
+  );
+  return { code: Number(/code=(\d+)/.exec(stdout)?.[1]), stdout, stderr };
+}
+
+test('without consent: nobody to ask; with --yes a disk that is not card-like; with its name but not --allow-fixed', async () => {
+  const folder = temporaryFolder();
+  const image = await plainImage(folder);
+  await withCard(OPTIONS, (card) =>
+    untouched(card, async () => {
+      refused(await piimg(folder, 'flash', image, card.path), /not what cards look like/, /--allow-fixed/);
+      refused(
+        await piimg(folder, 'flash', image, card.path, '--yes', '--allow-fixed'),
+        /Nobody is there to agree that loop\d+ is overwritten/,
+        /--confirm loop\d+/,
+      );
+      refused(
+        await piimg(folder, 'flash', image, card.path, '--confirm', path.basename(card.path)),
+        /not what cards look like/,
+      );
+      const dry = await piimg(folder, 'flash', image, card.path, ...agreed([card]), '--dry-run');
+      assert.is(dry.code, 0);
+      assert.match(dry.stderr, /Nothing was written/);
+      assert.match(dry.stderr, new RegExp(card.path));
+    }),
+  );
+});
+
+test('a partition, a disk that is too small, one disk twice, a disk that is not there', async () => {
+  const folder = temporaryFolder();
+  const image = await plainImage(folder, 80 * MIB);
+  await withCard({ ...OPTIONS, partitions: true }, (card) =>
+    untouched(card, async () => {
+      const flash = (...words: string[]): Promise<Said> => piimg(folder, 'flash', image, ...words, ...agreed([card]));
+      refused(await flash(card.path), /too small: 67\.1 MB, the image has 83\.9 MB/);
+      refused(await flash(card.path, card.path), /too small|named twice/);
+      const missing = await flash('/dev/piimg-none');
+      assert.is(missing.code, 2);
+      assert.match(missing.stderr, /There is no \/dev\/piimg-none/);
+      await card.write(0, (await readFile(image)).subarray(0, 512));
+      await run(asRoot(['partx', '--update', card.path])).catch(() => {});
+    }),
+  ).catch((error: Error) => {
+    // The partition table is the test's own.
+    if (error.message !== 'the card was touched') throw error;
+  });
+});
+
+test('a mounted card is unmounted; one that is busy is refused; the disk of the folder one is in, of the image, and swap are', async () => {
+  const folder = temporaryFolder();
+  const image = await plainImage(folder);
+  await mkdir(path.join(folder, 'at'));
+  const name = (card: Card): string[] => ['--yes', '--allow-fixed', '--confirm', path.basename(card.path)];
+  await withCard(OPTIONS, async (card) => {
+    const mounted = 'mkfs.ext4 -q "$CARD"; mount "$CARD" "$AT/at"';
+    const busy = await inside(
+      card,
+      `${mounted}; sleep 30 <"$AT/at" & sleep 0.2`,
+      folder,
+      image,
+      card.path,
+      ...name(card),
+    );
+    refused(busy, /is mounted at .*\/at, and cannot be unmounted/, /lsof/);
+    refused(await inside(card, 'cd "$AT/at"', folder, image, card.path, ...name(card)), /holds the folder you are in/);
+    const within = await inside(
+      card,
+      'cp "$AT/plain.img" "$AT/at/plain.img"',
+      folder,
+      path.join(folder, 'at/plain.img'),
+      card.path,
+      ...name(card),
+    );
+    refused(within, /holds the image/);
+  });
+  await withCard(OPTIONS, async (card) => {
+    const { code, stderr } = await inside(
+      card,
+      'mkfs.ext4 -q "$CARD"; mount "$CARD" "$AT/at"',
+      folder,
+      image,
+      card.path,
+      ...name(card),
+    );
+    assert.is(code, 0, stderr);
+    assert.ok((await card.read(0, 24 * MIB)).equals(await readFile(image)));
+  });
+  await withCard(OPTIONS, async (card) => {
+    const swap = await inside(
+      card,
+      'mkswap -q "$CARD" 2>/dev/null || mkswap "$CARD" >/dev/null; swapon "$CARD"',
+      folder,
+      image,
+      card.path,
+      ...name(card),
+    );
+    refused(swap, /is used as swap/);
+  });
+});
+
+test('a disk that changed between listing and opening is refused, and so is one that something holds', async () => {
+  await withCard({ size: 16 * MIB }, async (card) => {
+    const said = (work: Promise<unknown>): Promise<string> =>
+      work.then(
+        () => 'opened',
+        (error: PiimgError) => `${error.exitCode} ${error.message}`,
+      );
+    if (process.getuid?.() !== 0) return;
+    const listed = await identifyDisk(card.path);
+    const held = await openDisk(listed, true);
+    assert.match(await said(openDisk(listed, true)), /^3 .* is in use/);
+    await held.close();
+    const again = await openDisk(listed, true);
+    await again.close();
+    assert.match(
+      await said(openDisk({ ...listed, sequence: '0' }, true)),
+      /^3 .* is not the disk any more that was shown/,
+    );
+    await card.resize(8 * MIB);
+    assert.match(await said(openDisk(listed, true)), /^3 .* is not the disk any more/);
+  });
+});
+
+test('a file: new or replaced as a whole, never the image itself, be it by another name', async () => {
+  const folder = temporaryFolder();
+  const image = await plainImage(folder);
+  await link(image, path.join(folder, 'same.img'));
+  refused(await piimg(folder, 'flash', image, '--to', 'same.img'), /same\.img is the image itself/);
+  const done = await piimg(folder, 'flash', image, '--to', 'card.img');
+  assert.is(done.code, 0, done.stderr);
+  assert.ok((await readFile(path.join(folder, 'card.img'))).equals(await readFile(image)));
+  await writeFile(path.join(folder, 'broken.img'), 'no image');
+  const broken = await piimg(folder, 'flash', 'broken.img', '--to', 'card.img');
+  assert.is(broken.code, 2);
+  assert.match(broken.stderr, /is no disk image/);
+  assert.ok(
+    (await readFile(path.join(folder, 'card.img'))).equals(await readFile(image)),
+    'the old one is still there',
+  );
+});
+
+test('no image and no last build; no card; a card that nobody could log in to', async () => {
+  const empty = temporaryFolder();
+  const none = await piimg(empty, 'flash', '--to', 'x.img');
+  assert.is(none.code, 2);
+  assert.match(none.stderr, /No image was named, and none was built/);
+  const folder = await seedImage();
+  const nowhere = await piimg(folder, 'flash', 'web.img');
+  assert.is(nowhere.code, 2);
+  assert.match(nowhere.stderr, /No card was named/);
+  const closed = await piimg(folder, 'flash', 'web.img', '--to', 'x.img');
+  assert.is(closed.code, 2);
+  assert.match(closed.stderr, /Nobody could log in/);
+  assert.match(closed.stderr, /--no-login/);
+  assert.is((await piimg(folder, 'flash', 'web.img', '--to', 'x.img', '--no-login')).code, 0);
+});
+
+test.run();

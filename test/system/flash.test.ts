@@ -1,0 +1,254 @@
+// `piimg flash` on real block devices: several cards with identities of their own, bad cards told as such, nothing bootable but what is right.
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { run } from '../../src/host/exec.ts';
+import { CARD_RECORD } from '../../src/flash/card-record.ts';
+import { parseHeader, type ImageHeader } from '../../src/image/header.ts';
+import { agreed, flashedOf, MIB, piimg, plainImage, type FlashedJson } from '../helpers/flashing.ts';
+import type { Behaviour } from '../helpers/rig/behaviour.ts';
+import { withCard, withCards, type Card } from '../helpers/rig/card.ts';
+import { seedImage } from '../helpers/seed-image.ts';
+import { keyLine } from '../helpers/ssh-keys.ts';
+import { temporaryFolder } from '../helpers/temporary.ts';
+
+const SIZE = 64 * MIB;
+
+async function headerOf(image: string): Promise<ImageHeader> {
+  const bytes = (await readFile(image)).subarray(64 * 512, 64 * 512 + 65_536);
+  const header = parseHeader(bytes);
+  if (header === undefined) throw new Error('no header');
+  return header;
+}
+
+/** The card's bytes, with the image's where the card may differ. */
+async function withoutOwn(card: Card, image: Buffer, { slots }: ImageHeader): Promise<Buffer> {
+  const bytes = Buffer.from(await card.read(0, image.length));
+  for (const { offset, length } of [CARD_RECORD, ...slots]) image.copy(bytes, offset, offset, offset + length);
+  return bytes;
+}
+
+const isBootable = async (card: Card): Promise<boolean> => (await card.read(510, 2)).readUInt16BE(0) === 0x55aa;
+
+test('two cards from one reading, each with its own identity; what is on them is what piimg seed writes; the ledger knows them', async () => {
+  const folder = await seedImage();
+  const image = await readFile(path.join(folder, 'web.img'));
+  const header = await headerOf(path.join(folder, 'web.img'));
+  await writeFile(
+    path.join(folder, 'nodes.yaml'),
+    `version: 1
+users: [{ name: ann, keys: ['${keyLine()}'] }]
+nodes:
+  pi-web1: { network: { addresses: [192.168.254.11/24] } }
+  pi-web2: { network: { addresses: [192.168.254.12/24] } }
+`,
+  );
+  await withCards(
+    [
+      { size: SIZE, content: 'random' },
+      { size: SIZE, content: 'random' },
+    ],
+    async (cards) => {
+      const [one, two] = cards as [Card, Card];
+      const pairs = [`pi-web1=${one.path}`, `pi-web2=${two.path}`];
+      const said = await piimg(
+        folder,
+        'flash',
+        'web.img',
+        ...pairs,
+        '--from',
+        'nodes.yaml',
+        ...agreed(cards),
+        '--json',
+      );
+      const { code, cards: told, ledger } = flashedOf(said);
+      assert.is(code, 0, said.stderr);
+      assert.equal(
+        told.map(({ node, verdict }) => [node, verdict]),
+        [
+          ['pi-web1', 'verified'],
+          ['pi-web2', 'verified'],
+        ],
+      );
+      assert.match(said.stderr, /pi-web1/);
+      for (const card of cards) assert.ok((await withoutOwn(card, image, header)).equals(image), card.path);
+
+      for (const [index, card] of cards.entries()) {
+        const node = `pi-web${index + 1}`;
+        const copy = path.join(folder, `${node}.img`);
+        await writeFile(copy, await card.read(0, image.length));
+        const shown = JSON.parse((await piimg(folder, 'seed', 'show', copy, '--json')).stdout) as {
+          node: string;
+          instanceId: string;
+        };
+        assert.is(shown.node, node);
+        // The same identity given to a file: all but the random part of its instance id is the same, byte by byte.
+        const out = path.join(folder, `${node}-seeded.img`);
+        const seeded = await piimg(folder, 'seed', 'web.img', '--out', out, '--from', 'nodes.yaml', '--node', node);
+        assert.is(seeded.code, 0, seeded.stderr);
+        const other = JSON.parse((await piimg(folder, 'seed', 'show', out, '--json')).stdout) as { instanceId: string };
+        const [mine, theirs] = [await card.read(0, image.length), await readFile(out)];
+        for (const { offset, length } of header.slots) {
+          const text = theirs
+            .toString('latin1', offset, offset + length)
+            .replaceAll(other.instanceId, shown.instanceId);
+          assert.is(mine.toString('latin1', offset, offset + length), text);
+        }
+      }
+      const rows = (await readFile(path.join(folder, 'out/ledger.jsonl'), 'utf8'))
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as object);
+      assert.equal(rows, ledger);
+
+      // A card knows what it is; a byte that changes is found, by the ledger and by the image.
+      assert.match((await piimg(folder, 'card', one.path)).stdout, /pi-web1[^]*yes, every byte/);
+      assert.is((await piimg(folder, 'verify', 'web.img', one.path)).code, 0);
+      const place = 20 * MIB + 7;
+      const [byte = 0] = await one.read(place, 1);
+      await one.write(place, Buffer.from([byte ^ 1]));
+      const card = await piimg(folder, 'card', one.path);
+      assert.is(card.code, 1);
+      assert.match(card.stdout, /NO: it reads otherwise/);
+      const verified = await piimg(folder, 'verify', 'web.img', one.path);
+      assert.is(verified.code, 1);
+      assert.match(verified.stdout, /differs from the image in one place, first between byte 20971520 and/);
+    },
+  );
+});
+
+/** What a bad card is told as; never is it one that boots. */
+const BAD: [string, Behaviour, RegExp][] = [
+  ['wraps', { real: 16 * MIB, beyond: 'wrap' }, /^reads differently from what was written in /],
+  [
+    'loses what is beyond',
+    { real: 16 * MIB, beyond: 'lost' },
+    /^reads differently from what was written in .*first between byte 16777216/,
+  ],
+  [
+    'stores a bit the other way round',
+    { flips: [9 * MIB + 5] },
+    /^reads differently .*one place, first between byte 8388608 and 12582912/,
+  ],
+  [
+    'cannot write a sector',
+    { badWrites: [{ offset: 10 * MIB, length: 1 }] },
+    /^cannot be written at byte 10485760 \(sector 20480\): EIO, again and again/,
+  ],
+  [
+    'cannot read a sector',
+    { badReads: [{ offset: 10 * MIB, length: 1 }] },
+    /^cannot be read at byte 10485760 \(sector 20480\): EIO, again and again/,
+  ],
+  ['is pulled midway', { after: { written: 8 * MIB, turns: { pulled: true } } }, /EIO|gone/],
+  ['has no more room', { real: 16 * MIB, beyond: 'ENOSPC' }, /ends before|cannot be written at byte 16777216/],
+];
+for (const [name, behaviour, problem] of BAD) {
+  test(`a card that ${name} is told as such, keeps no other back, and does not boot`, async () => {
+    const folder = temporaryFolder();
+    const image = await plainImage(folder);
+    await withCards(
+      [
+        { size: SIZE, ...behaviour },
+        { size: SIZE, content: 'random' },
+      ],
+      async (cards) => {
+        const [bad, good] = cards as [Card, Card];
+        const { code, cards: told } = flashedOf(
+          await piimg(folder, 'flash', image, bad.path, good.path, ...agreed(cards), '--json'),
+        );
+        assert.is(code, 1);
+        assert.is(told[0]?.verdict, 'failed');
+        assert.match(told[0]?.problem ?? '', problem);
+        assert.is(told[1]?.verdict, 'verified', told[1]?.problem);
+        assert.ok((await good.read(0, 24 * MIB)).equals(await readFile(image)));
+        assert.not.ok(await isBootable(bad));
+      },
+    );
+  });
+}
+
+test('a hiccup is no failure: it is tried again, and told', async () => {
+  const folder = temporaryFolder();
+  const image = await plainImage(folder);
+  await withCard({ size: SIZE, badWrites: [{ offset: 10 * MIB, length: 1 }] }, async (card) => {
+    const flashing = piimg(folder, 'flash', image, card.path, ...agreed([card]), '--json');
+    const untilTried = async (): Promise<void> => {
+      for (;;) {
+        const tries = (await card.requests()).filter(({ kind, offset }) => kind === 'write' && offset >= 8 * MIB);
+        if (tries.length > 1) return;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    };
+    await untilTried();
+    await card.behave({ badWrites: [] });
+    const { cards: told } = flashedOf(await flashing);
+    assert.is(told[0]?.verdict, 'verified', told[0]?.problem);
+    assert.match(told[0]?.notes.join() ?? '', /write at byte 8388608 failed \(EIO\); trying again/);
+  });
+});
+
+test('one card hangs for some seconds: the other is done meanwhile, and it is done afterwards', async () => {
+  const folder = temporaryFolder();
+  const image = await plainImage(folder, 96 * MIB);
+  await withCards(
+    [{ size: 128 * MIB, after: { written: 8 * MIB, turns: { hangs: true } } }, { size: 128 * MIB }],
+    async (cards) => {
+      const [slow, quick] = cards as [Card, Card];
+      const flashing = piimg(folder, 'flash', image, slow.path, quick.path, ...agreed(cards), '--json');
+      for (;;) {
+        if (await isBootable(quick)) break;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      assert.not.ok(await isBootable(slow));
+      await slow.behave({ hangs: false });
+      const { cards: told } = flashedOf(await flashing);
+      assert.equal(
+        told.map(({ verdict }) => verdict),
+        ['verified', 'verified'] satisfies FlashedJson['cards'][number]['verdict'][],
+      );
+      assert.ok((await slow.read(0, 96 * MIB)).equals(await readFile(image)));
+    },
+  );
+});
+
+test('without a map all of an old card is written over; with --wipe to its end; with a map its free blocks are left alone', async () => {
+  const folder = temporaryFolder();
+  const image = await plainImage(folder);
+  const bytes = await readFile(image);
+  const flash = async (card: Card, ...more: string[]): Promise<void> => {
+    const { cards: told } = flashedOf(
+      await piimg(folder, 'flash', image, card.path, ...agreed([card]), '--json', ...more),
+    );
+    assert.is(told[0]?.verdict, 'verified', told[0]?.problem);
+  };
+  await withCard({ size: 40 * MIB, content: 'random', discards: 'refused' }, async (card) => {
+    const rest = await card.read(24 * MIB, 16 * MIB);
+    await flash(card);
+    assert.ok((await card.read(0, 24 * MIB)).equals(bytes));
+    assert.ok((await card.read(24 * MIB, 16 * MIB)).equals(rest));
+    await flash(card, '--wipe');
+    assert.ok((await card.read(0, 24 * MIB)).equals(bytes));
+    assert.ok((await card.read(24 * MIB, 16 * MIB)).equals(Buffer.alloc(16 * MIB)));
+  });
+  await run([
+    'sh',
+    '-c',
+    'cp --sparse=always "$1" "$1.sparse" && mv "$1.sparse" "$1" && bmaptool create "$1" -o "${1%.img}.bmap"',
+    'sh',
+    image,
+  ]);
+  await withCard({ size: 40 * MIB, content: 'random', discards: 'refused' }, async (card) => {
+    const hole = await card.read(12 * MIB, 5 * MIB);
+    await flash(card);
+    assert.ok((await card.read(12 * MIB, 5 * MIB)).equals(hole), 'left alone');
+    const found = Buffer.from(await card.read(0, 24 * MIB));
+    bytes.copy(found, 12 * MIB, 12 * MIB, 17 * MIB);
+    assert.ok(found.equals(bytes));
+    await flash(card, '--wipe');
+    assert.ok((await card.read(0, 24 * MIB)).equals(bytes));
+  });
+});
+
+test.run();

@@ -1,0 +1,216 @@
+// The engine on files: whatever the image, what was there before and where it was stopped, a resumed flash is equal where it must be.
+import { open, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import * as fc from 'fast-check';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { between, BLOCK, chunksOf, CHUNK, totalOf, type Range } from '../../../src/flash/write/chunks.ts';
+import type { FlashedCard, FlashEvent, FlashJob, Patch } from '../../../src/flash/write/types.ts';
+import { writeCards } from '../../../src/flash/write/write-cards.ts';
+import { temporaryFolder } from '../../helpers/temporary.ts';
+
+const folder = temporaryFolder();
+const image = path.join(folder, 'image');
+const card = path.join(folder, 'card');
+
+interface Flash {
+  bytes: Buffer;
+  size: number;
+  ranges?: Range[] | undefined;
+  patches?: Patch[];
+  resumeFrom?: number;
+  mode?: FlashJob['mode'];
+  wipe?: boolean;
+  stopAt?: number;
+}
+
+/** Flashes `bytes` onto the file `card`; stops when so many bytes are done. */
+async function flash({
+  bytes,
+  size,
+  ranges,
+  patches = [],
+  resumeFrom = 0,
+  mode = 'write+verify',
+  wipe = false,
+  stopAt = Infinity,
+}: Flash): Promise<{
+  flashed: FlashedCard;
+  events: FlashEvent[];
+}> {
+  await writeFile(image, bytes);
+  const handle = await open(card, 'r+');
+  const stop = new AbortController();
+  const events: FlashEvent[] = [];
+  try {
+    const [flashed] = await writeCards(
+      {
+        source: { name: image, kind: 'file', packing: 'none', size: bytes.length, rereadable: true },
+        ranges,
+        mode,
+        wipe,
+        cards: [{ name: 'card', fd: handle.fd, size, patches, resumeFrom }],
+      },
+      (_, event) => {
+        events.push(event);
+        if (event.type === 'progress' && event.done >= stopAt) stop.abort(new Error('stopped'));
+      },
+      { signal: stop.signal },
+    );
+    if (flashed === undefined) throw new Error('nothing flashed');
+    return { flashed, events };
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Deterministic noise. */
+function noise(length: number, seed: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  let state = seed | 1;
+  for (let at = 0; at + 4 <= length; at += 4)
+    bytes.writeUInt32LE((state = Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0, at);
+  return bytes;
+}
+
+test('pieces: all of the ranges, each once, in order, none longer than CHUNK; what lies between is the rest', () => {
+  const ranges = fc.array(fc.tuple(fc.nat(9000), fc.integer({ min: 1, max: 5000 })), { maxLength: 8 }).map((pairs) => {
+    let at = 0;
+    return pairs.map(([gap, length]): Range => {
+      const range = { offset: (at + gap) * BLOCK, length: length * BLOCK };
+      at += gap + length;
+      return range;
+    });
+  });
+  fc.assert(
+    fc.property(ranges, fc.nat(50_000), (mapped, more) => {
+      const pieces = [...chunksOf(mapped)];
+      const end = Math.max(0, ...mapped.map(({ offset, length }) => offset + length)) + more * BLOCK;
+      assert.is(totalOf(pieces), totalOf(mapped));
+      assert.is(totalOf(mapped) + totalOf(between(mapped, end)), end);
+      for (const [index, { offset, length }] of pieces.entries()) {
+        assert.ok(
+          length > 0 && length <= CHUNK && Math.floor(offset / CHUNK) === Math.floor((offset + length - 1) / CHUNK),
+        );
+        const next = pieces[index + 1];
+        assert.ok(next === undefined || next.offset >= offset + length);
+        assert.ok(mapped.some((range) => offset >= range.offset && offset + length <= range.offset + range.length));
+      }
+      const half = pieces[Math.floor(pieces.length / 2)];
+      if (half !== undefined) assert.equal([...chunksOf(mapped, half.offset)], pieces.slice(pieces.indexOf(half)));
+    }),
+  );
+});
+
+const MIB = 1 << 20;
+const scenario = fc.record({
+  blocks: fc.integer({ min: 1, max: (9 * MIB) / BLOCK }),
+  odd: fc.constantFrom(0, 512, 1000),
+  spare: fc.nat(3 * MIB),
+  mapped: fc.boolean(),
+  wipe: fc.boolean(),
+  seed: fc.nat(1e9),
+  stopAt: fc.double({ min: 0, max: 1.2, noNaN: true }),
+  liar: fc.boolean(),
+  patchAt: fc.nat(2000),
+});
+
+test('any image, any old card, stopped anywhere and resumed: equal on every mapped block, everywhere without a map or with --wipe', async () => {
+  await fc.assert(
+    fc.asyncProperty(scenario, async ({ blocks, odd, spare, mapped, wipe, seed, stopAt, liar, patchAt }) => {
+      const bytes = noise(blocks * BLOCK - (blocks > 1 ? odd : 0), seed);
+      const size = Math.ceil((bytes.length + spare) / 512) * 512;
+      const old = noise(size, seed + 1);
+      await writeFile(card, old);
+      // The first block is always mapped, as block maps have it.
+      const cut = Math.floor(blocks / 3) * BLOCK;
+      const ranges =
+        mapped && cut > 0
+          ? [
+              { offset: 0, length: cut },
+              { offset: 2 * cut, length: blocks * BLOCK - 2 * cut },
+            ].filter(({ length }) => length > 0)
+          : undefined;
+      const inImage = ranges?.map(({ offset, length }) => ({
+        offset,
+        length: Math.min(length, bytes.length - offset),
+      }));
+      const place = patchAt * BLOCK;
+      const isMapped = (inImage ?? [{ offset: 0, length: bytes.length }]).some(
+        ({ offset, length }) => place >= offset && place + BLOCK <= offset + length,
+      );
+      const patches = isMapped ? [{ offset: place, length: BLOCK, content: Buffer.alloc(BLOCK, 'p') }] : [];
+      const total = totalOf(inImage ?? [{ offset: 0, length: bytes.length }]);
+      const first = await flash({ bytes, size, ranges: inImage, patches, wipe, stopAt: stopAt * 2 * total });
+      const half = await readFile(card);
+      if (first.flashed.verdict === 'stopped')
+        assert.ok(
+          half.subarray(0, Math.min(512, size)).every((byte) => byte === 0),
+          'it would boot',
+        );
+      const upTo = Math.max(
+        0,
+        ...first.events.map((event) => (event.type === 'progress' && event.phase === 'writing' ? event.upTo : 0)),
+      );
+      // A note that promises more than there is, as of another card.
+      const { flashed } = await flash({
+        bytes,
+        size,
+        ranges: inImage,
+        patches,
+        wipe,
+        resumeFrom: liar ? Infinity : upTo,
+      });
+      assert.is(flashed.verdict, 'verified', flashed.problem);
+      const found = await readFile(card);
+      const wanted = Buffer.from(old);
+      if (wipe) wanted.fill(0);
+      for (const { offset, length } of inImage ?? [{ offset: 0, length: bytes.length }])
+        bytes.copy(wanted, offset, offset, offset + length);
+      for (const { offset, content } of patches) content.copy(wanted, offset);
+      const end = Math.min(size, Math.ceil(bytes.length / BLOCK) * BLOCK);
+      wanted.fill(0, bytes.length, Math.max(bytes.length, end));
+      assert.ok(found.equals(wanted), 'it is not equal');
+    }),
+    { numRuns: Number(process.env['PIIMG_TEST_RUNS'] ?? 20) },
+  );
+});
+
+test('comparing finds a byte that differs, passes over what the card may have of its own, and writes nothing', async () => {
+  const bytes = noise(9 * MIB, 5);
+  await writeFile(card, bytes);
+  const own = [{ offset: 5 * MIB, length: BLOCK }];
+  const before = await readFile(card);
+  assert.is((await flash({ bytes, size: bytes.length, mode: 'verify' })).flashed.verdict, 'verified');
+  const handle = await open(card, 'r+');
+  await handle.write(Buffer.from([1, 2, 3]), 0, 3, 5 * MIB + 100);
+  await handle.close();
+  const { flashed } = await flash({ bytes, size: bytes.length, mode: 'verify' });
+  assert.match(flashed.problem ?? '', /^differs from the image in one place, first between byte 4194304 and 8388608/);
+  assert.is((await flash({ bytes, size: bytes.length, mode: 'verify', patches: own })).flashed.verdict, 'verified');
+  const after = await readFile(card);
+  before.copy(after, 5 * MIB, 5 * MIB, 5 * MIB + BLOCK);
+  assert.ok(after.equals(before));
+});
+
+test('an image that is longer than the card fails, and is told where the card ends', async () => {
+  const bytes = noise(6 * MIB, 7);
+  await writeFile(card, Buffer.alloc(5 * MIB));
+  const { flashed } = await flash({ bytes, size: 5 * MIB });
+  assert.is(flashed.verdict, 'failed');
+  assert.match(flashed.problem ?? '', /the card ends before byte 5242880/);
+  assert.ok((await readFile(card)).subarray(0, BLOCK).every((byte) => byte === 0));
+});
+
+test('an image that is not what its map says, or is cut off, fails; the card does not boot', async () => {
+  const bytes = noise(6 * MIB, 8);
+  await writeFile(card, Buffer.alloc(8 * MIB, 1));
+  const wrong = [{ offset: 0, length: 6 * MIB, sha256: '0'.repeat(64) }];
+  const other = await flash({ bytes, size: 8 * MIB, ranges: wrong });
+  assert.match(other.flashed.problem ?? '', /is not what its block map says, between byte 0 and 6291456/);
+  const cut = await flash({ bytes, size: 8 * MIB, ranges: [{ offset: 0, length: 7 * MIB }] });
+  assert.match(cut.flashed.problem ?? '', /is cut off: it ends at byte 6291456/);
+  assert.ok((await readFile(card)).subarray(0, BLOCK).every((byte) => byte === 0));
+});
+
+test.run();
