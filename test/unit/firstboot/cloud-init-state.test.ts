@@ -29,6 +29,9 @@ async function machine(files: Record<string, string> = {}) {
     'etc/skel/.profile': 'profile\n',
     'etc/skel/.bashrc': 'bashrc\n',
     'etc/passwd.lock': '',
+    'etc/group.546': '546',
+    'etc/gshadow+': 'root',
+    'etc/group.conf': 'mine',
     'etc/sudoers.d/90-cloud-init-users': 'pilot ALL=(AL',
     ...files,
   };
@@ -47,11 +50,19 @@ async function machine(files: Record<string, string> = {}) {
 test('what was interrupted begins once more: instance, modules, half a rule for sudo, what keeps useradd waiting', async () => {
   const { has, call } = await machine();
   assert.match(await call('repair'), 'cloud-init was interrupted');
-  for (const gone of ['var/lib/cloud/instance', 'var/lib/cloud/sem', 'var/lib/cloud/data', 'etc/passwd.lock']) {
+  for (const gone of [
+    'var/lib/cloud/instance',
+    'var/lib/cloud/sem',
+    'var/lib/cloud/data',
+    'etc/passwd.lock',
+    'etc/group.546',
+    'etc/gshadow+',
+  ]) {
     assert.not.ok(has(gone), gone);
   }
   assert.not.ok(has('etc/sudoers.d/90-cloud-init-users'));
   assert.ok(has('var/lib/cloud/seed/mine'));
+  assert.ok(has('etc/group.conf'));
   // The next start finds nothing to mend.
   assert.is(await call('repair'), '');
 });
