@@ -22,6 +22,7 @@ const SYSTEM = [
   'probe',
   'flash-guard',
   'flash',
+  'flash-resume',
   'web',
   'readme',
   'role-language',

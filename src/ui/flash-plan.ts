@@ -39,7 +39,7 @@ export function formatFlashPlan(image: ShownImage, targets: ShownTarget[], style
   const facts = [
     ...(role === undefined ? [] : [`role ${role}`]),
     ...(buildId === undefined ? [] : [`build ${buildId.slice(0, 12)}`]),
-    ...(age === undefined ? [] : [`written ${formatDuration(age)} ago`]),
+    ...(age === undefined ? [] : [`made ${formatDuration(age)} ago`]),
     ...(size === undefined ? [packing === 'none' ? 'of unknown size' : `packed (${packing})`] : [formatBytes(size)]),
     ...(mapped === undefined || mapped === size ? [] : [`${formatBytes(mapped)} of it to write`]),
   ];

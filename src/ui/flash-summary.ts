@@ -14,7 +14,6 @@ export interface ShownCard {
   read: number;
   writing: number;
   reading: number;
-  notes: string[];
 }
 
 /** A line for each card, with what went wrong below it. */
@@ -23,7 +22,7 @@ export function formatFlashed(cards: ShownCard[], style: Style): string {
 }
 
 function lines(card: ShownCard, style: Style): string[] {
-  const { device, node, verdict, problem, hint, notes } = card;
+  const { device, node, verdict, problem, hint } = card;
   const colour = { verified: style.green, written: style.yellow, failed: style.red, stopped: style.red };
   const words = {
     verified: 'written, read back and right: safe to remove',
@@ -36,7 +35,6 @@ function lines(card: ShownCard, style: Style): string[] {
     `${title}: ${colour[verdict](words[verdict])}${rates(card)}`,
     ...(problem === undefined ? [] : [`  ${problem}`]),
     ...(hint === undefined ? [] : [`  ${style.cyan('hint:')} ${hint}`]),
-    ...notes.map((note) => `  ${style.yellow('note:')} ${note}`),
   ];
 }
 

@@ -44,10 +44,8 @@ export function formatProbe(device: string, result: ProbeResult, style: Style): 
       ? []
       : [note(`${formatBytes(slips)} read right only the second time: look at reader and contacts`)]),
     emptied
-      ? 'It is empty now: its first and last MiB are zeros.'
-      : note(
-          `its first and last MiB could not be zeroed${verdict === 'failed' ? '' : ' both'}: it may look as if it held something`,
-        ),
+      ? `It is empty now: ${verdict === 'fake' ? 'no partition table is left' : 'its first and last MiB are zeros'}.`
+      : note(`its first and last MiB could not both be zeroed: it may look as if it held something`),
     ...hint(result).map((text) => `${style.cyan('hint:')} ${text}`),
   ];
   return [`${style.bold(device)}: ${title(result, style)}`, ...lines.map((line) => `  ${line}`)].join('\n');

@@ -2,7 +2,10 @@
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { probeCard } from '../../src/flash/probe/probe.ts';
 import type { ProbeResult } from '../../src/flash/probe/types.ts';
+import { identifyDisk, openDisk } from '../../src/host/open-disk.ts';
+import { createProgress } from '../../src/ui/progress.ts';
 import { agreed, MIB, piimg, startPiimg, type Said } from '../helpers/flashing.ts';
 import type { Behaviour } from '../helpers/rig/behaviour.ts';
 import { withCard, type Card } from '../helpers/rig/card.ts';
@@ -98,6 +101,22 @@ test('a card that is pulled midway is a result', () =>
     const { code, verdict, problem } = await resultOf(card);
     assert.equal([code, verdict], [1, 'failed']);
     assert.match(problem ?? '', /^failed at byte \d+ \(sector \d+\): EIO$/);
+  }));
+
+test('a card that does not answer is a result, too', () =>
+  withCard({ size: SIZE, after: { written: 4 * MIB, turns: { hangs: true } } }, async (card) => {
+    if (process.getuid?.() !== 0) return;
+    const handle = await openDisk(await identifyDisk(card.path), true);
+    try {
+      const { progress } = createProgress('silent');
+      const job = { name: card.path, fd: handle.fd, size: SIZE, full: false };
+      const { verdict, problem } = await probeCard(job, progress, { signal: AbortSignal.timeout(60_000), silence: 2 });
+      assert.is(verdict, 'failed');
+      assert.match(problem ?? '', /^did not answer at byte \d+ \(sector \d+\) for 2 seconds$/);
+    } finally {
+      await card.behave({ hangs: false });
+      await handle.close();
+    }
   }));
 
 test('Ctrl-C while it hangs: exit status 130, as soon as the kernel lets go', () =>

@@ -202,7 +202,10 @@ test('partitions, mounted and as swap: they end with the card', async () => {
 habit('who uses a card for too long is named', {}, async (card) => {
   const holding = run(asRoot(['sh', '-c', 'exec 3<"$0"; exec sleep 10', card.path]));
   await sleep(200);
-  assert.match(await failure(untilFree(card.path, await loopIdentity(card.path), 0)), /still in use .*sleep 10/);
+  assert.match(
+    await failure(untilFree(card.path, await loopIdentity(card.path), 0)),
+    /still in use .*open by \d+: sleep 10/,
+  );
   holding.kill();
   await holding.catch(() => {});
 });

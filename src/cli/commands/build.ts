@@ -29,6 +29,6 @@ function nextCommands(options: BuildOptions, { imagePath }: BuildResult): string
   return [
     `${quote([...ownName(), 'test', shown])}   boot it in QEMU and check that it works`,
     `${quote([...ownName(), 'shell', ...role])}   look around in the built system`,
-    `${quote(['sudo', 'bmaptool', 'copy', shown])} /dev/sdX   write it to a card`,
+    `${quote([...ownName(), 'flash', shown])}   write it to a card`,
   ];
 }

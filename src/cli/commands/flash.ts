@@ -71,14 +71,14 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
   else await confirmTargets(targets, { yes: flags.yes ?? false, confirm: flags.confirm ?? [] }, shown, signal);
   const flashed = await flashCards(image, ready, { mode, wipe: flags.wipe ?? false }, context);
   const rows = mode === 'verify' ? [] : await noteInLedger(image, flashed, flags.wipe ?? false);
-  signal.throwIfAborted();
+  const summary = (stream: NodeJS.WriteStream): string =>
+    [formatFlashed(flashed.map(shownCard), styleFor(stream)), ...nextSteps(flashed, identities, words)].join('\n');
+  if (signal.aborted) {
+    tell(summary(process.stderr));
+    signal.throwIfAborted();
+  }
   if (flags.json) printJson({ cards: flashed.map(jsonCard), ledger: rows });
-  else
-    print(
-      [formatFlashed(flashed.map(shownCard), styleFor(process.stdout)), ...nextSteps(flashed, identities, words)].join(
-        '\n',
-      ),
-    );
+  else print(summary(process.stdout));
   if (flashed.some(({ problem }) => problem !== undefined)) process.exitCode = EXIT.failed;
 }
 

@@ -44,8 +44,7 @@ function nextCommands({ target, inPlace, node = '', users, network }: SeedResult
   const user = users.find(({ keys }) => keys.length > 0)?.name;
   const host = network.cards[0]?.addresses[0]?.split('/')[0] ?? node;
   return [
-    // The block map beside the image has checksums of the seed it was built with.
-    ...(inPlace ? [] : [`${quote(['sudo', 'bmaptool', 'copy', '--nobmap', shown])} /dev/sdX   write it to a card`]),
+    ...(inPlace ? [] : [`${quote([...ownName(), 'flash', shown])}   write it to a card`]),
     `${quote([...ownName(), 'seed', 'show', inPlace ? target : shown])}   what it carries`,
     ...(user === undefined ? [] : [`${quote(['ssh', `${user}@${host}`])}   log in, once it has booted`]),
   ];

@@ -101,7 +101,7 @@ async function findTarget({ node, path: named }: Named, disks: Judgement[]): Pro
 async function requireFit({ device, verdict, reason, hint, bySerial, identity }: Target, rules: Rules): Promise<void> {
   if (verdict === 'refused')
     throw refuse(
-      `${device.path} is refused: it ${sentence(reason)}`,
+      `${device.path} is refused: ${sentence(reason)}`,
       hint ?? 'Take another disk: piimg drives lists what could be a card.',
     );
   if (verdict === 'fixed' && !rules.allowFixed && !bySerial) {
@@ -122,4 +122,4 @@ async function requireFit({ device, verdict, reason, hint, bySerial, identity }:
 
 /** A reason that says what it is, not what it does. */
 const sentence = (reason: string): string =>
-  /^(holds|is|can|has)\b/.test(reason) ? reason : `is no target: ${reason}`;
+  /^(holds|is|can|has)\b/.test(reason) ? `it ${reason}` : reason;

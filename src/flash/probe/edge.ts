@@ -15,7 +15,6 @@ export async function findPeriod(
   end: number,
 ): Promise<number> {
   const round = ++probing.round;
-  const blockOf = (offset: number): number => offset - (offset % BLOCK);
   const places = periodsOf(distance).map((period) => blockOf(at + period));
   await mark(
     probing,
@@ -26,6 +25,8 @@ export async function findPeriod(
   const found = wrong.find(({ offset, length }) => offset <= at && at < offset + length);
   return found?.from === undefined ? distance : found.from + (at - found.offset) - at;
 }
+
+const blockOf = (offset: number): number => offset - (offset % BLOCK);
 
 /**
  * Narrows down where it ends to a MiB, by dozens of places at a time: between writing and reading them, the cache of a card that has one
@@ -38,7 +39,8 @@ export async function findEdge(
 ): Promise<{ real: number; firstWrong: Wrong }> {
   let [low, firstWrong] = [lastRight, first];
   for (;;) {
-    const places = low < 0 ? [] : placesBetween(low, firstWrong.offset);
+    // What is known to be wrong may begin within a block: that one is not asked again.
+    const places = low < 0 ? [] : placesBetween(low, blockOf(firstWrong.offset));
     if (places.length === 0) return { real: low + BLOCK, firstWrong };
     const round = ++probing.round;
     const marked = await mark(probing, places, round);

@@ -73,6 +73,11 @@ function isSame(words: Int32Array, at: number): boolean {
   return true;
 }
 
+function isBlank(words: Int32Array, at: number): boolean {
+  for (let index = 1; index < WORDS; index++) if (words[at + index] !== words[at]) return false;
+  return true;
+}
+
 /** FNV-1a over words instead of bytes. */
 function checksum(words: Int32Array, at: number): number {
   let hash = 0x81_1c_9d_c5;
@@ -82,7 +87,7 @@ function checksum(words: Int32Array, at: number): number {
 
 function storyOf(words: Int32Array, at: number, place: number, { run, round }: Stamp): Pick<Wrong, 'what' | 'from'> {
   const [magic, low = 0, high = 0, first, second, third, sum] = words.subarray(at, at + CHECKSUM + 1);
-  if (words.subarray(at, at + WORDS).every((word) => word === magic)) return { what: 'blank' };
+  if (isBlank(words, at)) return { what: 'blank' };
   if (magic !== MAGIC || sum !== checksum(words, at)) return { what: 'changed' };
   if (first !== run[0] || second !== run[1] || third !== round) return { what: 'old' };
   const from = ((low >>> 0) + high * 2 ** 32) * SECTOR;

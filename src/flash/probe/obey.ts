@@ -87,9 +87,10 @@ function begin(work: Work, round: number): Task {
       answer.bytes += view.length;
       const once = judgeMarks(view, offset, stamp);
       if (once.length === 0) return;
-      // A reader or its contacts may slip.
-      device.read(view, offset);
-      const twice = judgeMarks(view, offset, stamp);
+      // A reader or its contacts may slip, but not for all of a piece.
+      const slip = view.length === BLOCK || totalOf(once) < view.length;
+      if (slip) device.read(view, offset);
+      const twice = slip ? judgeMarks(view, offset, stamp) : once;
       answer.slips += Math.max(0, totalOf(once) - totalOf(twice));
       for (const wrong of twice) note(wrong);
     },

@@ -49,8 +49,12 @@ export async function probeThrough(
       return work(step);
     });
   try {
-    const capacity = await during('capacity', () => findCapacity(probing, size));
-    Object.assign(result, verdictOf(capacity, size));
+    const capacity = await during('capacity', async (step) => {
+      const found = await findCapacity(probing, size);
+      Object.assign(result, verdictOf(found, size));
+      if (result.verdict !== 'good') step.failed(`it is ${result.verdict}`);
+      return found;
+    });
     if (result.verdict === 'good') {
       const measured = await during('speed', () => measureSpeed(probing, capacity.stretch, seconds));
       if (measured !== undefined) result.speed = measured.speed;
@@ -59,11 +63,15 @@ export async function probeThrough(
     // Of a card that keeps nothing, no block is worth a try.
     if (full && (result.kind === undefined || capacity.real > 0)) {
       const end = result.kind === undefined ? size : capacity.real;
-      const { wrong, ...everyBlock } = await during('every block', () => tryEveryBlock(probing, end));
+      const { wrong, ...everyBlock } = await during('every block', async (step) => {
+        const tried = await tryEveryBlock(probing, end);
+        if (tried.wrong.length > 0) step.failed('some are bad');
+        return tried;
+      });
       result.everyBlock = everyBlock;
       note(result, wrong);
     }
-    result.emptied = await empty(ask, size);
+    result.emptied = await empty(ask, size, result.verdict === 'fake');
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     result.verdict = 'failed';
@@ -112,13 +120,13 @@ async function tryEveryBlock(probing: Probing, size: number): Promise<EveryBlock
   };
 }
 
-/** Zeroes where partition tables are looked for. */
-async function empty(ask: Ask, size: number): Promise<boolean> {
+/** Zeroes where partition tables are looked for; of a fake, its end may not be there. */
+async function empty(ask: Ask, size: number, fake: boolean): Promise<boolean> {
   const length = Math.min(GRAIN, wholeBlocksOf(size));
   let all = true;
   for (const offset of [0, wholeBlocksOf(size) - length]) {
     const { wrong } = await ask({ op: 'zero', range: { offset, length }, round: 0 });
-    all &&= wrong.length === 0;
+    all &&= wrong.length === 0 || (fake && offset > 0);
   }
   return all;
 }

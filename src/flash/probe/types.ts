@@ -70,6 +70,6 @@ export interface ProbeResult {
   slips: number;
   /** Of a failed one: what happened. */
   problem?: string;
-  /** Its first and its last MiB are zeros. */
+  /** Its first and its last MiB are zeros, so far as it has them. */
   emptied: boolean;
 }

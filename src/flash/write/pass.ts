@@ -5,10 +5,10 @@ import type { Chunk } from './messages.ts';
 import type { Reader, StartReader } from './reader.ts';
 import type { Source } from '../source/source.ts';
 
-/** Pieces in the ring: 32 MiB are a third of a second of the fastest cards, enough for one to catch its breath. */
-const SLOTS = 8;
+/** Pieces in the ring: a tenth of a second of a quick card, enough for one to catch its breath. */
+const SLOTS = 12;
 /** A reading of one card's own needs less. */
-const OWN_SLOTS = 3;
+const OWN_SLOTS = 4;
 /** Orders a card has at a time: one it works on, and the next. */
 const AHEAD = 2;
 /** Seconds that cards may have waited for others in all before the slow ones are left to themselves. */

@@ -1,7 +1,9 @@
 // Whether a loop device that should be gone is, and who still uses it.
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { run } from '../../../src/host/exec.ts';
+import { asRoot } from '../as-root.ts';
 
 /** Seconds that others (udev, a program that is just ending) have to close it. */
 const PATIENCE = 10;
@@ -13,9 +15,6 @@ export async function loopIdentity(device: string): Promise<string> {
   return files.length === 0 ? '' : (await readFile(path.join(folder, 'diskseq'), 'utf8')).trim();
 }
 
-/** Characters of a command that a message shows. */
-const LONGEST = 80;
-
 /** Until it is no longer that one. Throws Error with the processes that have it open or mounted after `patience` seconds. */
 export async function untilFree(device: string, identity: string, patience = PATIENCE): Promise<void> {
   if (identity === '') return;
@@ -25,25 +24,22 @@ export async function untilFree(device: string, identity: string, patience = PAT
   }
 }
 
-/** `PID COMMAND` of those this user may look at. */
-async function usersOf(device: string): Promise<string[]> {
-  const users: string[] = [];
-  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-    const files = await readdir(`/proc/${pid}/fd`).catch(() => []);
-    const open = await Promise.all(files.map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')));
-    const mounts = await readFile(`/proc/${pid}/mounts`, 'utf8').catch(() => '');
-    if (![...open, ...mounts.split(/\s/)].some((word) => isPartOf(device, word))) continue;
-    const words = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-    users.push(
-      `${pid} ${words
-        .replaceAll(/[\0\n]/g, ' ')
-        .slice(0, LONGEST)
-        .trim()}`,
-    );
-  }
-  return users;
-}
+/** A line for each process that has it or a partition of it open, and for each mount namespace with it, by one of its processes. */
+const USERS = `
+disk="$1(p[0-9]+)?"; seen=
+for process in /proc/[0-9]*; do
+  space=$(readlink "$process/ns/mnt") || continue
+  how=
+  ! ls -l "$process/fd" | grep -Eq -- "-> $disk$" || how=open
+  case $seen in
+    *"$space"*) ;;
+    *) seen="$seen $space"; ! grep -Eq "^$disk " "$process/mounts" || how="$how mounted" ;;
+  esac
+  [ -z "$how" ] || echo "$how by \${process#/proc/}: $(tr '\\0\\n' '  ' <"$process/cmdline" | cut -c 1-80)"
+done 2>/dev/null`;
 
-/** The device or one of its partitions. */
-const isPartOf = (device: string, word: string): boolean =>
-  word.startsWith(device) && /^(p\d+)?$/.test(word.slice(device.length));
+/** With root's rights: nobody else may look at everybody's files. */
+async function usersOf(device: string): Promise<string[]> {
+  const { stdout } = await run(asRoot(['sh', '-c', USERS, 'sh', device]));
+  return stdout.trim().split('\n');
+}

@@ -61,7 +61,7 @@ test('every option: a private copy with a whole file system, and no secret in wh
   assert.match(stdout, /^ {2}pi-web1,192\.168\.254\.122 ssh-ed25519 AAAA\S+$/m);
   assert.match(stdout, /host keys +ssh-ed25519 SHA256:/);
   assert.match(stdout, "with cloud-init's schemas");
-  assert.match(stdout, 'bmaptool copy --nobmap pi.img');
+  assert.match(stdout, 'flash pi.img');
   assert.is((await stat(image)).mode & 0o777, 0o600);
   assert.is(`${await slot(image, OTHER.name)}\n`, OTHER.content.toString(), 'other slots are left alone');
   await checkFat(image);

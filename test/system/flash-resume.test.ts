@@ -1,0 +1,154 @@
+// A flash that was stopped: killed at random instants, by Ctrl-C, on another card than before; resumed, it is right. And a writer in a process of its own.
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { writerCommand, writeThrough } from '../../src/cli/flashing/as-root.ts';
+import { openImage } from '../../src/cli/flashing/image.ts';
+import { identifyDisk } from '../../src/host/open-disk.ts';
+import { asRoot } from '../helpers/as-root.ts';
+import { agreed, flashedOf, MIB, piimg, plainImage, startPiimg } from '../helpers/flashing.ts';
+import { withCard, withCards, type Card } from '../helpers/rig/card.ts';
+import { temporaryFolder } from '../helpers/temporary.ts';
+import { random } from '../power/cuts.ts';
+
+const seed = Number(process.env['PIIMG_TEST_SEED'] ?? Math.floor(Math.random() * 1e6));
+const next = random(seed);
+console.log(`seed ${seed} (PIIMG_TEST_SEED)`);
+
+const SIZE = 64 * MIB;
+const isBootable = async (card: Card): Promise<boolean> => (await card.read(510, 2)).readUInt16BE(0) === 0x55aa;
+
+/** Until so many bytes have been written to the card. */
+async function untilWritten(card: Card, bytes: number): Promise<void> {
+  for (;;) {
+    const written = (await card.requests()).filter(({ kind }) => kind === 'write');
+    if (written.reduce((sum, { length }) => sum + length, 0) >= bytes) return;
+    await sleep(20);
+  }
+}
+
+test('killed at random instants and resumed: it does not boot before, and is equal afterwards', async () => {
+  const folder = temporaryFolder();
+  const image = await plainImage(folder, 48 * MIB);
+  await withCard({ size: SIZE, content: 'random', bytesPerSecond: 30e6, seconds: 400 }, async (card) => {
+    for (let kill = 0; kill < 2; kill++) {
+      const flashing = startPiimg(folder, ['flash', image, card.path, ...agreed([card]), '--resume']);
+      const ended = flashing.catch(() => undefined);
+      const before = (await card.requests())
+        .filter(({ kind }) => kind === 'write')
+        .reduce((sum, { length }) => sum + length, 0);
+      await untilWritten(card, before + MIB * (2 + next() * 30));
+      flashing.kill('SIGKILL');
+      await ended;
+      assert.not.ok(await isBootable(card));
+    }
+    const { cards: told, code } = flashedOf(
+      await piimg(folder, 'flash', image, card.path, ...agreed([card]), '--resume', '--json'),
+    );
+    assert.is(code, 0, told[0]?.problem);
+    assert.is(told[0]?.verdict, 'verified');
+    assert.ok((await card.read(0, 48 * MIB)).equals(await readFile(image)));
+  });
+});
+
+test('Ctrl-C: exit code 130, a card that does not boot, and the command to go on with; less is written then', async () => {
+  const folder = temporaryFolder();
+  const image = await plainImage(folder, 48 * MIB);
+  await withCard({ size: SIZE, bytesPerSecond: 15e6, seconds: 400 }, async (card) => {
+    const flashing = startPiimg(folder, ['flash', image, card.path, ...agreed([card])]);
+    // Notes of how far it is are a second apart.
+    await untilWritten(card, 30 * MIB);
+    flashing.kill('SIGINT');
+    const { exitCode, stderr } = await flashing;
+    assert.is(exitCode, 130, stderr);
+    assert.match(stderr, /--resume/);
+    assert.not.ok(await isBootable(card));
+    await card.behave({ bytesPerSecond: 1e9 });
+    const { cards: told } = flashedOf(
+      await piimg(folder, 'flash', image, card.path, ...agreed([card]), '--resume', '--json'),
+    );
+    assert.is(told[0]?.verdict, 'verified', told[0]?.problem);
+    assert.ok((told[0]?.written ?? Infinity) < 40 * MIB, `${told[0]?.written} bytes were written`);
+    assert.ok((await card.read(0, 48 * MIB)).equals(await readFile(image)));
+  });
+});
+
+test('a writer in a process of its own, as sudo starts it, writes what this one would', async () => {
+  const folder = temporaryFolder();
+  const file = await plainImage(folder);
+  await withCards(
+    [
+      { size: SIZE, content: 'random' },
+      { size: SIZE, content: 'random', bytesPerSecond: 40e6 },
+    ],
+    async (cards) => {
+      const signal = AbortSignal.timeout(120_000);
+      const image = await openImage(file, signal);
+      const content = Buffer.alloc(4096, 'mine');
+      const patches = [{ offset: 5 * MIB + 4096, length: content.length, content }];
+      const plan = {
+        source: image.source,
+        ranges: image.ranges,
+        mode: 'write+verify' as const,
+        wipe: false,
+        discard: true,
+        cards: await Promise.all(
+          cards.map(async (card) => ({ name: card.path, disk: await identifyDisk(card.path), patches, resumeFrom: 0 })),
+        ),
+      };
+      const flashed = await writeThrough(asRoot(writerCommand()), plan, () => {}, signal);
+      assert.equal(
+        flashed.map(({ verdict, problem }) => `${verdict} ${problem}`),
+        ['verified undefined', 'verified undefined'],
+      );
+      const wanted = await readFile(file);
+      content.copy(wanted, 5 * MIB + 4096);
+      for (const card of cards) assert.ok((await card.read(0, wanted.length)).equals(wanted));
+    },
+  );
+});
+
+test('an image that ends too early, was changed, or unpacks to more than the card has: told, and nothing boots', async () => {
+  const folder = temporaryFolder();
+  const image = await plainImage(folder);
+  const { run } = await import('../../src/host/exec.ts');
+  await run([
+    'sh',
+    '-euc',
+    'xz -k -0 "$1"; head -c 9000000 "$1.xz" >"$2/short.xz"; cp "$1.xz" "$2/bad.xz"; printf x | dd of="$2/bad.xz" bs=1 seek=9000000 conv=notrunc status=none; { cat "$1"; head -c 64M /dev/zero; } | gzip -1 >"$2/large.gz"; zstd -q "$1" -o "$2/good.zst"',
+    'sh',
+    image,
+    folder,
+  ]);
+  const cases: [string, RegExp][] = [
+    ['short.xz', /short\.xz/],
+    ['bad.xz', /bad\.xz/],
+    ['large.gz', /the card ends before byte 33554432/],
+  ];
+  for (const [name, problem] of cases) {
+    await withCard({ size: 32 * MIB, content: 'random' }, async (card) => {
+      const { code, stdout, stderr } = await piimg(
+        folder,
+        'flash',
+        path.join(folder, name),
+        card.path,
+        ...agreed([card]),
+      );
+      assert.ok(code !== 0, name);
+      assert.match(stdout + stderr, problem);
+      const boots = code === 1 && (await isBootable(card));
+      assert.not.ok(boots, name);
+    });
+  }
+  await withCard({ size: 32 * MIB }, async (card) => {
+    const { cards: told } = flashedOf(
+      await piimg(folder, 'flash', path.join(folder, 'good.zst'), card.path, ...agreed([card]), '--json'),
+    );
+    assert.is(told[0]?.verdict, 'verified', told[0]?.problem);
+    assert.ok((await card.read(0, 24 * MIB)).equals(await readFile(image)));
+  });
+});
+
+test.run();
