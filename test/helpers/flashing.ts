@@ -32,6 +32,8 @@ export interface FlashedJson {
     problem?: string;
     hint?: string;
     notes: string[];
+    login?: string;
+    knownHosts: string[];
     written: number;
     read: number;
     digest?: string;

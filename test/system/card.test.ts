@@ -1,4 +1,4 @@
-// The image on a used card, by stock bmaptool: every file right; that very card given an identity by `piimg seed`, booted, logged in to,
+// The image on a used card, by stock bmaptool: every file right; that very card flashed by piimg with an identity, booted, logged in to,
 // updated and switched off.
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,7 +14,7 @@ import { makeSeedKey } from '../../src/boot/seed-key.ts';
 import { withSession } from '../../src/boot/session.ts';
 import { run } from '../../src/host/exec.ts';
 import { packageRoot } from '../../src/host/package-root.ts';
-import type { SeedResult } from '../../src/cli/seeding.ts';
+import type { SeedDescription } from '../../src/seed/describe.ts';
 import { loginSeed } from '../../src/seed/login.ts';
 import { padSlot } from '../../src/seed/minimal.ts';
 import { wifiKey } from '../../src/seed/wifi.ts';
@@ -22,6 +22,7 @@ import { builtWeb, piimgCommand } from '../helpers/built.ts';
 import { asRoot } from '../helpers/as-root.ts';
 import { assertBooted } from '../helpers/booted.ts';
 import { DOORS, knock, LISTEN } from '../helpers/doors.ts';
+import type { FlashedJson } from '../helpers/flashing.ts';
 import { checkFileSystems } from '../helpers/fsck.ts';
 import { differentFiles, partitionOf, readBoot, readRoot } from '../helpers/image-files.ts';
 import { attempt } from '../helpers/local-session.ts';
@@ -49,30 +50,31 @@ test('bmaptool writes it onto a used card: both file systems sound, every file a
   assert.equal(differentFiles(await readRoot(card), await readRoot(image)), []);
 });
 
-/** What `piimg seed` says it has written. */
-let seeded: SeedResult;
+/** What the card carries, and what its flasher is told for known_hosts. */
+let seeded: { instanceId?: string; knownHosts: string[] };
 
-test('piimg seed gives the very card its identity, with a host key that is known before it boots', async () => {
+/** The words after the card's name are the command; DISK among them is the loop over the card. */
+const FLASH = `disk=$(losetup --find --show --direct-io=on "$1"); trap 'losetup -d "$disk"' EXIT; shift
+for word; do shift; [ "$word" = DISK ] && word=$disk; set -- "$@" "$word"; done; "$@" --confirm "\${disk##*/}"`;
+
+test('piimg flash writes the very card once more, with its identity and a host key that is known before it boots', async () => {
+  await run(['sh', '-euc', NOISE, 'sh', card, String(manifest.image.size)], minutes(3));
   const key = await makeSeedKey(work);
   await writeFile(path.join(work, 'key.pub'), `${key.public}\n`);
   await writeFile(path.join(work, 'token'), `${SECRET}\n`);
-  const options = [
-    '--node',
-    'seeded',
-    '--user',
-    'pilot',
-    '--ssh-key',
-    'key.pub',
-    '--secret',
-    'token=token',
-    '--host-keys',
-  ];
-  const command = [...piimgCommand(), 'seed', card, '--in-place', ...options, '--json'];
-  const { stdout } = await run(command, { cwd: work, ...minutes(2) });
-  assert.not.match(stdout, SECRET);
-  seeded = JSON.parse(stdout) as SeedResult;
-  assert.ok(seeded.checked, 'by the schemas of the cloud-init that is in the image');
+  const options = ['--user', 'pilot', '--ssh-key', 'key.pub', '--secret', 'token=token', '--host-keys'];
+  const words = ['flash', image, 'DISK', '--node', 'seeded', ...options, '--allow-fixed', '--json'];
+  const command = asRoot(['sh', '-euc', FLASH, 'sh', card, ...piimgCommand(), ...words]);
+  const { stdout, stderr } = await run(command, { cwd: work, ...minutes(5) });
+  assert.not.match(stdout + stderr, SECRET);
+  assert.not.match(stderr, 'not checked', "cloud-init's schemas are in the image");
+  const { cards } = JSON.parse(stdout) as FlashedJson;
+  assert.is(cards[0]?.verdict, 'verified');
+  const shown = await run([...piimgCommand(), 'seed', 'show', card, '--json'], minutes(2));
+  const { instanceId } = JSON.parse(shown.stdout) as SeedDescription;
+  seeded = { ...(instanceId !== undefined && { instanceId }), knownHosts: cards[0]?.knownHosts ?? [] };
   await checkFileSystems(card);
+  assert.equal(differentFiles(await readRoot(card), await readRoot(image)), []);
 });
 
 /** What the booted card says to these commands; `update` takes minutes. */
@@ -195,7 +197,7 @@ test('the node has its own identity and a root file system as large as its card'
   assert.match(answers.names.output, /^seeded$/m);
   const fresh = judgeIdentity(identity, { instanceId: seeded.instanceId ?? '', inImage: [], met: [] });
   assert.ok(fresh.ok, fresh.seen);
-  // As `piimg seed` has told for known_hosts, and no other.
+  // As `piimg flash` has told for known_hosts, and no other.
   assert.equal(seeded.knownHosts.map((line) => line.split(' ').slice(1, 3).join(' ')).sort(), identity.hostKeys);
   assert.match(answers.mounts.output, /^\/ ext4 .*noatime/m);
   assert.match(answers.mounts.output, /^\/boot\/firmware vfat .*fmask=0077,dmask=0077/m);

@@ -77,7 +77,7 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
     tell(summary(process.stderr));
     signal.throwIfAborted();
   }
-  if (flags.json) printJson({ cards: flashed.map(jsonCard), ledger: rows });
+  if (flags.json) printJson({ cards: flashed.map((one, index) => jsonCard(one, identities[index])), ledger: rows });
   else print(summary(process.stdout));
   if (flashed.some(({ problem }) => problem !== undefined)) process.exitCode = EXIT.failed;
 }
@@ -131,9 +131,12 @@ const shownCard = ({ card, ...flashed }: Flashed): Parameters<typeof formatFlash
   ...(card.node !== undefined && { node: card.node }),
 });
 
-const jsonCard = ({ card, name, ...flashed }: Flashed): object => ({
+const jsonCard = ({ card, name, ...flashed }: Flashed, identity: Identity | undefined): object => ({
   device: name,
   ...(card.node !== undefined && { node: card.node }),
+  ...(card.cardId !== undefined && { cardId: card.cardId }),
+  ...(identity?.login !== undefined && { login: identity.login }),
+  knownHosts: identity?.knownHosts ?? [],
   ...flashed,
 });
 

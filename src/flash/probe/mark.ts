@@ -1,7 +1,7 @@
 // What a probe writes: sectors of which each says where it was written, in which run and round, so that whatever is read tells its own story.
 import type { Wrong } from './types.ts';
 
-/** Cards are addressed in these (SD Physical Layer Simplified Specification 4.3.14: block length is 512 bytes). */
+/** What cards are addressed in (SD Physical Layer Simplified Specification 5.3.3: READ_BL_LEN is fixed). */
 export const SECTOR = 512;
 const WORDS = SECTOR / Int32Array.BYTES_PER_ELEMENT;
 
@@ -63,7 +63,7 @@ function fill(words: Int32Array, at: number, sector: number, { run, round }: Sta
   let state = checksum(words, at);
   for (let index = CHECKSUM; index < WORDS; index++) {
     words[at + index] = state;
-    // Numerical Recipes, 7.1.5: any noise will do that no card can know or pack.
+    // Numerical Recipes, 7.1: any noise will do that no card can know or pack.
     state = Math.imul(state, 1_664_525) + 1_013_904_223;
   }
 }

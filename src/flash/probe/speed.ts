@@ -8,8 +8,8 @@ const SECONDS = 3;
 
 /**
  * Reads and writes blocks here and there in the stretch that was just written: blocks that hold nothing are read without asking the
- * flash. One after the other, as a Pi's file system waits for its journal; so does class A1, over as much. Undefined where
- * there is no such stretch.
+ * flash. It is as large as what Raspberry Pi's own test takes (raspberrypi-ui/agnostics, sd_bench.fio); other than there, one request is under
+ * way at a time, as when a file system waits for its journal. Undefined where there is no such stretch.
  */
 export async function measureSpeed(
   { ask, tell, round }: Probing,
