@@ -121,5 +121,4 @@ async function requireFit({ device, verdict, reason, hint, bySerial, identity }:
 }
 
 /** A reason that says what it is, not what it does. */
-const sentence = (reason: string): string =>
-  /^(holds|is|can|has)\b/.test(reason) ? `it ${reason}` : reason;
+const sentence = (reason: string): string => (/^(holds|is|can|has)\b/.test(reason) ? `it ${reason}` : reason);

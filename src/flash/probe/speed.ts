@@ -12,15 +12,17 @@ const SECONDS = 3;
  * way at a time, as when a file system waits for its journal. Undefined where there is no such stretch.
  */
 export async function measureSpeed(
-  { ask, tell, round }: Probing,
+  probing: Probing,
   { written, read, round: filled, ...range }: Run,
   seconds = SECONDS,
 ): Promise<{ speed: Speed; wrong: Wrong[] } | undefined> {
   if (written === undefined || read === undefined) return undefined;
+  const { ask, tell } = probing;
   const order = { range: { offset: range.offset, length: range.length }, seconds };
   const progress = (message: string) => (): void => tell({ message });
   const reads = await ask({ op: 'random read', ...order, round: filled }, progress('reading here and there'));
-  const writes = await ask({ op: 'random write', ...order, round: round + 1 }, progress('writing here and there'));
+  const round = ++probing.round;
+  const writes = await ask({ op: 'random write', ...order, round }, progress('writing here and there'));
   const perSecond = (count: number, { seconds: taken }: { seconds: number }): number => count / Math.max(taken, 1e-6);
   const rates = {
     sequentialWrite: perSecond(written.bytes, written),
