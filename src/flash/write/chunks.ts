@@ -1,6 +1,6 @@
 // How an image is cut for its way to a card: pieces of the ranges that its block map names. Pure.
 
-/** Bytes of a piece at most. Pieces of 4 MiB were no faster on any card of the rig (test/bench/flash.ts), and took 40 MB more for four cards. */
+/** Bytes of a piece at most. Pieces of 4 MiB were no faster on loop devices, and took 40 MB more for four cards. */
 export const CHUNK = 1 << 20;
 /** Pieces are whole blocks of this many bytes: any card's sector fits in, and a page, which direct I/O may ask for. */
 export const BLOCK = 4096;
