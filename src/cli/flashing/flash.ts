@@ -48,7 +48,7 @@ export async function flashCards(
   for (const card of cards)
     if (card.target !== undefined && mode !== 'verify')
       keepers.set(nameOf(card), keepNotes(cacheDir, card.target, image));
-  const plan: WriterPlan = { source, ranges, mode, wipe, discard: !wipe, cards: writerCards };
+  const plan: WriterPlan = { source, ranges, size: image.size, mode, wipe, discard: !wipe, cards: writerCards };
   const titles = new Map(
     cards.map((card) => [nameOf(card), card.node === undefined ? nameOf(card) : `${card.node} on ${nameOf(card)}`]),
   );

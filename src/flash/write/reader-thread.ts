@@ -96,8 +96,8 @@ async function main(): Promise<void> {
   let size = from;
   for (const { offset, length } of chunksOf(ranges ?? [{ offset: 0, length: Infinity }], from)) {
     const slot = await freeSlot();
-    const view = ring.subarray(slot * CHUNK, slot * CHUNK + length);
-    const filled = await fill(view, offset);
+    const view = ring.subarray(slot * CHUNK, slot * CHUNK + wholeBlocks(Math.min(length, CHUNK)));
+    const filled = await fill(view.subarray(0, length), offset);
     if (ranges !== undefined && filled < length) {
       throw new PiimgError(`The image ${source.name} is cut off: it ends at byte ${offset + filled}`, {
         hint: 'Download, copy or build it again.',

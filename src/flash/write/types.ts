@@ -23,6 +23,8 @@ export interface FlashJob {
   source: Source;
   /** Undefined: all of the image, however long it turns out to be. */
   ranges: CheckedRange[] | undefined;
+  /** Bytes of the whole image, where they are known: its end need not be in `ranges`. */
+  size?: number | undefined;
   cards: CardToWrite[];
   mode: 'write' | 'write+verify' | 'verify';
   /** Zero all that the image does not map, to the end of the card. */

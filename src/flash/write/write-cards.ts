@@ -36,10 +36,12 @@ export async function writeCards(
     );
     const stories = able.map((life, index) =>
       guarded(life, limits, async () => {
-        life.imageSize = await fed[index];
-        await complete(life, job, (pieces) => {
-          const [again] = feed({ ...from, ranges: pieces }, [{ ...memberOf(life, job), wants: () => true }]);
-          return again as Promise<number>;
+        const size = Math.max((await fed[index]) ?? 0, job.size ?? 0);
+        life.imageSize = size;
+        await complete(life, job, async (pieces) => {
+          // A piece is filled up to whole blocks; an image need not end on one.
+          const ranges = pieces.map(({ offset, length }) => ({ offset, length: Math.min(length, size - offset) }));
+          await Promise.all(feed({ ...from, ranges }, [{ ...memberOf(life, job), wants: () => true }]));
         });
       }),
     );

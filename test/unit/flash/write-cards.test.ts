@@ -47,6 +47,7 @@ async function flash({
       {
         source: { name: image, kind: 'file', packing: 'none', size: bytes.length, rereadable: true },
         ranges,
+        size: bytes.length,
         mode,
         wipe,
         cards: [{ name: 'card', fd: handle.fd, size, patches, resumeFrom }],
@@ -174,6 +175,22 @@ test('any image, any old card, stopped anywhere and resumed: equal on every mapp
     }),
     { numRuns: Number(process.env['PIIMG_TEST_RUNS'] ?? 8) },
   );
+});
+
+test('a note of more than there is, of an image that does not end on a block: its end is written all the same', async () => {
+  const bytes = noise(MIB + BLOCK - 512, 9);
+  await writeFile(card, Buffer.alloc(MIB + BLOCK, 1));
+  const { flashed } = await flash({ bytes, size: MIB + BLOCK, resumeFrom: Infinity });
+  assert.is(flashed.verdict, 'verified', flashed.problem);
+  assert.ok((await readFile(card)).subarray(0, bytes.length).equals(bytes));
+});
+
+test('an image whose end is not mapped is as long as it is all the same', async () => {
+  const bytes = noise(3 * MIB, 10);
+  await writeFile(card, Buffer.alloc(4 * MIB));
+  const { flashed } = await flash({ bytes, size: 4 * MIB, ranges: [{ offset: 0, length: MIB }] });
+  assert.is(flashed.verdict, 'verified', flashed.problem);
+  assert.is(flashed.imageSize, 3 * MIB);
 });
 
 test('comparing finds a byte that differs, passes over what the card may have of its own, and writes nothing', async () => {
