@@ -2,11 +2,19 @@
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { sha256 } from '../src/lib/digest.ts';
-import { makeFolder, overwrite, writeDurably } from './durable.ts';
+import { makeFolder, overwrite, padded, writeDurably } from './durable.ts';
 import type { Paths } from './paths.ts';
 
 const HEADER = '#cloud-config\n';
 type Json = { [name: string]: unknown };
+
+/** A file without its secrets, and the digest of each sector of what it was before: by them a torn one is known. */
+interface Redo {
+  text: string;
+  before: string[];
+}
+/** What every card writes whole, in bytes. */
+const SECTOR = 512;
 
 /** Files of the seed that may hold secrets, and what of each may stay. Values are removed where cloud-init has no word for "kept". */
 const SLOTS: { name: string; header: string; without: (content: Json) => Json }[] = [
@@ -20,22 +28,23 @@ const SLOTS: { name: string; header: string; without: (content: Json) => Json }[
  * that a power cut has torn is written once more (`mendSlots`). Returns the names of those that were written by hand, and stay.
  */
 export async function blankSecrets(paths: Paths): Promise<string[]> {
-  const texts: Record<string, string> = {};
+  const redos: Record<string, Redo> = {};
   const byHand: string[] = [];
   for (const { name, header, without } of SLOTS) {
-    const text = await readFile(slot(paths, name), 'utf8').catch(() => undefined);
-    if (text === undefined) continue;
+    const bytes = await readFile(slot(paths, name)).catch(() => undefined);
+    if (bytes === undefined) continue;
+    const text = bytes.toString();
     const content = parsed(text, header);
     if (content === undefined) {
       if (SECRETIVE.test(text)) byHand.push(name);
       continue;
     }
     const blank = JSON.stringify(without(content));
-    if (blank !== JSON.stringify(content)) texts[name] = `${header}${blank}\n`;
+    if (blank !== JSON.stringify(content)) redos[name] = { text: `${header}${blank}\n`, before: sectorsOf(bytes) };
     if (name === 'network-config' && content.wifis !== undefined) await keepWifi(content.wifis, paths);
   }
-  await writeDurably(redo(paths), JSON.stringify(texts));
-  for (const [name, text] of Object.entries(texts)) await overwrite(slot(paths, name), text);
+  await writeDurably(redo(paths), JSON.stringify(redos));
+  for (const [name, { text }] of Object.entries(redos)) await overwrite(slot(paths, name), text);
   await rm(redo(paths));
   return byHand;
 }
@@ -49,16 +58,21 @@ async function keepWifi(wifis: unknown, { wifi }: Paths): Promise<void> {
   await writeDurably(wifi, `${JSON.stringify({ network: { version: 2, wifis } })}\n`);
 }
 
-/** Writes again what a power cut has torn while it was written. */
+/** Writes again what a power cut has torn while it was written: each sector is of before or of after. */
 export async function mendSlots(paths: Paths): Promise<void> {
-  const text = await readFile(redo(paths), 'utf8').catch(() => '{}');
-  for (const [name, content] of Object.entries(JSON.parse(text) as Record<string, string>)) {
-    const header = SLOTS.find((each) => each.name === name)?.header ?? '';
-    const found = await readFile(slot(paths, name), 'utf8');
+  const kept = await readFile(redo(paths), 'utf8').catch(() => '{}');
+  for (const [name, { text, before }] of Object.entries(JSON.parse(kept) as Record<string, Redo>)) {
+    const found = await readFile(slot(paths, name));
+    const after = sectorsOf(padded(Buffer.from(text), found.length));
+    const known = sectorsOf(found).every((digest, index) => [before[index], after[index]].includes(digest));
     // Somebody may have given the card another seed since.
-    if (found.startsWith(`${header}{`) && parsed(found, header) === undefined)
-      await overwrite(slot(paths, name), content);
+    if (known) await overwrite(slot(paths, name), text);
   }
+}
+
+function sectorsOf(bytes: Buffer): string[] {
+  const count = Math.ceil(bytes.length / SECTOR);
+  return Array.from({ length: count }, (_, at) => sha256(bytes.subarray(at * SECTOR, (at + 1) * SECTOR)).slice(0, 16));
 }
 
 /** Notes what lies on the boot partition now: until it changes there is nothing to do. The unit compares it with sha256sum. */

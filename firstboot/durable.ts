@@ -54,9 +54,13 @@ export async function overwrite(file: string, content: string): Promise<void> {
   await filled(handle, async () => {
     const size = (await handle.stat()).size || bytes.length;
     if (bytes.length > size) throw new RangeError(`${file} has room for ${size} bytes; ${bytes.length} are needed`);
-    await handle.write(Buffer.concat([bytes, Buffer.alloc(size - bytes.length, '\n')]), 0, size, 0);
+    await handle.write(padded(bytes, size), 0, size, 0);
   });
 }
+
+/** Filled with newlines to `size` bytes. */
+export const padded = (bytes: Buffer, size: number): Buffer =>
+  Buffer.concat([bytes, Buffer.alloc(Math.max(0, size - bytes.length), '\n')]);
 
 /** Runs what it is given one after the other: a file is written by one at a time. */
 export function inTurn(): (work: () => Promise<void>) => Promise<void> {

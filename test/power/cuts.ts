@@ -1,10 +1,13 @@
 // Where the power is cut: at every step's boundaries, and at random entries of each part of the boot.
+import { SECTOR } from '../../src/image/mbr.ts';
 import { findText, flushedBy, type LogEntry } from './write-log.ts';
 
 /** A card to be booted: the log's first `entries`, and further ones that no flush had ordered. */
 export interface Cut {
   entries: number;
   further: number[];
+  /** Bytes that the last of those reached the card with: whole sectors. All of it when left out. */
+  torn?: number;
   name: string;
 }
 
@@ -27,7 +30,7 @@ export function random(seed: number): () => number {
 
 /**
  * `perRegion` random entries of each region and every boundary; each with all that was not flushed, with some of it (a card writes in
- * the order it likes until it is told to flush) and with nothing of it. Sorted, each once.
+ * the order it likes until it is told to flush, and is cut within a write) and with nothing of it. Sorted, each once.
  */
 export function chooseCuts(
   entries: LogEntry[],
@@ -43,14 +46,18 @@ export function chooseCuts(
   const cuts = [...boundaries, ...drawn].flatMap((cut) => {
     const flushed = flushedBy(entries, cut.entries);
     const loose = Array.from({ length: cut.entries - flushed }, (_, index) => flushed + index);
+    if (cut.torn !== undefined) return [cut];
     const some = loose.filter(() => next() < 0.5);
+    const sectors = (entries[some.at(-1) ?? NaN]?.length ?? 0) / SECTOR;
+    const torn = sectors > 1 ? { torn: Math.floor(next() * sectors) * SECTOR } : {};
+    const name = `${cut.name}, ${some.length} of ${loose.length} unflushed${sectors > 1 ? ', the last torn' : ''}`;
     return [
       cut,
-      { entries: flushed, further: some, name: `${cut.name}, ${some.length} of ${loose.length} unflushed` },
+      { entries: flushed, further: some, ...torn, name },
       { entries: flushed, further: [], name: `${cut.name}, flushed only` },
     ];
   });
-  const once = new Map(cuts.map((cut) => [`${cut.entries} ${cut.further.join()}`, cut]));
+  const once = new Map(cuts.map((cut) => [`${cut.entries} ${cut.further.join()} ${cut.torn}`, cut]));
   return [...once.values()].sort((a, b) => a.entries - b.entries);
 }
 
@@ -67,4 +74,11 @@ export async function stepBoundaries(log: string, entries: LogEntry[], steps: st
     }
   }
   return cuts;
+}
+
+/** In the middle of the writes that take the secret `token` off the boot partition, whose file system has no journal. */
+export async function tornSlots(log: string, entries: LogEntry[], from: number): Promise<Cut[]> {
+  const at = await findText(log, entries, /"token":null/, from);
+  if (at === undefined) throw new Error('the log does not show that the secret is taken off');
+  return [{ entries: at, further: [at], torn: SECTOR, name: 'piimg.json torn while its secret is taken off' }];
 }

@@ -67,8 +67,8 @@ export async function liveAll(
     const folder = path.join(work, `life-${index}`);
     await mkdir(folder);
     const card = path.join(folder, 'cut.raw');
-    await copyWith(replayed, card, await writesOf(log, entries, cut.further));
-    const digest = (await recoveredDigest(card, folder)) ?? `${cut.entries} ${cut.further.join()}`;
+    await copyWith(replayed, card, await writesOf(log, entries, cut.further, cut.torn));
+    const digest = (await recoveredDigest(card, folder)) ?? `${cut.entries} ${cut.further.join()} ${cut.torn}`;
     const known = lives.get(digest);
     if (known === undefined) while (running.size >= jobs) await Promise.race(running);
     if (known !== undefined || Date.now() > until) {

@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { Role } from '../../firstboot/document.ts';
 import type { TestGuest } from '../helpers/qemu.ts';
 import { readRoot } from '../helpers/image-files.ts';
-import { stepBoundaries, type Cut, type Region } from './cuts.ts';
+import { stepBoundaries, tornSlots, type Cut, type Region } from './cuts.ts';
 import { live, type Outcome } from './machine.ts';
 import type { Subject } from './subject.ts';
 import { findText, readWriteLog, type LogEntry } from './write-log.ts';
@@ -55,7 +55,11 @@ export async function record(subject: Subject, careful: boolean): Promise<Record
   for (const { name, from, to } of regions)
     if (from < 0 || to <= from) throw new Error(`the log does not show ${name}`);
   const steps = careful ? await stepsOf(subject.card) : [];
-  return { expected, log, entries, regions, boundaries: await stepBoundaries(log, entries, steps, working) };
+  const boundaries = [
+    ...(await stepBoundaries(log, entries, steps, working)),
+    ...(await tornSlots(log, entries, working)),
+  ];
+  return { expected, log, entries, regions, boundaries };
 }
 
 async function stepsOf(card: string): Promise<string[]> {

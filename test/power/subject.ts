@@ -29,7 +29,15 @@ export async function makeSubject(image: string, manifest: ImageManifest, folder
   await run(['cp', '--sparse=always', image, card]);
   await truncate(card, cardSize(machine, manifest.image.size));
   const login = { instanceId: 'power-1', hostname: NODE, user: USER, keys: [key.public] };
-  const document = { version: 1, buildId: manifest.buildId, role: 'web', node: NODE, secrets: { token: SECRET } };
+  // Longer than a sector: without the secret all behind it lies elsewhere.
+  const document = {
+    version: 1,
+    buildId: manifest.buildId,
+    role: 'web',
+    node: NODE,
+    secrets: { token: SECRET },
+    variables: { note: 'a b c d e '.repeat(60) },
+  };
   const disk = await open(card, 'r+');
   for (const { slot, content } of loginSeed(manifest.slots, login))
     await disk.write(content, 0, content.length, slot.offset);

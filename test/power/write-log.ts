@@ -72,15 +72,16 @@ export async function replay(card: string, logFile: string, entries: LogEntry[])
   };
 }
 
-/** What entries would write, in their order: for a card that has not got all before them. */
-export async function writesOf(logFile: string, entries: LogEntry[], which: number[]): Promise<Patch[]> {
+/** What entries would write, in their order, the last one `torn` bytes of it: for a card that has not got all before them. */
+export async function writesOf(logFile: string, entries: LogEntry[], which: number[], torn?: number): Promise<Patch[]> {
   const log = await open(logFile);
   try {
     const patches: Patch[] = [];
     for (const index of which) {
       const entry = entries[index];
-      if (entry?.kind === 'write')
-        patches.push({ offset: entry.offset, content: await bytesAt(log, entry.at, entry.length) });
+      const length = index === which.at(-1) ? (torn ?? entry?.length) : entry?.length;
+      if (entry?.kind === 'write' && length !== undefined)
+        patches.push({ offset: entry.offset, content: await bytesAt(log, entry.at, length) });
     }
     return patches;
   } finally {

@@ -8,7 +8,7 @@ import { chooseCuts, random } from '../power/cuts.ts';
 import { differences, EXCEPTIONS, UNIT_EXCEPTIONS } from '../power/differences.ts';
 import type { Outcome } from '../power/machine.ts';
 import { recoveredDigest } from '../power/recovered.ts';
-import { findText, flushedBy, readWriteLog, replay } from '../power/write-log.ts';
+import { findText, flushedBy, readWriteLog, replay, writesOf } from '../power/write-log.ts';
 import { temporaryFolder } from '../helpers/temporary.ts';
 import { run } from '../../src/host/exec.ts';
 import { sha256 } from '../../src/lib/digest.ts';
@@ -61,6 +61,14 @@ test('the log of QEMU: every entry, and the disk as of any of them', async () =>
   await player.forwardTo(entries.length);
   assert.ok((await readFile(card)).equals(await readFile(disk)));
   await player.close();
+  const further = await writesOf(log, entries, [0, 2], 1024);
+  assert.equal(
+    further.map(({ offset, content }) => [offset, content.length]),
+    [
+      [0, 4096],
+      [2048, 1024],
+    ],
+  );
 });
 
 test('a file that is no log is refused; one that is cut has the entries that are whole', async () => {
@@ -78,7 +86,7 @@ test('cuts: the same seed gives the same, each once, in order, inside the region
   const kinds = fc.array(fc.constantFrom('write', 'flush'), { minLength: 10, maxLength: 200 });
   fc.assert(
     fc.property(kinds, fc.nat(), fc.integer({ min: 1, max: 20 }), (all, seed, perRegion) => {
-      const entries = all.map((kind) => ({ kind, offset: 0, length: 0, at: 0 }));
+      const entries = all.map((kind) => ({ kind, offset: 0, length: kind === 'write' ? 4096 : 0, at: 0 }));
       const regions = [{ name: 'a', from: 2, to: all.length - 2 }];
       const boundaries = [{ entries: 1, further: [], name: 'boundary' }];
       const choose = () => chooseCuts(entries, { regions, boundaries, perRegion, seed });
@@ -87,9 +95,11 @@ test('cuts: the same seed gives the same, each once, in order, inside the region
       const at = cuts.map((cut) => cut.entries);
       const sorted = [...at].sort((a, b) => a - b);
       assert.equal(at, sorted);
-      const states = cuts.map((cut) => `${cut.entries} ${cut.further.join()}`);
+      const states = cuts.map((cut) => `${cut.entries} ${cut.further.join()} ${cut.torn}`);
       assert.is(new Set(states).size, states.length);
-      for (const { entries: count, further, name } of cuts) {
+      for (const { entries: count, further, torn, name } of cuts) {
+        assert.is(torn !== undefined, all[further.at(-1) ?? NaN] === 'write', name);
+        if (torn !== undefined) assert.ok(torn % 512 === 0 && torn < 4096, name);
         const whole = !/flushed/.test(name);
         if (whole) assert.ok(name === 'boundary' || (count > 2 && count <= all.length - 2), name);
         else assert.ok(count === 0 || all[count - 1] === 'flush', name);
