@@ -25,6 +25,9 @@ const SYSTEM_HINTS: Record<string, string> = {
   ELOOP: 'Links on that path lead in a circle.',
   EROFS: 'Choose a place that can be written to.',
   EIO: 'The disk reported an error: see dmesg.',
+  ENOMEDIUM: 'No card is in that reader: put one in. piimg drives lists cards.',
+  ENXIO: 'The device is gone, or has no card in it: put it in again. piimg drives lists cards.',
+  ENODEV: 'The device is gone: put it in again. piimg drives lists cards.',
   EMFILE: 'Too many files are open: raise the limit with ulimit -n.',
   ENFILE: 'Too many files are open on this machine.',
 };

@@ -7,6 +7,7 @@ import { HEADER_LBA } from '../image/layout.ts';
 import { parseMbr, SECTOR } from '../image/mbr.ts';
 import { readerOf } from '../image/ranges.ts';
 import { EXIT, PiimgError, type ExitCode } from '../lib/errors.ts';
+import { quote } from '../lib/quote.ts';
 import type { CloudInitSchemas } from '../seed/check.ts';
 import { NODE_SLOTS, type NodeSlot } from '../seed/node-slots.ts';
 
@@ -81,6 +82,12 @@ export async function withCard<T>(
 async function openExclusively(file: string, write: boolean, block: boolean): Promise<FileHandle> {
   const flags = (write ? constants.O_RDWR : constants.O_RDONLY) | (write && block ? constants.O_EXCL : 0);
   return open(file, flags).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'EACCES' && block) {
+      throw new PiimgError(`Only root may open ${file}`, {
+        exitCode: EXIT.refused,
+        hint: quote(['sudo', process.execPath, ...process.execArgv, ...process.argv.slice(1)]),
+      });
+    }
     if (error.code !== 'EBUSY') throw error;
     throw new PiimgError(`${file} is in use: something has it, or a partition of it, mounted or open`, {
       exitCode: EXIT.refused,

@@ -6,8 +6,8 @@ export interface Bmap {
   /** Bytes. */
   imageSize: number;
   blockSize: number;
-  /** Bytes of the image, sorted, none over another; with their sha256 where the file tells. */
-  ranges: { offset: number; length: number; sha256?: string }[];
+  /** Bytes of the image, sorted, none over another; with their checksum where the file tells. */
+  ranges: { offset: number; length: number; sum?: { type: string; hex: string } }[];
 }
 
 /**
@@ -43,11 +43,11 @@ export function parseBmap(text: string, name: string): Bmap {
   }
   const ranges: Bmap['ranges'] = [];
   let [next, mapped] = [0, 0];
-  for (const { first, last, chksum } of rangesOf(xml)) {
+  for (const { first, last, hex } of rangesOf(xml)) {
     if (!(first >= next && last >= first && last < blocks)) throw fail(`its range ${first}-${last} is out of place`);
     const offset = first * blockSize;
     const length = Math.min(imageSize, (last + 1) * blockSize) - offset;
-    ranges.push({ offset, length, ...(checksumType === 'sha256' && chksum !== undefined && { sha256: chksum }) });
+    ranges.push({ offset, length, ...(hex !== undefined && { sum: { type: checksumType, hex } }) });
     mapped += last - first + 1;
     next = last + 1;
   }
@@ -69,11 +69,11 @@ function ownChecksum(text: string, checksum: string, type: string): string | und
   }
 }
 
-function rangesOf(xml: string): { first: number; last: number; chksum?: string }[] {
+function rangesOf(xml: string): { first: number; last: number; hex?: string }[] {
   return [...xml.matchAll(/<Range\b([^>]*)>\s*([^<]*?)\s*<\/Range>/g)].map(([, attributes = '', blocks = '']) => {
     // Format 1.3 has the attribute sha1, 1.4 and later ones chksum, of whatever type.
-    const chksum = /\bchksum\s*=\s*"([0-9a-f]+)"/.exec(attributes)?.[1];
+    const hex = /\b(?:chksum|sha1)\s*=\s*"([0-9a-f]+)"/.exec(attributes)?.[1];
     const [, first, last = first] = /^(\d+)(?:\s*-\s*(\d+))?$/.exec(blocks) ?? [];
-    return { first: Number(first), last: Number(last), ...(chksum !== undefined && { chksum }) };
+    return { first: Number(first), last: Number(last), ...(hex !== undefined && { hex }) };
   });
 }

@@ -32,7 +32,8 @@ const RUNS_FROM = 'what this computer runs from';
  */
 export async function listDisks(kept: KeptFile[]): Promise<Judgement[]> {
   const { devices, system, needed, disksBelow } = await listing();
-  for (const { file, what } of [...system, ...kept]) for (const disk of await disksBelow(file)) needed[disk] ??= what;
+  const below = [...system, ...kept].map(async ({ file, what }) => ({ what, disks: await disksBelow(file) }));
+  for (const { what, disks } of await Promise.all(below)) for (const disk of disks) needed[disk] ??= what;
   return devices
     .filter((device) => device.bus !== 'loop' || device.size > 0)
     .map((device) => judge(device, needed))

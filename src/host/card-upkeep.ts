@@ -31,14 +31,18 @@ function busy(disk: string, place: string, cause: unknown): PiimgError {
   });
 }
 
-/** Tells a disk that nothing on it is needed any more, where it can be told so; false where it cannot. Nothing may have it open. */
-export async function discardDisk(disk: string, signal: AbortSignal): Promise<boolean> {
+/**
+ * Tells a disk that nothing on it is needed any more, where it can be told so; false where it cannot. `fd` is the disk, open for this
+ * process alone: by that it is the very one, whatever has been put in under the same name.
+ */
+export async function discardDisk(disk: string, fd: number, signal: AbortSignal): Promise<boolean> {
   const folder = await deviceFolder(disk);
   if (folder === undefined || findProgram('blkdiscard') === undefined) return false;
   // Documentation/ABI/stable/sysfs-block: 0 where the device does not take it.
   const most = await readFile(`${folder}/queue/discard_max_bytes`, 'utf8').catch(() => '0');
   if (Number(most) === 0) return false;
-  return run(['blkdiscard', '--force', disk], { signal }).then(
+  // --force: without, it would want it for itself alone.
+  return run(['blkdiscard', '--force', `/proc/${process.pid}/fd/${fd}`], { signal }).then(
     () => true,
     (error: unknown) => {
       if (signal.aborted) throw error;

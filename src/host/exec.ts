@@ -16,8 +16,11 @@ export interface RunOptions {
   cwd?: string;
   /** Called for every line of text as it comes (stderr only when stdout is a stream). */
   onLine?: (line: string, stream: 'stdout' | 'stderr') => void;
-  /** `text` (default) collects it; `stream` leaves the bytes to be read from `stdout`; `inherit` hands over the terminal, stdin included. */
-  stdout?: 'text' | 'stream' | 'inherit';
+  /**
+   * `text` (default) collects it; `lines` gives it to `onLine` alone, however much it is; `stream` leaves the bytes to be read from
+   * `stdout`; `inherit` hands over the terminal, stdin included.
+   */
+  stdout?: 'text' | 'lines' | 'stream' | 'inherit';
   /** Ends the program with SIGTERM, five seconds later with SIGKILL. */
   signal?: AbortSignal;
   /** Exit statuses that are no failure; [0] by default. */
@@ -96,7 +99,8 @@ function execaOptions(options: RunOptions, tail: string[]): Options {
   return {
     ...shared,
     ...(input === undefined ? { stdin: 'ignore' } : { input }),
-    ...(stdout === 'stream' ? { buffer: { stdout: false } } : { stdout: reader('stdout') }),
+    ...(stdout === 'stream' ? {} : { stdout: reader('stdout') }),
+    ...(stdout === 'text' ? {} : { buffer: { stdout: false } }),
     stderr: reader('stderr'),
   };
 }

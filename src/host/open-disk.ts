@@ -2,6 +2,7 @@
 import { constants } from 'node:fs';
 import { open, readFile, stat, type FileHandle } from 'node:fs/promises';
 import { EXIT, PiimgError } from '../lib/errors.ts';
+import { diskutilInfo } from './mac-disks.ts';
 import { deviceNumber } from './mounted.ts';
 
 /** What tells whether it is still the disk it was. */
@@ -27,7 +28,7 @@ export async function identifyDisk(path: string, size?: number): Promise<DiskIde
   const info = await stat(path).catch(() => undefined);
   if (info === undefined)
     throw new PiimgError(`There is no ${path}`, { exitCode: EXIT.usage, hint: 'piimg drives lists disks.' });
-  if (process.platform !== 'linux') return { path, size: size ?? 0 };
+  if (process.platform !== 'linux') return { path, size: size ?? (await sizeOnMac(path)) };
   const number = deviceNumber(info.rdev);
   const told = (name: string): Promise<string | undefined> =>
     readFile(`/sys/dev/block/${number}/${name}`, 'utf8').then(
@@ -38,41 +39,66 @@ export async function identifyDisk(path: string, size?: number): Promise<DiskIde
   return { path, size: Number(sectors ?? 0) * 512, number, ...(sequence !== undefined && { sequence }) };
 }
 
+async function sizeOnMac(path: string): Promise<number> {
+  const told = (await diskutilInfo(path)) ?? '';
+  return Number(/<key>TotalSize<\/key>\s*<integer>(\d+)/.exec(told)?.[1] ?? 0);
+}
+
+const refuse = (message: string, hint: string): PiimgError => new PiimgError(message, { exitCode: EXIT.refused, hint });
+
+/** Throws PiimgError (refused) when a disk is not there any more, or not the one that was listed. */
+export async function requireSameDisk(listed: DiskIdentity): Promise<void> {
+  const now = await identifyDisk(listed.path, listed.size).catch(() => undefined);
+  if (now === undefined) throw gone(listed.path);
+  if (now.size === listed.size && now.number === listed.number && now.sequence === listed.sequence) return;
+  throw another(listed.path);
+}
+
+const another = (path: string): PiimgError =>
+  refuse(
+    `${path} is not the disk any more that was shown`,
+    'Another card was put in meanwhile? Run the command again and look.',
+  );
+const gone = (path: string): PiimgError =>
+  refuse(
+    `No card is in ${path} any more`,
+    'Put it in again, then run the command once more: piimg drives lists cards.',
+  );
+
+/** Codes of open(2) of a device that has gone, or of a reader without a card. */
+const GONE = ['ENOENT', 'ENXIO', 'ENODEV', 'ENOMEDIUM'];
+
 /**
  * open(2): O_EXCL, for `write`, fails for a block device that has something mounted or is open so elsewhere; O_DIRECT goes past the page cache. Throws
  * PiimgError (refused) when it is in use, or not the disk any more that was listed.
  */
 export async function openDisk(listed: DiskIdentity, write: boolean): Promise<FileHandle> {
   const { path } = listed;
-  const refuse = (message: string, hint: string): PiimgError =>
-    new PiimgError(message, { exitCode: EXIT.refused, hint });
+  // macOS: the device without a cache, as there is no O_DIRECT.
+  const node = process.platform === 'darwin' ? path.replace('/dev/disk', '/dev/rdisk') : path;
   const access = write ? constants.O_RDWR | constants.O_EXCL : constants.O_RDONLY;
-  const handle = await open(path, access | (constants.O_DIRECT ?? 0)).catch((error: NodeJS.ErrnoException) => {
+  const handle = await open(node, access | (constants.O_DIRECT ?? 0)).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'EBUSY')
       throw refuse(
         `${path} is in use: something has it, or a partition of it, mounted or open`,
         'lsblk shows what. End that, then run the command again.',
       );
+    if (GONE.includes(error.code ?? '')) throw gone(path);
     if (error.code === 'EROFS' || error.code === 'EACCES')
       throw refuse(
-        `${path} cannot be written to (${error.code})`,
-        "Check the lock switch on the card's adapter, and who may write to the device.",
+        `${path} cannot be ${write ? 'written to' : 'read'} (${error.code})`,
+        write
+          ? "Check the lock switch on the card's adapter, and who may write to the device."
+          : 'Only root may: run the command with sudo.',
       );
     throw error;
   });
   try {
     const info = await handle.stat();
-    const now = await identifyDisk(path, listed.size);
-    const same =
-      (process.platform !== 'linux' || (info.isBlockDevice() && deviceNumber(info.rdev) === listed.number)) &&
-      now.size === listed.size &&
-      now.number === listed.number &&
-      now.sequence === listed.sequence;
-    if (same) return handle;
-    throw refuse(
-      `${path} is not the disk any more that was shown`,
-      'Another card was put in meanwhile? Run the command again and look.',
-    );
+    if (listed.number !== undefined && !(info.isBlockDevice() && deviceNumber(info.rdev) === listed.number))
+      throw another(path);
+    await requireSameDisk(listed);
+    return handle;
   } catch (error) {
     await handle.close();
     throw error;

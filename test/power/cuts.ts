@@ -38,7 +38,7 @@ export function chooseCuts(
 ): Cut[] {
   const next = random(seed);
   const drawn = regions.flatMap(({ name, from, to }) =>
-    Array.from({ length: perRegion }, () => {
+    Array.from({ length: perRegion }, (): Cut => {
       const at = from + 1 + Math.floor(next() * (to - from));
       return { entries: at, further: [], name: `${name}, entry ${at}` };
     }),

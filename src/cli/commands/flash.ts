@@ -55,7 +55,10 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
   const ready: ReadyCard[] = await Promise.all(
     identities.map(async ({ node, cardId, patches }, index) => {
       const target = targets[index];
-      const resumeFrom = flags.resume && target !== undefined ? await resumePoint(context.cacheDir, target, image) : 0;
+      const resumeFrom =
+        flags.resume && target !== undefined && image.source.rereadable
+          ? await resumePoint(context.cacheDir, target, image)
+          : 0;
       return { target, file: flags.to, node, cardId, patches, resumeFrom };
     }),
   );
@@ -71,8 +74,9 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
   else await confirmTargets(targets, { yes: flags.yes ?? false, confirm: flags.confirm ?? [] }, shown, signal);
   const flashed = await flashCards(image, ready, { mode, wipe: flags.wipe ?? false }, context);
   const rows = mode === 'verify' ? [] : await noteInLedger(image, flashed, flags.wipe ?? false);
+  const goOn = targets.length > 0 && image.source.rereadable ? wordsAgain(cards.length > 0 ? [] : targets) : undefined;
   const summary = (stream: NodeJS.WriteStream): string =>
-    [formatFlashed(flashed.map(shownCard), styleFor(stream)), ...nextSteps(flashed, identities, words)].join('\n');
+    [formatFlashed(flashed.map(shownCard), styleFor(stream)), ...nextSteps(flashed, identities, goOn)].join('\n');
   if (signal.aborted) {
     tell(summary(process.stderr));
     signal.throwIfAborted();
@@ -84,9 +88,13 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
 
 const usage = (message: string, hint: string): PiimgError => new PiimgError(message, { exitCode: EXIT.usage, hint });
 
-function modeOf({ verify, verifyOnly, resume, wipe }: FlashFlags): 'write' | 'write+verify' | 'verify' {
+function modeOf({ verify, verifyOnly, resume, wipe, to, node, from }: FlashFlags): 'write' | 'write+verify' | 'verify' {
   if (verifyOnly && (resume || wipe || !verify))
     throw usage('--verify-only writes nothing: it goes with none of --resume, --wipe, --no-verify', 'Leave one out.');
+  if (verifyOnly && (node !== undefined || from !== undefined))
+    throw usage('--verify-only writes no identity: it goes with neither --node nor --from', 'Leave one out.');
+  if (to !== undefined && (wipe || resume))
+    throw usage('A file is written anew: --to goes with neither --wipe nor --resume', 'Leave one out.');
   if (resume && !verify)
     throw usage('--resume trusts nothing that was not read back: it does not go with --no-verify', 'Leave one out.');
   return verifyOnly ? 'verify' : verify ? 'write+verify' : 'write';
@@ -143,7 +151,8 @@ const jsonCard = ({ card, name, ...flashed }: Flashed, identity: Identity | unde
 /** Seconds of a first boot until ssh answers: measured on the emulated Pi 3; a real one is quicker. */
 const FIRST_LOGIN = 90;
 
-function nextSteps(flashed: Flashed[], identities: Identity[], words: string[]): string[] {
+/** `goOn`: words of the command that takes it up again, where there is one. */
+function nextSteps(flashed: Flashed[], identities: Identity[], goOn: string[] | undefined): string[] {
   const lines: string[] = [];
   const good = identities.filter(
     (_, index) => flashed[index]?.problem === undefined && flashed[index]?.card.target !== undefined,
@@ -161,7 +170,13 @@ function nextSteps(flashed: Flashed[], identities: Identity[], words: string[]):
   }
   const hosts = good.flatMap(({ knownHosts }) => knownHosts);
   if (hosts.length > 0) lines.push('', 'For ~/.ssh/known_hosts:', ...hosts.map((line) => `  ${line}`));
-  if (flashed.some(({ verdict }) => verdict === 'stopped'))
-    lines.push('', `Go on with: ${quote([...ownName(), 'flash', ...words, '--resume'])}`);
+  if (flashed.some(({ verdict }) => verdict === 'stopped') && goOn !== undefined)
+    lines.push('', `Go on with: ${quote([...ownName(), ...goOn])}`);
   return lines;
+}
+
+/** This very command and the card that was chosen: another one would make another card. */
+function wordsAgain(chosen: Target[]): string[] {
+  const given = process.argv.slice(2).filter((word) => word !== '--resume');
+  return [...given, ...chosen.map(({ device }) => device.path), '--resume'];
 }

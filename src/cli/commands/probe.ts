@@ -56,9 +56,7 @@ async function probeTarget(
   { progress, signal }: Context,
 ): Promise<ProbeResult> {
   await unmountDisk(device.path, signal);
-  // macOS keeps what is read from the other device in memory, and would answer from there.
-  const disk = { ...identity, path: identity.path.replace(/^\/dev\/disk/, '/dev/rdisk') };
-  const handle = await openDisk(disk, true);
+  const handle = await openDisk(identity, true);
   try {
     const job = { name: device.path, fd: handle.fd, size: identity.size, full };
     return await probeCard(job, progress, { signal });

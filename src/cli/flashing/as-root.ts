@@ -129,10 +129,13 @@ export async function writeThrough(
     ...card,
     patches: card.patches.map(({ offset, length, content }) => ({ offset, length, given: content !== undefined })),
   }));
-  await send({ type: 'plan', plan: { ...plan, cards: bare } }, Buffer.concat(contents));
+  const { prefix: _, ...source } = plan.source;
+  // Not waited for: it is taken when sudo has its password.
+  void send({ type: 'plan', plan: { ...plan, source, cards: bare } }, Buffer.concat(contents));
   try {
     await run(command, {
       input: pipe,
+      stdout: 'lines',
       onLine: (line, stream) => {
         if (stream === 'stdout') heard(JSON.parse(line) as Up);
       },

@@ -39,14 +39,19 @@ export async function chooseCard(list: () => Promise<Judgement[]>, signal: Abort
     else tell(`${formatDrives(cards, style).replaceAll(/^/gm, () => '  ')}\n`);
     const changed = new AbortController();
     const stop = AbortSignal.any([signal, changed.signal]);
-    void watch(list, JSON.stringify(all), stop).then((moved) => moved && changed.abort());
+    const over = new AbortController();
+    // A look that fails is made again for the next list, where it is told.
+    void watch(list, JSON.stringify(all), AbortSignal.any([stop, over.signal])).then(
+      (moved) => moved && changed.abort(),
+      () => changed.abort(),
+    );
     const names = cards.map(({ device }) => device.path);
-    const typed = await ask(cards.length === 0 ? '' : `Which one? [${names.join(', ')}] `, stop).catch(
-      (error: unknown) => {
+    const typed = await ask(cards.length === 0 ? '' : `Which one? [${names.join(', ')}] `, stop)
+      .catch((error: unknown) => {
         if (changed.signal.aborted && !signal.aborted) return undefined;
         throw error;
-      },
-    );
+      })
+      .finally(() => over.abort());
     if (typed === undefined) {
       tell('');
       continue;

@@ -37,7 +37,7 @@ export async function flashCards(
   context: Context,
 ): Promise<Flashed[]> {
   const { progress, signal, cacheDir } = context;
-  const { source, ranges } = image;
+  const { source, ranges, size, least } = image;
   const writerCards = cards.map((card) => ({
     name: nameOf(card),
     ...(card.target === undefined ? { file: card.file ?? '' } : { disk: card.target.identity }),
@@ -48,7 +48,7 @@ export async function flashCards(
   for (const card of cards)
     if (card.target !== undefined && mode !== 'verify')
       keepers.set(nameOf(card), keepNotes(cacheDir, card.target, image));
-  const plan: WriterPlan = { source, ranges, size: image.size, mode, wipe, discard: !wipe, cards: writerCards };
+  const plan: WriterPlan = { source, ranges, size, least, mode, wipe, discard: !wipe, cards: writerCards };
   const titles = new Map(
     cards.map((card) => [nameOf(card), card.node === undefined ? nameOf(card) : `${card.node} on ${nameOf(card)}`]),
   );
@@ -70,11 +70,11 @@ export async function flashCards(
 
 /** Compares cards with an image; nothing is written. */
 export function compareCards(
-  { source, ranges }: FlashImage,
+  { source, ranges, size, least }: FlashImage,
   cards: WriterCard[],
   { progress, signal }: Context,
 ): Promise<FlashedCard[]> {
-  const plan: WriterPlan = { source, ranges, mode: 'verify', wipe: false, discard: false, cards };
+  const plan: WriterPlan = { source, ranges, size, least, mode: 'verify', wipe: false, discard: false, cards };
   return showing(new Map(cards.map(({ name }) => [name, name])), progress, (show) =>
     writeWhereAllowed(plan, show, signal),
   );

@@ -3,16 +3,19 @@ import { readFile } from 'node:fs/promises';
 import { parseBmap } from '../../flash/bmap.ts';
 import { readBeginning } from '../../flash/source/beginning.ts';
 import { openSource, type Source } from '../../flash/source/source.ts';
-import { totalOf, type CheckedRange } from '../../flash/write/chunks.ts';
+import { BLOCK, covering, totalOf, type CheckedRange } from '../../flash/write/chunks.ts';
 import { HEADER_MAX, parseHeader, type ImageHeader } from '../../image/header.ts';
 import { HEADER_LBA } from '../../image/layout.ts';
 import { parseMbr, SECTOR } from '../../image/mbr.ts';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
+import { ownPlaces } from './own.ts';
 
 export interface FlashImage {
   source: Source;
   /** Bytes; undefined where only its end tells. */
   size: number | undefined;
+  /** Bytes that its partitions reach to, near enough: with fewer it is cut off. */
+  least: number;
   /** What its block map names; undefined without one: all of it. */
   ranges: CheckedRange[] | undefined;
   /** Of an image that piimg has built. */
@@ -27,6 +30,7 @@ export async function openImage(name: string, signal: AbortSignal): Promise<Flas
   const opened = await openSource(name, { signal });
   const { source, bytes } = await readBeginning(opened, HEADER_LBA * SECTOR + HEADER_MAX, signal);
   const end = tableEnd(bytes, name);
+  const least = Math.max(0, end - CYLINDER);
   const map = await findMap(source);
   const size = source.size ?? map?.imageSize;
   if (source.size !== undefined && map !== undefined && map.imageSize !== source.size) {
@@ -38,13 +42,16 @@ export async function openImage(name: string, signal: AbortSignal): Promise<Flas
       },
     );
   }
-  if (size !== undefined && end > size + CYLINDER) {
+  if (size !== undefined && size < least) {
     throw new PiimgError(`${name} is cut off: its partitions reach to byte ${end}, it ends at ${size}`, {
       exitCode: EXIT.usage,
       hint: 'Download, copy or build it again.',
     });
   }
-  return { source, size, ranges: map?.ranges, header: parseHeader(bytes.subarray(HEADER_LBA * SECTOR)) };
+  const header = parseHeader(bytes.subarray(HEADER_LBA * SECTOR));
+  // Pieces begin on a block of any card; a map of smaller ones does not, and is not needed.
+  const fits = map !== undefined && map.blockSize % BLOCK === 0;
+  return { source, size, least, ranges: fits ? covering(map.ranges, ownPlaces(header)) : undefined, header };
 }
 
 /** Bytes that are written to a card. */

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { appendToLedger, type LedgerRow } from '../../flash/ledger.ts';
-import { between, wholeBlocks, type Range } from '../../flash/write/chunks.ts';
+import { between, inBlocks } from '../../flash/write/chunks.ts';
 import type { ImageManifest } from '../../image/manifest.ts';
 import { tell } from '../commands/output.ts';
 import type { Flashed } from './flash.ts';
@@ -31,7 +31,10 @@ function rowOf(
   const { target, node, cardId } = card;
   if (target === undefined) return [];
   const { device, identity } = target;
-  const mapped: Range[] = ranges ?? [{ offset: 0, length: Math.min(wholeBlocks(imageSize), identity.size) }];
+  const mapped = inBlocks(ranges ?? [{ offset: 0, length: imageSize }]).map(({ offset, length }) => ({
+    offset,
+    length: Math.min(length, identity.size - offset),
+  }));
   const pieces = [...mapped, ...(wipe ? between(mapped, identity.size) : [])];
   return [
     {

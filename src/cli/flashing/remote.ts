@@ -6,7 +6,7 @@ import type { CheckedRange, Range } from '../../flash/write/chunks.ts';
 import type { Fault } from '../../flash/write/messages.ts';
 import type { WriterCard, WriterPlan } from './writer.ts';
 
-/** A plan without the bytes of its patches. */
+/** A plan without the bytes of its patches, nor those of stdin that were read already: the writer reads no image. */
 export type WirePlan = Omit<WriterPlan, 'cards'> & {
   cards: (Omit<WriterCard, 'patches'> & { patches: (Range & { given: boolean })[] })[];
 };
@@ -30,15 +30,18 @@ export type Up =
 /** 4 bytes of the head's length, 4 of the bytes', little endian. */
 const LENGTHS = 8;
 
-/** Writes a frame, and waits while the pipe is full. */
+/** Writes a frame, and waits while the pipe is full. Nothing is written to one that was ended. */
 export async function sendFrame(pipe: Writable, head: Down, bytes: Uint8Array = new Uint8Array(0)): Promise<void> {
   const text = Buffer.from(JSON.stringify(head));
   const lengths = Buffer.alloc(LENGTHS);
   lengths.writeUInt32LE(text.length, 0);
   lengths.writeUInt32LE(bytes.length, 4);
-  pipe.write(Buffer.concat([lengths, text]));
+  if (pipe.writableEnded || pipe.destroyed) return;
   // A copy: the memory is used again before the pipe has taken all of it.
-  if (bytes.length > 0 && !pipe.write(Buffer.from(bytes))) await once(pipe, 'drain');
+  if (pipe.write(Buffer.concat([lengths, text, bytes]))) return;
+  const over = new AbortController();
+  const { signal } = over;
+  await Promise.race([once(pipe, 'drain', { signal }), once(pipe, 'close', { signal })]).finally(() => over.abort());
 }
 
 export interface Frame {

@@ -3,7 +3,7 @@ import { realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { listDisks } from '../../flash/list.ts';
 import type { Judgement } from '../../flash/judge.ts';
-import { identifyDisk, type DiskIdentity } from '../../host/open-disk.ts';
+import { identifyDisk, requireSameDisk, type DiskIdentity } from '../../host/open-disk.ts';
 import { writersOf } from '../../host/writers.ts';
 import { formatBytes } from '../../lib/bytes.ts';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
@@ -67,10 +67,13 @@ export const listTargets = (image: string | undefined): Promise<Judgement[]> => 
 
 /** The disks that were named, each judged. Throws PiimgError, refused for the first that must not be written to. */
 export async function findTargets(cards: Named[], rules: Rules): Promise<Target[]> {
+  // Before the list is made: what is put in while it is would be judged as what was there.
+  const identities = new Map<Named, DiskIdentity>();
+  for (const card of cards) identities.set(card, await identifyDisk(card.path));
   const disks = await listTargets(rules.image);
   const targets: Target[] = [];
   for (const card of cards) {
-    const target = await findTarget(card, disks);
+    const target = await findTarget(card, identities.get(card) as DiskIdentity, disks);
     const twin = targets.find(({ device }) => device.path === target.device.path);
     if (twin !== undefined) throw refuse(`${card.path} was named twice`, 'One card gets one identity.');
     await requireFit(target, rules);
@@ -79,8 +82,7 @@ export async function findTargets(cards: Named[], rules: Rules): Promise<Target[
   return targets;
 }
 
-async function findTarget({ node, path: named }: Named, disks: Judgement[]): Promise<Target> {
-  const identity = await identifyDisk(named);
+async function findTarget({ node, path: named }: Named, identity: DiskIdentity, disks: Judgement[]): Promise<Target> {
   const real = (await realpath(named)).replace(/^\/dev\/rdisk/, '/dev/disk');
   const found = disks.find(({ device }) => device.path === real);
   if (found === undefined) {
@@ -89,11 +91,11 @@ async function findTarget({ node, path: named }: Named, disks: Judgement[]): Pro
       throw refuse(`${named} is a partition`, `An image is of a whole disk: name ${whole.device.path}.`);
     throw refuse(`${named} is no disk that an image can go to`, 'piimg drives lists disks.');
   }
-  const size = identity.size || found.device.size;
+  await requireSameDisk({ ...identity, size: found.device.size });
   return {
     ...found,
     ...(node !== undefined && { node }),
-    identity: { ...identity, path: found.device.path, size },
+    identity: { ...identity, path: found.device.path },
     bySerial: path.dirname(named) === '/dev/disk/by-id',
   };
 }
@@ -116,7 +118,7 @@ async function requireFit({ device, verdict, reason, hint, bySerial, identity }:
       'Take a larger card.',
     );
   }
-  const [writer] = await writersOf(device);
+  const [writer] = await writersOf(device.path);
   if (writer !== undefined) throw refuse(`${device.path} is being written by ${writer}`, 'Wait until that is done.');
 }
 

@@ -3,6 +3,7 @@
 import { CHUNK } from '../../flash/write/chunks.ts';
 import { sharedMemory } from '../../flash/write/memory.ts';
 import type { ReaderEvents, StartReader } from '../../flash/write/reader.ts';
+import type { Tell } from '../../flash/write/types.ts';
 import { PiimgError } from '../../lib/errors.ts';
 import { abortOnSignals } from '../signals.ts';
 import { faultOf } from './fault.ts';
@@ -12,6 +13,17 @@ import { runWriter, type WriterCard, type WriterPlan } from './writer.ts';
 const stopped = new AbortController();
 const signal = AbortSignal.any([abortOnSignals(), stopped.signal]);
 const say = (message: Up): void => void process.stdout.write(`${JSON.stringify(message)}\n`);
+
+/** Milliseconds between two events about a card's progress. */
+const PAUSE = 100;
+const shown = new Map<string, number>();
+
+const tell: Tell = (card, event) => {
+  const [now, last = -Infinity] = [performance.now(), shown.get(card)];
+  if (event.type === 'progress' && event.done !== event.total && now - last < PAUSE) return;
+  shown.set(card, now);
+  say({ type: 'event', card, event });
+};
 
 interface Remote {
   ring: Uint8Array<SharedArrayBuffer>;
@@ -84,7 +96,7 @@ async function main(): Promise<void> {
     // Whoever reads the image is gone: nobody will tell of the rest.
     stopped.abort(new Error('the reader has gone'));
   })().catch((error: unknown) => stopped.abort(error));
-  const flashed = await runWriter(plan, (card, event) => say({ type: 'event', card, event }), { signal, startReader });
+  const flashed = await runWriter(plan, tell, { signal, startReader });
   say({ type: 'result', flashed });
 }
 

@@ -1,7 +1,11 @@
-// The part of a flash that needs the devices: unmount, discard, open, write, look again. In this process, or alone in one of root's.
+// The part of a flash that needs the devices: unmount, open, discard, write, look again. In this process, or alone in one of root's.
+import { randomUUID } from 'node:crypto';
+import { constants } from 'node:fs';
 import { open, rename, rm, stat, truncate, type FileHandle } from 'node:fs/promises';
 import { discardDisk, rescanDisk, unmountDisk } from '../../host/card-upkeep.ts';
-import { openDisk, type DiskIdentity } from '../../host/open-disk.ts';
+import { openDisk, requireSameDisk, type DiskIdentity } from '../../host/open-disk.ts';
+import { writersOf } from '../../host/writers.ts';
+import { EXIT, PiimgError } from '../../lib/errors.ts';
 import type { FlashedCard, FlashJob, Patch, Tell } from '../../flash/write/types.ts';
 import type { StartReader } from '../../flash/write/reader.ts';
 import { writeCards } from '../../flash/write/write-cards.ts';
@@ -24,6 +28,8 @@ export interface WriterPlan extends Omit<FlashJob, 'cards'> {
 interface Opened extends WriterCard {
   handle: FileHandle;
   size: number;
+  /** Beside the file that is to be: only a whole one gets its name. */
+  part?: string;
 }
 
 /** Throws PiimgError (refused) before a byte is written when one of the disks cannot be had. */
@@ -34,38 +40,37 @@ export async function runWriter(
 ): Promise<FlashedCard[]> {
   const { signal } = options;
   const changes = plan.mode !== 'verify';
-  for (const { disk } of plan.cards) if (disk !== undefined && changes) await unmountDisk(disk.path, signal);
-  // All of them once before anything is lost on one of them; a disk that is open cannot be discarded.
-  const tried = await openAll(plan);
-  if (plan.discard && changes) {
-    await closeAll(tried);
-    for (const { name, disk, resumeFrom } of plan.cards) {
-      if (disk === undefined || resumeFrom > 0) continue;
-      if (await discardDisk(disk.path, signal)) tell(name, { type: 'note', message: 'discarded' });
-    }
-  }
-  const cards = plan.discard && changes ? await openAll(plan) : tried;
+  const cards = await openAll(plan, signal);
+  let flashed: FlashedCard[] = [];
   try {
+    if (plan.discard && changes) await Promise.all(cards.map((card) => discard(card, tell, signal)));
     const job = { ...plan, cards: cards.map(({ handle, ...card }) => ({ ...card, fd: handle.fd })) };
-    const flashed = await writeCards(job, tell, options);
-    if (changes) await Promise.all(cards.map((card, index) => settleFile(card, flashed[index])));
+    flashed = await writeCards(job, tell, options);
+    await Promise.all(cards.map((card, index) => settleFile(card, flashed[index])));
     return flashed;
   } finally {
     await closeAll(cards);
-    for (const { disk } of plan.cards) if (disk !== undefined && changes) await rescanDisk(disk.path);
+    // One that does not answer would be waited for.
+    const whole = plan.cards.filter((_, index) => changes && flashed[index] && flashed[index].problem === undefined);
+    await Promise.all(whole.map(async ({ disk }) => disk && rescanDisk(disk.path)));
   }
 }
 
-async function openAll({ cards, mode }: WriterPlan): Promise<Opened[]> {
+/** All of them before anything is lost on one; from then on nobody else has them. */
+async function openAll({ cards, mode }: WriterPlan, signal: AbortSignal): Promise<Opened[]> {
+  const changes = mode !== 'verify';
+  for (const { disk } of cards) if (disk !== undefined) await requireSameDisk(disk);
   const opened: Opened[] = [];
   try {
     for (const card of cards) {
       const { disk, file = '' } = card;
-      if (disk !== undefined)
-        opened.push({ ...card, handle: await openDisk(disk, mode !== 'verify'), size: disk.size });
-      else if (mode === 'verify') opened.push({ ...card, handle: await open(file), size: (await stat(file)).size });
-      // A file has the size of what is written to it.
-      else opened.push({ ...card, handle: await open(partOf(file), 'w+', 0o600), size: Infinity });
+      if (disk === undefined) {
+        opened.push({ ...card, ...(changes ? await newFile(file) : await oldFile(file)) });
+        continue;
+      }
+      if (changes) await unmountDisk(disk.path, signal);
+      opened.push({ ...card, handle: await openDisk(disk, changes), size: disk.size });
+      if (changes) await requireUnwritten(disk);
     }
     return opened;
   } catch (error) {
@@ -74,25 +79,46 @@ async function openAll({ cards, mode }: WriterPlan): Promise<Opened[]> {
   }
 }
 
-const partOf = (file: string): string => `${file}.part`;
-
-async function closeAll(cards: Opened[]): Promise<void> {
-  for (const { handle } of cards) await handle.close();
+/** O_EXCL keeps away mounts and other flashers, not dd. As root, all processes are seen. */
+async function requireUnwritten({ path }: DiskIdentity): Promise<void> {
+  const [writer] = await writersOf(path);
+  if (writer === undefined) return;
+  throw new PiimgError(`${path} is being written by ${writer}`, {
+    exitCode: EXIT.refused,
+    hint: 'Wait until that is done.',
+  });
 }
 
-/** Only a whole one gets its name. */
-async function settleFile({ file, patches }: Opened, flashed: FlashedCard | undefined): Promise<void> {
-  if (file === undefined) return;
-  const part = partOf(file);
-  if (flashed?.imageSize === undefined || flashed.problem !== undefined) return rm(part, { force: true });
-  await truncate(part, flashed.imageSize);
-  const handle = await open(part, 'r+');
-  try {
-    // With an identity it may hold secrets.
-    if (patches.length === 0) await handle.chmod(0o644);
-    await handle.sync();
-  } finally {
+async function oldFile(file: string): Promise<Pick<Opened, 'handle' | 'size'>> {
+  const handle = await open(file);
+  return { handle, size: (await stat(file)).size };
+}
+
+/** It has the size of what is written to it. Nobody else may read it, or have put anything in its place. */
+async function newFile(file: string): Promise<Pick<Opened, 'handle' | 'size' | 'part'>> {
+  const part = `${file}.${randomUUID().slice(0, 8)}.part`;
+  const { O_RDWR, O_CREAT, O_EXCL } = constants;
+  return { handle: await open(part, O_RDWR | O_CREAT | O_EXCL, 0o600), size: Infinity, part };
+}
+
+async function closeAll(cards: Opened[]): Promise<void> {
+  for (const { handle, part } of cards) {
     await handle.close();
+    if (part !== undefined) await rm(part, { force: true });
   }
+}
+
+async function discard({ name, disk, handle, resumeFrom }: Opened, tell: Tell, signal: AbortSignal): Promise<void> {
+  if (disk === undefined || resumeFrom > 0) return;
+  if (await discardDisk(disk.path, handle.fd, signal)) tell(name, { type: 'note', message: 'discarded' });
+}
+
+async function settleFile({ file, part, handle, patches }: Opened, flashed: FlashedCard | undefined): Promise<void> {
+  if (file === undefined || part === undefined) return;
+  if (flashed?.imageSize === undefined || flashed.problem !== undefined) return;
+  await truncate(part, flashed.imageSize);
+  // With an identity it may hold secrets.
+  if (patches.length === 0) await handle.chmod(0o644);
+  await handle.sync();
   await rename(part, file);
 }

@@ -33,6 +33,7 @@ const GONE = new Set(['ENODEV', 'ENXIO', 'ENOMEDIUM', 'ENOSPC', 'EBADF']);
 const buffer = (which: 0 | 1): Uint8Array => own.subarray(which * CHUNK, (which + 1) * CHUNK);
 /** The first block as it is to be in the end. */
 const first = own.subarray(2 * CHUNK, 2 * CHUNK + BLOCK);
+const isStopped = (): boolean => Atomics.load(flags, FLAG.stop) !== 0;
 const sleep = (milliseconds: number): unknown =>
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
 
@@ -69,7 +70,7 @@ function patiently(op: 'write' | 'read', io: Io, view: Uint8Array, offset: numbe
       return;
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code ?? 'EIO';
-      if (pause === undefined || GONE.has(code) || Atomics.load(flags, FLAG.stop) !== 0) {
+      if (pause === undefined || GONE.has(code) || isStopped()) {
         throw new DeviceError(code, firstBad(io, view, offset));
       }
       tell({ type: 'retried', offset, code, op });
@@ -135,8 +136,8 @@ function writeChunk({
 function readBack(ranges: Range[]): void {
   for (const [index, range] of ranges.entries()) {
     const which = (index % 2) as 0 | 1;
-    while (Atomics.load(flags, which) !== 0) Atomics.wait(flags, which, 1, 1000);
-    if (Atomics.load(flags, FLAG.stop) !== 0) return;
+    while (Atomics.load(flags, which) !== 0 && !isStopped()) Atomics.wait(flags, which, 1, 1000);
+    if (isStopped()) throw new DeviceError('stopped', range.offset);
     const length = Math.min(range.length, size - range.offset);
     patiently('read', read, buffer(which).subarray(0, length), range.offset);
     Atomics.store(flags, which, 1);
@@ -172,12 +173,18 @@ function obey(order: Order): string | undefined {
   }
 }
 
+/** After a failure, or when it was given up, nothing more is done to a card; that it cannot boot must still be possible. */
+let failed: DeviceError | undefined;
+
 port.on('message', (order: Order) => {
   try {
+    if (order.op !== 'break' && isStopped()) throw new DeviceError('stopped', 0);
+    if (order.op !== 'break' && failed !== undefined) throw failed;
     const digest = obey(order);
     tell({ type: 'done', ...(digest !== undefined && { digest }) });
   } catch (error) {
     const { code, offset } = error as DeviceError;
+    failed ??= error as DeviceError;
     if (!(error instanceof DeviceError) && (error as NodeJS.ErrnoException).syscall === undefined) throw error;
     tell({ type: 'failed', op: order.op, code, ...(offset !== undefined && { offset }) });
   }

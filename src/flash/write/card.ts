@@ -30,7 +30,7 @@ export interface Card {
   order(op: 'begin' | 'flush' | 'seal' | 'break'): Promise<void>;
   /** When it last answered, in milliseconds of performance.now(). */
   lastAnswer(): number;
-  /** No further try, no further piece. */
+  /** No further try, no further piece: what it was asked, and will be, fails with CardFailure. Only `break` is still done. */
   stop(): void;
   end(): Promise<void>;
 }
@@ -48,6 +48,9 @@ export function startCard({ fd, size, patches, dry, retried }: CardSettings): Ca
   const flags = new Int32Array(new SharedArrayBuffer(FLAGS * Int32Array.BYTES_PER_ELEMENT));
   const waiting: Waiting[] = [];
   let answered = performance.now();
+  let stopped = false;
+  /** Answers to come that nobody waits for any more. */
+  let owed = 0;
   let onRead: ((range: Range, digest: string) => void) | undefined;
   const fail = (error: unknown): void => {
     for (const one of waiting.splice(0)) one.reject(error);
@@ -57,9 +60,11 @@ export function startCard({ fd, size, patches, dry, retried }: CardSettings): Ca
     answered = performance.now();
     switch (message.type) {
       case 'done':
-        return waiting.shift()?.resolve(message);
-      case 'failed':
-        return waiting.shift()?.reject(new CardFailure(message));
+      case 'failed': {
+        if (owed > 0) return void owed--;
+        const one = waiting.shift();
+        return message.type === 'done' ? one?.resolve(message) : one?.reject(new CardFailure(message));
+      }
       case 'retried':
         return retried(message);
       case 'read': {
@@ -72,6 +77,7 @@ export function startCard({ fd, size, patches, dry, retried }: CardSettings): Ca
     }
   });
   const ask = (order: Order): Promise<{ digest?: string }> => {
+    if (stopped && order.op !== 'break') return Promise.reject(new CardFailure({ code: 'stopped', op: order.op }));
     if (waiting.length === 0) answered = performance.now();
     return new Promise((resolve, reject) => {
       waiting.push({ resolve, reject });
@@ -95,9 +101,16 @@ export function startCard({ fd, size, patches, dry, retried }: CardSettings): Ca
     order: async (op) => void (await ask({ op })),
     lastAnswer: () => (waiting.length === 0 ? performance.now() : answered),
     stop() {
+      stopped = true;
+      owed += waiting.length;
+      fail(new CardFailure({ code: 'stopped', op: 'stop' }));
       Atomics.store(flags, FLAG.stop, 1);
       for (const which of [0, 1]) Atomics.notify(flags, which);
     },
-    end: async () => void (await thread.terminate()),
+    async end() {
+      // One that waits for a dead device cannot be ended.
+      thread.unref();
+      await thread.terminate();
+    },
   };
 }

@@ -12,7 +12,8 @@ export interface Range {
 
 /** A range as block maps have it, with what a reader must find there. */
 export interface CheckedRange extends Range {
-  sha256?: string;
+  /** In hex; `type` as node:crypto names it. */
+  sum?: { type: string; hex: string };
 }
 
 /** Pieces of `ranges` from byte `from` on, in order, cut at multiples of CHUNK. */
@@ -36,6 +37,28 @@ export function between(ranges: Range[], size: number): Range[] {
     at = Math.max(at, offset + length);
   }
   return gaps;
+}
+
+/** Ranges that begin on a block, as their pieces fill the card: to the end of a block. */
+export const inBlocks = (ranges: Range[]): Range[] =>
+  ranges.map(({ offset, length }) => ({ offset, length: wholeBlocks(length) }));
+
+/** `ranges`, and in whole blocks whatever of `needed` they leave out: a block map knows only what the image has. */
+export function covering(ranges: CheckedRange[], needed: Range[]): CheckedRange[] {
+  const gaps = between(inBlocks(ranges), Infinity);
+  const more = gaps.flatMap((gap) =>
+    needed
+      .filter((each) => overlap(each, gap))
+      .map((each) => {
+        const from = Math.max(gap.offset, each.offset - (each.offset % BLOCK));
+        return {
+          offset: from,
+          length: Math.min(gap.offset + gap.length, wholeBlocks(each.offset + each.length)) - from,
+        };
+      }),
+  );
+  const once = new Map(more.map((range) => [`${range.offset} ${range.length}`, range]));
+  return [...ranges, ...once.values()].sort((a, b) => a.offset - b.offset);
 }
 
 export const totalOf = (ranges: Range[]): number => ranges.reduce((sum, { length }) => sum + length, 0);

@@ -1,7 +1,7 @@
 // From the image's last piece to a card that boots: wipe, flush, read back, and the first block.
 import { sha256 } from '../../lib/digest.ts';
 import { PiimgError } from '../../lib/errors.ts';
-import { between, chunksOf, totalOf, wholeBlocks, type Range } from './chunks.ts';
+import { between, chunksOf, inBlocks, totalOf, type Range } from './chunks.ts';
 import { advance, note, type Life } from './life.ts';
 import type { FlashJob } from './types.ts';
 
@@ -19,7 +19,11 @@ export async function complete(
   if (job.wipe) await wipe(life, job);
   await card.order('flush');
   times.written = performance.now();
-  if (job.mode === 'write') return card.order('seal');
+  if (job.mode === 'write') {
+    await card.order('seal');
+    life.state = 'done';
+    return;
+  }
   const pieces = [...life.pieces.values()];
   life.total = life.done + totalOf(pieces);
   // The first piece is whole only when its first block is written.
@@ -35,6 +39,7 @@ export async function complete(
   }
   const still = [...wrong.filter((range) => !again.includes(range)), ...(await compare(life, again))];
   if (still.length > 0) throw readsDifferently(still, job);
+  life.state = 'sealed';
   await card.order('seal');
   const head = await compare(
     life,
@@ -42,10 +47,12 @@ export async function complete(
   );
   if (head.length > 0) {
     await card.order('break');
+    life.state = 'begun';
     throw readsDifferently(head, job);
   }
   times.read = performance.now();
   life.verified = true;
+  life.state = 'done';
 }
 
 async function requireEqual(life: Life, pieces: Range[]): Promise<void> {
@@ -88,7 +95,7 @@ function readsDifferently(wrong: Range[], { mode }: Pick<FlashJob, 'mode'>): Pii
 
 async function wipe(life: Life, { ranges }: FlashJob): Promise<void> {
   const { card, target, imageSize = 0 } = life;
-  const mapped = ranges ?? [{ offset: 0, length: wholeBlocks(imageSize) }];
+  const mapped = inBlocks(ranges ?? [{ offset: 0, length: imageSize }]);
   for (const piece of chunksOf(between(mapped, target.size))) {
     const digest = digestOfZeros(piece.length);
     note(life, piece, await card.write(NO_RING, { ...piece, digest }), true);

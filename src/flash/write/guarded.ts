@@ -1,5 +1,6 @@
 // Keeps what goes wrong with one card from the others: a failure, a card that does not answer, Ctrl-C.
 import { PiimgError } from '../../lib/errors.ts';
+import { within } from '../../lib/within.ts';
 import { CardFailure } from './failure.ts';
 import type { Life } from './life.ts';
 
@@ -27,15 +28,24 @@ export async function guarded(life: Life, { signal, silence }: Limits, work: () 
     return true;
   } catch (error) {
     life.card.stop();
-    life.problem = problemOf(error, signal);
+    life.problem = problemOf(error, life, signal);
+    // Not read back, so it may not boot.
+    if (life.state === 'sealed') await within(LAST_ANSWER, life.card.order('break')).catch(() => {});
     return false;
   } finally {
     ended.abort();
   }
 }
 
-function problemOf(error: unknown, signal: AbortSignal): NonNullable<Life['problem']> {
-  if (signal.aborted) return { message: 'stopped: nothing boots from it as it is', stopped: true };
+/** Milliseconds that a card has for its last answer. */
+export const LAST_ANSWER = 2000;
+
+function problemOf(error: unknown, { state }: Life, signal: AbortSignal): NonNullable<Life['problem']> {
+  if (signal.aborted)
+    return {
+      message: state === 'untouched' ? 'stopped before it was touched' : 'stopped: nothing boots from it as it is',
+      stopped: true,
+    };
   if (error instanceof PiimgError) return { message: error.message, hint: error.hint, stopped: false };
   if (error instanceof CardFailure) return { message: error.message, hint: error.hint, stopped: false };
   throw error;

@@ -1,7 +1,7 @@
 // What is known of one card while it is written.
 import { digestOfPieces } from '../card-digest.ts';
 import { startCard, type Card } from './card.ts';
-import { between, totalOf, type Range } from './chunks.ts';
+import { between, inBlocks, totalOf, type Range } from './chunks.ts';
 import type { CardToWrite, FlashedCard, FlashEvent, FlashJob, Phase, Tell } from './types.ts';
 
 export interface Life {
@@ -18,11 +18,13 @@ export interface Life {
   /** Milliseconds of performance.now(). */
   times: { begun: number; written?: number; read?: number };
   tell(event: FlashEvent): void;
+  /** `sealed`: its first block is written, and not read back yet. */
+  state: 'untouched' | 'begun' | 'sealed' | 'done';
   problem?: { message: string; hint?: string | undefined; stopped: boolean };
   verified: boolean;
 }
 
-export function newLife(target: CardToWrite, { ranges, mode, wipe }: FlashJob, tell: Tell): Life {
+export function newLife(target: CardToWrite, { ranges, size, mode, wipe }: FlashJob, tell: Tell): Life {
   const life: Life = {
     target,
     card: startCard({
@@ -39,10 +41,12 @@ export function newLife(target: CardToWrite, { ranges, mode, wipe }: FlashJob, t
     total: undefined,
     times: { begun: performance.now() },
     tell: (event) => tell(target.name, event),
+    state: 'untouched',
     verified: false,
   };
-  if (ranges === undefined) return life;
-  const bytes = totalOf(ranges) + (wipe ? totalOf(between(ranges, target.size)) : 0);
+  if (ranges === undefined && size === undefined) return life;
+  const mapped = inBlocks(ranges ?? [{ offset: 0, length: size ?? 0 }]);
+  const bytes = totalOf(mapped) + (wipe ? totalOf(between(mapped, target.size)) : 0);
   life.total = mode === 'write+verify' ? 2 * bytes : bytes;
   return life;
 }

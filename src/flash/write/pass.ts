@@ -54,7 +54,7 @@ export function feed(from: Feed, members: Member[]): Promise<number>[] {
         eaters.push({ ...member, queue: [], flying: 0, idle: 0, done, failed });
       }),
   );
-  read(from, new Set(eaters), 0, SLOTS);
+  if (eaters.length > 0) read(from, new Set(eaters), 0, SLOTS);
   return promises;
 }
 

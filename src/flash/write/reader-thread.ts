@@ -1,6 +1,6 @@
 // A thread that reads the image, unpacks it and works out digests, as fast as slots of the ring become free.
 import { createHash, type Hash } from 'node:crypto';
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { sha256 } from '../../lib/digest.ts';
 import { PiimgError } from '../../lib/errors.ts';
@@ -42,9 +42,17 @@ async function freeSlot(): Promise<number> {
   }
 }
 
+interface Reading {
+  fill: Fill;
+  /** Goes on to the image's end, and closes it. Gives the bytes of all of it. */
+  end: () => Promise<number>;
+}
+
 /** A file is read straight into the ring. */
-function fileFill(): { fill: Fill; end: () => Promise<void> } {
+function fileFill(): Reading {
   const file = openSync(source.name, 'r');
+  const { mtimeMs } = fstatSync(file);
+  let size = from;
   const fill: Fill = async (view, offset) => {
     let filled = 0;
     while (filled < view.length) {
@@ -52,12 +60,24 @@ function fileFill(): { fill: Fill; end: () => Promise<void> } {
       if (count === 0) break;
       filled += count;
     }
+    size = offset + filled;
     return filled;
   };
-  return { fill, end: async () => closeSync(file) };
+  const end = async (): Promise<number> => {
+    const info = fstatSync(file);
+    closeSync(file);
+    if (info.mtimeMs !== mtimeMs) {
+      throw new PiimgError(`The image ${source.name} was changed while it was read`, {
+        hint: 'Wait until nobody writes to it, then run the command again.',
+      });
+    }
+    // Of a block device the system tells none.
+    return info.isFile() ? info.size : (source.size ?? size);
+  };
+  return { fill, end };
 }
 
-function streamFill(): { fill: Fill; end: () => Promise<void> } {
+function streamFill(): Reading {
   const stop = new AbortController();
   const pieces = readSource(source, { from, signal: stop.signal });
   let position = from;
@@ -84,8 +104,9 @@ function streamFill(): { fill: Fill; end: () => Promise<void> } {
     return filled;
   };
   // To its very end, where packed files have their checksums.
-  const end = async (): Promise<void> => {
+  const end = async (): Promise<number> => {
     while (await more());
+    return position;
   };
   return { fill, end };
 }
@@ -93,7 +114,6 @@ function streamFill(): { fill: Fill; end: () => Promise<void> } {
 async function main(): Promise<void> {
   const { fill, end } = source.kind === 'file' && source.packing === 'none' ? fileFill() : streamFill();
   const check = rangeChecker();
-  let size = from;
   for (const { offset, length } of chunksOf(ranges ?? [{ offset: 0, length: Infinity }], from)) {
     const slot = await freeSlot();
     const view = ring.subarray(slot * CHUNK, slot * CHUNK + wholeBlocks(Math.min(length, CHUNK)));
@@ -103,7 +123,6 @@ async function main(): Promise<void> {
         hint: 'Download, copy or build it again.',
       });
     }
-    size = offset + filled;
     if (filled === 0) break;
     check(offset, view.subarray(0, filled));
     const whole = view.subarray(0, wholeBlocks(filled));
@@ -111,25 +130,24 @@ async function main(): Promise<void> {
     tell({ type: 'chunk', chunk: { slot, offset, length: whole.length, digest: sha256(whole) } });
     if (filled < length) break;
   }
-  await end();
-  tell({ type: 'end', size });
+  tell({ type: 'end', size: await end() });
 }
 
 /** Compares ranges that have a checksum in the block map; one that is begun in its middle cannot be. */
 function rangeChecker(): (offset: number, bytes: Uint8Array) => void {
-  const checked = ranges?.filter(({ sha256: sum }) => sum !== undefined) ?? [];
+  const checked = ranges?.filter(({ sum }) => sum !== undefined) ?? [];
   let hash: Hash | undefined;
   let index = 0;
   return (offset, bytes) => {
     while (index < checked.length && offset >= endOf(checked[index])) index++;
     const range = checked[index];
     if (range === undefined || offset < range.offset) return;
-    if (offset === range.offset) hash = createHash('sha256');
+    if (offset === range.offset) hash = createHash(range.sum?.type ?? '');
     hash?.update(bytes);
     if (hash === undefined || offset + bytes.length < endOf(range)) return;
     const found = hash.digest('hex');
     hash = undefined;
-    if (found === range.sha256) return;
+    if (found === range.sum?.hex) return;
     throw new PiimgError(
       `The image ${source.name} is not what its block map says, between byte ${range.offset} and ${endOf(range)}`,
       { hint: 'The image is damaged, or another one than the .bmap beside it: build or copy both again.' },

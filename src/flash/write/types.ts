@@ -25,6 +25,8 @@ export interface FlashJob {
   ranges: CheckedRange[] | undefined;
   /** Bytes of the whole image, where they are known: its end need not be in `ranges`. */
   size?: number | undefined;
+  /** Bytes that it must have at least, as its partitions reach so far. */
+  least?: number | undefined;
   cards: CardToWrite[];
   mode: 'write' | 'write+verify' | 'verify';
   /** Zero all that the image does not map, to the end of the card. */

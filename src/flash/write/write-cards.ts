@@ -1,8 +1,9 @@
 // The story of a flash: every card gets the image and its own identity, is read back, and only then made bootable.
-import { setTimeout as sleep } from 'node:timers/promises';
+import { PiimgError } from '../../lib/errors.ts';
+import { within } from '../../lib/within.ts';
 import { overlap } from './chunks.ts';
 import { complete } from './complete.ts';
-import { guarded, type Limits } from './guarded.ts';
+import { guarded, LAST_ANSWER, type Limits } from './guarded.ts';
 import { advance, newLife, note, outcome, type Life } from './life.ts';
 import { feed, type Member } from './pass.ts';
 import { startReader as inThisProcess, type StartReader } from './reader.ts';
@@ -10,8 +11,6 @@ import type { FlashedCard, FlashJob, Tell } from './types.ts';
 
 /** Linux gives a SCSI command 30 seconds and tries it up to six times (drivers/scsi/sd.h: SD_TIMEOUT, SD_MAX_RETRIES). */
 const SILENCE = 180;
-/** Milliseconds that a thread has for its last answer. */
-const LAST_ANSWER = 2000;
 
 /**
  * How it ended for each card: what one fails of keeps no other back. Nothing boots from a card that is not verified (or, without that,
@@ -27,16 +26,19 @@ export async function writeCards(
   const lives = job.cards.map((card) => newLife(card, job, tell));
   const from = { source: job.source, startReader, signal };
   try {
-    if (job.mode !== 'verify')
-      await Promise.all(lives.map((life) => guarded(life, limits, () => life.card.order('begin'))));
-    const able = lives.filter(({ problem }) => problem === undefined);
+    // Each card does what it is asked in turn: none waits for another's beginning.
+    const begun = lives.map((life) => (job.mode === 'verify' ? undefined : life.card.order('begin')));
     const fed = feed(
       { ...from, ranges: job.ranges },
-      able.map((life) => memberOf(life, job)),
+      lives.map((life) => memberOf(life, job)),
     );
-    const stories = able.map((life, index) =>
+    // What one that was given up before would have waited for.
+    for (const promise of [...begun, ...fed]) promise?.catch(() => {});
+    const stories = lives.map((life, index) =>
       guarded(life, limits, async () => {
-        const size = Math.max((await fed[index]) ?? 0, job.size ?? 0);
+        await begun[index];
+        life.state = 'begun';
+        const size = sizeOf(job, (await fed[index]) ?? 0);
         life.imageSize = size;
         await complete(life, job, async (pieces) => {
           // A piece is filled up to whole blocks; an image need not end on one.
@@ -49,8 +51,19 @@ export async function writeCards(
     return lives.map(outcome);
   } finally {
     for (const { card } of lives) card.stop();
-    await Promise.race([Promise.all(lives.map(({ card }) => card.end())), sleep(LAST_ANSWER)]);
+    await within(LAST_ANSWER, Promise.all(lives.map(({ card }) => card.end())));
   }
+}
+
+/** `read`: bytes that the image turned out to have. Throws PiimgError when it lacks its end. */
+function sizeOf({ source, size: told, least = 0 }: FlashJob, read: number): number {
+  const size = told ?? read;
+  if (read === size && size >= least) return size;
+  const wanted = Math.max(size, least);
+  const what = read < wanted ? `is cut off: it ends at byte ${read}, not ${wanted}` : `has ${read} bytes, not ${size}`;
+  throw new PiimgError(`The image ${source.name} ${what}`, {
+    hint: 'Download, copy or build it again. Nothing boots from the card as it is.',
+  });
 }
 
 function memberOf(life: Life, { mode }: FlashJob): Member {

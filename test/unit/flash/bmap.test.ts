@@ -25,6 +25,8 @@ function refusal(text: string): string {
   throw new Error('it should have been refused');
 }
 
+const sum = (bytes: string | Buffer): { type: string; hex: string } => ({ type: 'sha256', hex: sha256(bytes) });
+
 /** With its own checksum made anew. */
 function signed(text: string, type = 'sha256'): string {
   const [, checksum = ''] = /<BmapFile(?:Checksum|SHA1)>\s*(\w+)/.exec(text) ?? [];
@@ -55,7 +57,7 @@ test('what bmaptool makes of an image is what lies in it, the last block cut at 
   ];
   assert.equal(
     ranges,
-    lengths.map(([offset, length]) => ({ offset, length, sha256: sha256(bytes.subarray(offset, offset + length)) })),
+    lengths.map(([offset, length]) => ({ offset, length, sum: sum(bytes.subarray(offset, offset + length)) })),
   );
   assert.match(refusal(text.replace('100-102', '100-103')), 'its own checksum is another one');
   // Of comments too: a bit is a bit.
@@ -63,23 +65,27 @@ test('what bmaptool makes of an image is what lies in it, the last block cut at 
 });
 
 const RANGES = [
-  { offset: 0, length: 8192, sha256: sha256('a') },
-  { offset: 16_384, length: 4096, sha256: sha256('b') },
+  { offset: 0, length: 8192, sum: sum('a') },
+  { offset: 16_384, length: 4096, sum: sum('b') },
 ];
-const OURS = bmapXml(40_960, RANGES);
+const OURS = bmapXml(
+  40_960,
+  RANGES.map(({ offset, length, sum: { hex } }) => ({ offset, length, sha256: hex })),
+);
 
 test("piimg's own are read as they were meant", () => {
   assert.equal(parseBmap(OURS, 'web.bmap'), { imageSize: 40_960, blockSize: 4096, ranges: RANGES });
 });
 
-test('old formats: 1.4 is 2.0, 1.3 has sha1, 1.2 and older none; other checksums are not kept, but the file is checked', () => {
+test('old formats: 1.4 is 2.0, 1.3 has sha1, 1.2 and older no checksums; other types are kept as such', () => {
   const ranges = RANGES.map(({ offset, length }) => ({ offset, length }));
+  const typed = (type: string) => RANGES.map((range) => ({ ...range, sum: { ...range.sum, type } }));
   assert.equal(parseBmap(signed(OURS.replace('"2.0"', '"1.4"')), 'x').ranges, RANGES);
   const old = OURS.replace('"2.0"', '"1.3"')
     .replaceAll('BmapFileChecksum', 'BmapFileSHA1')
     .replaceAll('chksum=', 'sha1=')
     .replace(/.*ChecksumType.*\n/, '');
-  assert.equal(parseBmap(signed(old, 'sha1'), 'x').ranges, ranges);
+  assert.equal(parseBmap(signed(old, 'sha1'), 'x').ranges, typed('sha1'));
   assert.match(refusal(signed(old, 'sha1').replace('0-1', '0-2')), 'its own checksum');
   assert.match(refusal(old.replace(/.*BmapFileSHA1.*\n/, '')), 'lacks its checksum');
   const oldest = old
@@ -88,7 +94,7 @@ test('old formats: 1.4 is 2.0, 1.3 has sha1, 1.2 and older none; other checksums
     .replaceAll(/ sha1="\w*"/g, '');
   assert.equal(parseBmap(oldest, 'x').ranges, ranges);
   const other = signed(OURS.replace('> sha256 <', '> sha512 <'), 'sha512');
-  assert.equal(parseBmap(other, 'x').ranges, ranges);
+  assert.equal(parseBmap(other, 'x').ranges, typed('sha512'));
   assert.match(refusal(other.replace('0-1', '0-2')), 'its own checksum');
 });
 

@@ -4,7 +4,17 @@ import path from 'node:path';
 import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { between, BLOCK, chunksOf, CHUNK, totalOf, type Range } from '../../../src/flash/write/chunks.ts';
+import {
+  between,
+  BLOCK,
+  CHUNK,
+  chunksOf,
+  covering,
+  totalOf,
+  wholeBlocks,
+  type CheckedRange,
+  type Range,
+} from '../../../src/flash/write/chunks.ts';
 import type { FlashedCard, FlashEvent, FlashJob, Patch } from '../../../src/flash/write/types.ts';
 import { writeCards } from '../../../src/flash/write/write-cards.ts';
 import { temporaryFolder } from '../../helpers/temporary.ts';
@@ -16,24 +26,31 @@ const card = path.join(folder, 'card');
 interface Flash {
   bytes: Buffer;
   size: number;
-  ranges?: Range[] | undefined;
+  ranges?: CheckedRange[] | undefined;
+  /** Of the job; by default the length of `bytes`. */
+  told?: number;
+  least?: number;
   patches?: Patch[];
   resumeFrom?: number;
   mode?: FlashJob['mode'];
   wipe?: boolean;
   stopAt?: number;
+  whileWriting?: () => Promise<void>;
 }
 
 /** Flashes `bytes` onto the file `card`; stops when so many bytes are done. */
 async function flash({
   bytes,
   size,
+  told = bytes.length,
+  least,
   ranges,
   patches = [],
   resumeFrom = 0,
   mode = 'write+verify',
   wipe = false,
   stopAt = Infinity,
+  whileWriting,
 }: Flash): Promise<{
   flashed: FlashedCard;
   events: FlashEvent[];
@@ -42,18 +59,21 @@ async function flash({
   const handle = await open(card, 'r+');
   const stop = new AbortController();
   const events: FlashEvent[] = [];
+  let changed: Promise<void> | undefined;
   try {
     const [flashed] = await writeCards(
       {
         source: { name: image, kind: 'file', packing: 'none', size: bytes.length, rereadable: true },
         ranges,
-        size: bytes.length,
+        size: told,
+        least,
         mode,
         wipe,
         cards: [{ name: 'card', fd: handle.fd, size, patches, resumeFrom }],
       },
       (_, event) => {
         events.push(event);
+        if (whileWriting) changed ??= whileWriting();
         if (event.type === 'progress' && event.done >= stopAt) stop.abort(new Error('stopped'));
       },
       { signal: stop.signal },
@@ -210,6 +230,52 @@ test('comparing finds a byte that differs, passes over what the card may have of
   assert.ok(after.equals(before));
 });
 
+test('what a card has for itself is written though no block map names it: every byte of it once, in whole blocks', () => {
+  const block = fc.integer({ min: 0, max: 40 });
+  const mapped = fc
+    .uniqueArray(block, { maxLength: 12 })
+    .map((blocks) =>
+      blocks.sort((a, b) => a - b).map((each): CheckedRange => ({ offset: each * BLOCK, length: BLOCK })),
+    );
+  const own = fc
+    .uniqueArray(block, { maxLength: 5 })
+    .map((blocks) => blocks.map((each): Range => ({ offset: each * 3 * BLOCK + 512, length: 2 * BLOCK })));
+  fc.assert(
+    fc.property(mapped, own, (ranges, needed) => {
+      const all = covering(ranges, needed);
+      for (const range of ranges) assert.ok(all.includes(range), 'kept as it is');
+      const bytes = (of: Range[]): Set<number> =>
+        new Set(
+          of.flatMap(({ offset, length }) =>
+            Array.from({ length: wholeBlocks(length) / BLOCK }, (_, index) => offset / BLOCK + index),
+          ),
+        );
+      const covered = bytes(all);
+      assert.is(covered.size, totalOf(all) / BLOCK, 'each once');
+      for (const { offset, length } of needed)
+        for (let at = Math.floor(offset / BLOCK); at * BLOCK < offset + length; at++) assert.ok(covered.has(at));
+      assert.equal(
+        all,
+        all.toSorted((a, b) => a.offset - b.offset),
+      );
+      for (const { offset, length } of all) assert.is((offset % BLOCK) + (length % BLOCK), 0);
+    }),
+  );
+});
+
+test('a file that becomes another one while it is read is not taken for written', async () => {
+  const bytes = noise(6 * MIB, 9);
+  await writeFile(card, Buffer.alloc(8 * MIB, 1));
+  const { flashed } = await flash({
+    bytes,
+    size: 8 * MIB,
+    told: 6 * MIB,
+    whileWriting: () => writeFile(image, bytes.subarray(0, 5 * MIB)),
+  });
+  assert.match(flashed.problem ?? '', /was changed while it was read|is cut off/);
+  assert.ok((await readFile(card)).subarray(0, BLOCK).every((byte) => byte === 0));
+});
+
 test('an image that is longer than the card fails, and is told where the card ends', async () => {
   const bytes = noise(6 * MIB, 7);
   await writeFile(card, Buffer.alloc(5 * MIB));
@@ -222,11 +288,17 @@ test('an image that is longer than the card fails, and is told where the card en
 test('an image that is not what its map says, or is cut off, fails; the card does not boot', async () => {
   const bytes = noise(6 * MIB, 8);
   await writeFile(card, Buffer.alloc(8 * MIB, 1));
-  const wrong = [{ offset: 0, length: 6 * MIB, sha256: '0'.repeat(64) }];
+  const wrong = [{ offset: 0, length: 6 * MIB, sum: { type: 'sha256', hex: '0'.repeat(64) } }];
   const other = await flash({ bytes, size: 8 * MIB, ranges: wrong });
   assert.match(other.flashed.problem ?? '', /is not what its block map says, between byte 0 and 6291456/);
   const cut = await flash({ bytes, size: 8 * MIB, ranges: [{ offset: 0, length: 7 * MIB }] });
   assert.match(cut.flashed.problem ?? '', /is cut off: it ends at byte 6291456/);
+  const short = await flash({ bytes, size: 8 * MIB, told: 7 * MIB });
+  assert.match(short.flashed.problem ?? '', /is cut off: it ends at byte 6291456, not 7340032/);
+  const half = await flash({ bytes, size: 8 * MIB, least: 6 * MIB + 1 });
+  assert.match(half.flashed.problem ?? '', /is cut off: it ends at byte 6291456, not 6291457/);
+  assert.is((await flash({ bytes, size: 8 * MIB, least: 6 * MIB })).flashed.verdict, 'verified');
+  await flash({ bytes, size: 8 * MIB, least: 6 * MIB + 1 });
   assert.ok((await readFile(card)).subarray(0, BLOCK).every((byte) => byte === 0));
 });
 
