@@ -1,5 +1,5 @@
 // The build: role → lock → plan → layers → image → manifest. The only place that puts these stages together.
-import { stat } from 'node:fs/promises';
+import { stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { loadBase, type BaseDefinition } from '../base/definition.ts';
@@ -133,6 +133,8 @@ export async function buildRole(options: BuildOptions, context: Context): Promis
   if (earlier) {
     // There is no work for it to go along with.
     await adviseOnLock(prepared.lock, prepared.request, context.progress, { patience: 20_000 });
+    // `piimg flash` and `piimg test` take the one that was asked for last.
+    await utimes(manifestPath, new Date(), new Date()).catch(() => {});
     return { ...result, manifest: earlier, reused: true };
   }
   const advice = adviseOnLock(prepared.lock, prepared.request, context.progress);

@@ -29,6 +29,13 @@ export async function disksBelow(file: string): Promise<string[]> {
   return [...found];
 }
 
+/** The files that a loop device is made of, the nearest first: more than one where it lies on another loop. */
+export async function filesOfLoop(device: string): Promise<string[]> {
+  const sysfs = `/sys/class/block/${path.basename(device)}/loop/backing_file`;
+  const file = (await readFile(sysfs, 'utf8').catch(() => '')).trimEnd();
+  return file === '' ? [] : [file, ...(file.startsWith('/dev/') ? await filesOfLoop(file) : [])];
+}
+
 async function visitFile(file: string, found: Set<string>, seen: Set<string>): Promise<void> {
   const place = await realpath(file).catch(() => undefined);
   if (place === undefined || seen.has(place)) return;

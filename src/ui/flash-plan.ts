@@ -9,7 +9,7 @@ export interface ShownImage {
   name: string;
   role?: string;
   /** Its first digits are shown. */
-  buildId?: string;
+  digest?: string;
   /** Seconds since it was written. */
   age?: number;
   /** Bytes; undefined where only its end tells. */
@@ -35,10 +35,10 @@ export interface ShownTarget {
 
 /** The image on a line, a row for each card. */
 export function formatFlashPlan(image: ShownImage, targets: ShownTarget[], style: Style): string {
-  const { name, role, buildId, age, size, mapped, packing } = image;
+  const { name, role, digest, age, size, mapped, packing } = image;
   const facts = [
     ...(role === undefined ? [] : [`role ${role}`]),
-    ...(buildId === undefined ? [] : [`build ${buildId.slice(0, 12)}`]),
+    ...(digest === undefined ? [] : [`sha256 ${digest.slice(0, 12)}`]),
     ...(age === undefined ? [] : [`made ${formatDuration(age)} ago`]),
     ...(size === undefined ? [packing === 'none' ? 'of unknown size' : `packed (${packing})`] : [formatBytes(size)]),
     ...(mapped === undefined || mapped === size ? [] : [`${formatBytes(mapped)} of it to write`]),

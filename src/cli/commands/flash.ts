@@ -13,12 +13,12 @@ import { ageOf, flashCards, nameOf, type Flashed, type ReadyCard } from '../flas
 import { keptIdentity, prepareIdentities, type Identity } from '../flashing/identities.ts';
 import { mappedBytes, openImage, type FlashImage } from '../flashing/image.ts';
 import { lastBuild } from '../flashing/last-build.ts';
-import { noteInLedger } from '../flashing/note.ts';
+import { keepLedger, notedDigest } from '../flashing/note.ts';
 import { resumePoint } from '../flashing/resume.ts';
 import { findTargets, listTargets, sortWords, type Named, type Target } from '../flashing/targets.ts';
 import type { NodeFlags } from '../seed-options.ts';
 import { built } from './test.ts';
-import { ownName, print, printJson, tell } from './output.ts';
+import { ownName, print, printJson, tell, tellEvent } from './output.ts';
 
 export interface FlashFlags extends NodeFlags {
   role?: string;
@@ -62,27 +62,34 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
       return { target, file: flags.to, node, cardId, patches, resumeFrom };
     }),
   );
-  for (const warning of identities.flatMap(({ warnings }) => warnings)) tell(`warning: ${warning}`);
-  const shown = formatFlashPlan(await shownImage(image), ready.flatMap(shownTarget), styleFor(process.stderr));
+  const say = flags.progress === 'json' ? tellEvent : tell;
+  for (const warning of identities.flatMap(({ warnings }) => warnings)) say(`warning: ${warning}`);
+  const digest = await notedDigest(image);
+  const shown = formatFlashPlan(await shownImage(image, digest), ready.flatMap(shownTarget), styleFor(process.stderr));
   if (flags.dryRun) {
-    tell(shown);
-    tell('Nothing was written: --dry-run.');
-    if (flags.json) printJson({ cards: ready.map((card) => ({ device: nameOf(card), node: card.node })) });
+    say(shown);
+    say('Nothing was written: --dry-run.');
+    if (flags.json) printJson(jsonPlan(image, digest, ready));
     return;
   }
-  if (mode === 'verify' || targets.length === 0) tell(shown);
-  else await confirmTargets(targets, { yes: flags.yes ?? false, confirm: flags.confirm ?? [] }, shown, signal);
-  const flashed = await flashCards(image, ready, { mode, wipe: flags.wipe ?? false }, context);
-  const rows = mode === 'verify' ? [] : await noteInLedger(image, flashed, flags.wipe ?? false);
+  say(shown);
+  if (mode !== 'verify')
+    await confirmTargets(targets, { yes: flags.yes ?? false, confirm: flags.confirm ?? [] }, signal);
+  const ledger = keepLedger(image, flags.wipe ?? false, digest);
+  const flashed = await flashCards(image, ready, { mode, wipe: flags.wipe ?? false }, context, (one) => {
+    if (mode !== 'verify') ledger.add(one);
+  });
+  const rows = await ledger.rows();
   const goOn = targets.length > 0 && image.source.rereadable ? wordsAgain(cards.length > 0 ? [] : targets) : undefined;
   const summary = (stream: NodeJS.WriteStream): string =>
-    [formatFlashed(flashed.map(shownCard), styleFor(stream)), ...nextSteps(flashed, identities, goOn)].join('\n');
-  if (signal.aborted) {
-    tell(summary(process.stderr));
-    signal.throwIfAborted();
-  }
+    [
+      formatFlashed(flashed.map(shownCard), mode, styleFor(stream)),
+      ...(mode === 'verify' ? [] : nextSteps(flashed, identities, goOn)),
+    ].join('\n');
   if (flags.json) printJson({ cards: flashed.map((one, index) => jsonCard(one, identities[index])), ledger: rows });
+  else if (signal.aborted) tell(summary(process.stderr));
   else print(summary(process.stdout));
+  signal.throwIfAborted();
   if (flashed.some(({ problem }) => problem !== undefined)) process.exitCode = EXIT.failed;
 }
 
@@ -117,13 +124,17 @@ async function targetsOf(
   return findTargets(named, { image: file, size: image.size, allowFixed });
 }
 
-async function shownImage(image: FlashImage): Promise<Parameters<typeof formatFlashPlan>[0]> {
+async function shownImage(
+  image: FlashImage,
+  digest: string | undefined,
+): Promise<Parameters<typeof formatFlashPlan>[0]> {
   const { source, size, header } = image;
   const [age, mapped] = [await ageOf(source), mappedBytes(image)];
   return {
     name: source.name === '-' ? 'stdin' : source.name,
     packing: source.packing,
-    ...(header && { role: header.role, buildId: header.buildId }),
+    ...(header && { role: header.role }),
+    ...(digest !== undefined && { digest }),
     ...(age !== undefined && { age }),
     ...(size !== undefined && { size }),
     ...(mapped !== undefined && { mapped }),
@@ -132,6 +143,29 @@ async function shownImage(image: FlashImage): Promise<Parameters<typeof formatFl
 
 const shownTarget = ({ target, node, resumeFrom }: ReadyCard): Parameters<typeof formatFlashPlan>[1] =>
   target === undefined ? [] : [{ device: target.device, ...(node !== undefined && { node }), resumeFrom }];
+
+const jsonPlan = (image: FlashImage, digest: string | undefined, ready: ReadyCard[]): object => ({
+  image: {
+    name: image.source.name,
+    size: image.size,
+    mapped: mappedBytes(image),
+    role: image.header?.role,
+    buildId: image.header?.buildId,
+    sha256: digest,
+  },
+  cards: ready.map((card) => ({
+    device: nameOf(card),
+    node: card.node,
+    resumeFrom: card.resumeFrom,
+    ...(card.target && {
+      verdict: card.target.verdict,
+      size: card.target.identity.size,
+      model: card.target.device.model,
+      serial: card.target.device.serial,
+      mounts: card.target.device.mounts,
+    }),
+  })),
+});
 
 const shownCard = ({ card, ...flashed }: Flashed): Parameters<typeof formatFlashed>[0][number] => ({
   ...flashed,

@@ -29,6 +29,11 @@ export function tell(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
+/** As `tell`, amid the events of `--progress json`. */
+export function tellEvent(message: string): void {
+  tell(JSON.stringify({ type: 'said', message }));
+}
+
 /** What whoever typed `npm start` types to run another command. */
 export const ownName = (): string[] =>
   process.env['npm_lifecycle_event'] === 'start' ? ['npm', 'start', '--'] : ['piimg'];

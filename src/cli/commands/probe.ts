@@ -13,7 +13,7 @@ import { styleFor } from '../../ui/style.ts';
 import { createContext, type Context } from '../context.ts';
 import { confirmTargets } from '../flashing/confirm.ts';
 import { findTargets, type Target } from '../flashing/targets.ts';
-import { print, printJson } from './output.ts';
+import { print, printJson, tell } from './output.ts';
 
 export interface ProbeFlags {
   full?: boolean;
@@ -31,8 +31,8 @@ export async function probe(card: string, flags: ProbeFlags, signal: AbortSignal
   const [target] = await findTargets([{ path: card }], { image: undefined, size: undefined, allowFixed });
   if (target === undefined) throw new Error(`no target for ${card}`);
   await requireAccess(target);
-  const shown = formatProbePlan(target.device, full, styleFor(process.stderr));
-  await confirmTargets([target], { yes, confirm }, shown, signal);
+  tell(formatProbePlan(target.device, full, styleFor(process.stderr)));
+  await confirmTargets([target], { yes, confirm }, signal);
   const result = await probeTarget(target, full, context);
   if (flags.json) printJson({ device: target.device.path, ...result });
   else print(formatProbe(target.device.path, result, styleFor(process.stdout)));

@@ -1,6 +1,6 @@
 // Starts the writer: in this process where the cards may be opened, else alone as root through sudo.
 import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
+import { access, open } from 'node:fs/promises';
 import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { run } from '../../host/exec.ts';
@@ -18,7 +18,7 @@ import { runWriter, type WriterPlan } from './writer.ts';
 export async function writeWhereAllowed(plan: WriterPlan, tell: Tell, signal: AbortSignal): Promise<FlashedCard[]> {
   if (await isAllowed(plan)) return runWriter(plan, tell, { signal });
   const sudo = findProgram('sudo');
-  if (sudo === undefined || (!process.stdin.isTTY && !(await sudoIsFree(sudo)))) throw notAllowed();
+  if (sudo === undefined || !((await hasTerminal()) || (await sudoIsFree(sudo)))) throw notAllowed();
   return writeThrough([sudo, '--', ...writerCommand()], plan, tell, signal);
 }
 
@@ -34,6 +34,16 @@ async function isAllowed({ cards, mode }: WriterPlan): Promise<boolean> {
   }
   return true;
 }
+
+/** sudo asks there for the password, whatever stdin is. */
+const hasTerminal = (): Promise<boolean> =>
+  open('/dev/tty', 'r+').then(
+    async (terminal) => {
+      await terminal.close();
+      return true;
+    },
+    () => false,
+  );
 
 /** sudo(8), -n: fails where it would have to ask. */
 const sudoIsFree = (sudo: string): Promise<boolean> =>

@@ -29,14 +29,17 @@ export interface Flashed extends FlashedCard {
   notes: string[];
 }
 
-/** Writes them, with a step of `context.progress` for each, and notes how far each is. */
+/**
+ * Writes them, with a step of `context.progress` for each, and notes how far each is. `ended` hears of each as soon as nothing more is
+ * done to it.
+ */
 export async function flashCards(
   image: FlashImage,
   cards: ReadyCard[],
   { mode, wipe }: Pick<WriterPlan, 'mode' | 'wipe'>,
-  context: Context,
+  { progress, signal, cacheDir }: Context,
+  ended: (flashed: Flashed) => void,
 ): Promise<Flashed[]> {
-  const { progress, signal, cacheDir } = context;
   const { source, ranges, size, least } = image;
   const writerCards = cards.map((card) => ({
     name: nameOf(card),
@@ -44,28 +47,35 @@ export async function flashCards(
     patches: card.patches,
     resumeFrom: card.resumeFrom,
   }));
-  const keepers = new Map<string, Keeper>();
-  for (const card of cards)
-    if (card.target !== undefined && mode !== 'verify')
-      keepers.set(nameOf(card), keepNotes(cacheDir, card.target, image));
   const plan: WriterPlan = { source, ranges, size, least, mode, wipe, discard: !wipe, cards: writerCards };
+  const kept = new Map(
+    cards.map((card): [string, { card: ReadyCard; notes: string[]; keeper?: Keeper }] => {
+      const keeper = card.target && mode !== 'verify' ? keepNotes(cacheDir, card.target, image) : undefined;
+      return [nameOf(card), { card, notes: [], ...(keeper && { keeper }) }];
+    }),
+  );
+  const whole = (flashed: FlashedCard): Flashed => {
+    const { card, notes } = kept.get(flashed.name) as { card: ReadyCard; notes: string[] };
+    return { ...flashed, card, notes };
+  };
   const titles = new Map(
     cards.map((card) => [nameOf(card), card.node === undefined ? nameOf(card) : `${card.node} on ${nameOf(card)}`]),
   );
-  const notes = new Map<string, string[]>(cards.map((card) => [nameOf(card), []]));
   const flashed = await showing(titles, progress, (show) =>
     writeWhereAllowed(
       plan,
       (name, event) => {
         show(name, event);
-        if (event.type === 'note') notes.get(name)?.push(event.message);
-        else if (event.phase === 'writing') keepers.get(name)?.keep(event.upTo);
+        const { notes, keeper } = kept.get(name) ?? {};
+        if (event.type === 'note') notes?.push(event.message);
+        else if (event.type === 'ended') ended(whole(event.flashed));
+        else if (event.phase === 'writing') keeper?.keep(event.upTo);
       },
       signal,
     ),
   );
-  for (const { name, problem } of flashed) await keepers.get(name)?.end(problem === undefined);
-  return flashed.map((one, index) => ({ ...one, card: cards[index] as ReadyCard, notes: notes.get(one.name) ?? [] }));
+  for (const { name, problem } of flashed) await kept.get(name)?.keeper?.end(problem === undefined);
+  return flashed.map(whole);
 }
 
 /** Compares cards with an image; nothing is written. */
@@ -80,33 +90,32 @@ export function compareCards(
   );
 }
 
-/** Runs `work` with an open step for each card, by its name. */
+/** Runs `work` with a step for each card, by its name, which ends with it. */
 async function showing(
   titles: Map<string, string>,
   progress: Progress,
   work: (show: (name: string, event: FlashEvent) => void) => Promise<FlashedCard[]>,
 ): Promise<FlashedCard[]> {
-  const steps = new Map<string, Step>();
-  let settle = (): void => {};
-  const settled = new Promise<void>((resolve) => (settle = resolve));
+  const steps = new Map<string, { step: Step; settle: () => void }>();
   const open = [...titles].map(([name, title]) =>
-    progress.step(title, async (step) => {
-      steps.set(name, step);
-      await settled;
-    }),
+    progress.step(title, (step) => new Promise<void>((settle) => steps.set(name, { step, settle }))),
   );
   try {
-    const flashed = await work((name, event) => {
-      if (event.type === 'note') steps.get(name)?.note(event.message);
-      else {
+    return await work((name, event) => {
+      const { step, settle } = steps.get(name) ?? {};
+      if (event.type === 'note') step?.note(event.message);
+      else if (event.type === 'ended') {
+        const { problem, verdict } = event.flashed;
+        if (problem !== undefined) step?.failed(problem);
+        else step?.note(verdict);
+        settle?.();
+      } else {
         const { phase, done, total } = event;
-        steps.get(name)?.update({ message: phase, done, ...(total !== undefined && { total }), unit: 'bytes' });
+        step?.update({ message: phase, done, ...(total !== undefined && { total }), unit: 'bytes' });
       }
     });
-    for (const { name, problem } of flashed) if (problem !== undefined) steps.get(name)?.failed(problem);
-    return flashed;
   } finally {
-    settle();
+    for (const { settle } of steps.values()) settle();
     await Promise.all(open);
   }
 }

@@ -58,7 +58,8 @@ export async function prepareIdentities(
   const wanted = nodes !== undefined || names.some((name) => name !== undefined) || isGiven(given);
   const { header, source } = image;
   if (header === undefined) {
-    if (!wanted) return names.map(() => keptIdentity(image));
+    const warning = `piimg has not built ${source.name}: whether anybody can log in to it is not known here`;
+    if (!wanted) return names.map((_, index) => ({ ...keptIdentity(image), warnings: index === 0 ? [warning] : [] }));
     throw new PiimgError(`${source.name} has no place for an identity: piimg has not built it`, {
       exitCode: EXIT.usage,
       hint: 'Write it without --node, --from and the like.',

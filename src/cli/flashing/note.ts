@@ -1,6 +1,7 @@
 // What the ledger gets of a flash: a row for each card.
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { giveBack } from '../../host/give-back.ts';
 import { appendToLedger, type LedgerRow } from '../../flash/ledger.ts';
 import { between, inBlocks } from '../../flash/write/chunks.ts';
 import type { ImageManifest } from '../../image/manifest.ts';
@@ -11,14 +12,29 @@ import type { FlashImage } from './image.ts';
 /** Where `piimg ledger` looks. */
 export const LEDGER = 'out/ledger.jsonl';
 
-/** Adds them; that it could not be done is told, and changes nothing about the cards. */
-export async function noteInLedger(image: FlashImage, flashed: Flashed[], wipe: boolean): Promise<LedgerRow[]> {
-  const sha256 = await digestOf(image);
-  const rows = flashed.flatMap((one) => rowOf(image, one, wipe, sha256));
-  for (const row of rows) {
-    await appendToLedger(LEDGER, row).catch((error: Error) => tell(`warning: ${error.message}`));
-  }
-  return rows;
+export interface LedgerKeeper {
+  /** Adds a row for a card; that it could not be done is told, and changes nothing about the card. */
+  add(flashed: Flashed): void;
+  /** What was added. */
+  rows(): Promise<LedgerRow[]>;
+}
+
+/** `sha256`: of the image, where it is known. */
+export function keepLedger(image: FlashImage, wipe: boolean, sha256: string | undefined): LedgerKeeper {
+  const rows: LedgerRow[] = [];
+  let adding: Promise<void> = Promise.resolve();
+  return {
+    add(flashed) {
+      for (const row of rowOf(image, flashed, wipe, sha256)) {
+        rows.push(row);
+        adding = adding
+          .then(() => appendToLedger(LEDGER, row))
+          .then(() => giveBack(LEDGER))
+          .catch((error: Error) => tell(`warning: ${error.message}`));
+      }
+    },
+    rows: () => adding.then(() => rows),
+  };
 }
 
 function rowOf(
@@ -62,8 +78,8 @@ function rowOf(
   ];
 }
 
-/** As the build has noted it: the whole image is not read for that. */
-async function digestOf({ source, header }: FlashImage): Promise<string | undefined> {
+/** sha256 of an image as the build has noted it: the whole image is not read for that. undefined for one from elsewhere. */
+export async function notedDigest({ source, header }: FlashImage): Promise<string | undefined> {
   if (source.kind !== 'file' || header === undefined) return undefined;
   const file = source.name.replace(/\.img(\.(xz|gz|zst))?$/, '.manifest.json');
   try {

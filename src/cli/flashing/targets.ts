@@ -3,10 +3,12 @@ import { realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { listDisks } from '../../flash/list.ts';
 import type { Judgement } from '../../flash/judge.ts';
+import { filesOfLoop } from '../../host/block-devices.ts';
 import { identifyDisk, requireSameDisk, type DiskIdentity } from '../../host/open-disk.ts';
 import { writersOf } from '../../host/writers.ts';
 import { formatBytes } from '../../lib/bytes.ts';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
+import { nodeName } from '../../seed/document.ts';
 
 /** A word of the command line that names a card. */
 export interface Named {
@@ -27,8 +29,8 @@ export async function sortWords(words: string[]): Promise<{ image: string | unde
   const cards: Named[] = [];
   const images: string[] = [];
   for (const word of words) {
-    const [, node, device] = /^([a-z0-9][a-z0-9.-]*)=(\/.*)$/.exec(word) ?? [];
-    if (node !== undefined && device !== undefined) cards.push({ node, path: device });
+    const [, node, device] = /^([^=/]+)=(\/.*)$/.exec(word) ?? [];
+    if (node !== undefined && device !== undefined) cards.push({ node: requireNodeName(node), path: device });
     else if (await isDevice(word)) cards.push({ path: word });
     else images.push(word);
   }
@@ -39,6 +41,14 @@ export async function sortWords(words: string[]): Promise<{ image: string | unde
     });
   }
   return { image: images[0], cards };
+}
+
+function requireNodeName(name: string): string {
+  const { success, error } = nodeName.safeParse(name);
+  if (success) return name;
+  throw new PiimgError(`${name} cannot be a node's name: it takes ${error.issues[0]?.message ?? 'another one'}`, {
+    exitCode: EXIT.usage,
+  });
 }
 
 async function isDevice(word: string): Promise<boolean> {
@@ -106,6 +116,8 @@ async function requireFit({ device, verdict, reason, hint, bySerial, identity }:
       `${device.path} is refused: ${sentence(reason)}`,
       hint ?? 'Take another disk: piimg drives lists what could be a card.',
     );
+  for (const file of await filesOfLoop(device.path))
+    if (await isSameFile(file, rules.image)) throw refuse(`${device.path} is the image itself`, 'Name another disk.');
   if (verdict === 'fixed' && !rules.allowFixed && !bySerial) {
     throw refuse(
       `${device.path} is not what cards look like: ${reason}`,
@@ -120,6 +132,12 @@ async function requireFit({ device, verdict, reason, hint, bySerial, identity }:
   }
   const [writer] = await writersOf(device.path);
   if (writer !== undefined) throw refuse(`${device.path} is being written by ${writer}`, 'Wait until that is done.');
+}
+
+async function isSameFile(one: string, other: string | undefined): Promise<boolean> {
+  if (other === undefined) return false;
+  const [a, b] = await Promise.all([one, other].map((file) => stat(file).catch(() => undefined)));
+  return a !== undefined && a.dev === b?.dev && a.ino === b.ino;
 }
 
 /** A reason that says what it is, not what it does. */

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, rename, rm, stat, truncate, type FileHandle } from 'node:fs/promises';
 import { discardDisk, rescanDisk, unmountDisk } from '../../host/card-upkeep.ts';
+import { giveBack } from '../../host/give-back.ts';
 import { openDisk, requireSameDisk, type DiskIdentity } from '../../host/open-disk.ts';
 import { writersOf } from '../../host/writers.ts';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
@@ -121,4 +122,5 @@ async function settleFile({ file, part, handle, patches }: Opened, flashed: Flas
   if (patches.length === 0) await handle.chmod(0o644);
   await handle.sync();
   await rename(part, file);
+  await giveBack(file);
 }

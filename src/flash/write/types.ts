@@ -39,7 +39,9 @@ export type Phase = 'writing' | 'wiping' | 'reading back';
 export type FlashEvent =
   /** Bytes, those to be read back included; what lies before `upTo` need not be written again. */
   | { type: 'progress'; phase: Phase; done: number; total: number | undefined; upTo: number }
-  | { type: 'note'; message: string };
+  | { type: 'note'; message: string }
+  /** Nothing more is done to it, whatever the others do. */
+  | { type: 'ended'; flashed: FlashedCard };
 
 export type Tell = (card: string, event: FlashEvent) => void;
 

@@ -45,7 +45,7 @@ export async function writeCards(
           const ranges = pieces.map(({ offset, length }) => ({ offset, length: Math.min(length, size - offset) }));
           await Promise.all(feed({ ...from, ranges }, [{ ...memberOf(life, job), wants: () => true }]));
         });
-      }),
+      }).then(() => life.tell({ type: 'ended', flashed: outcome(life) })),
     );
     await Promise.all(stories);
     return lives.map(outcome);
