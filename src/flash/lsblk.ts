@@ -2,8 +2,9 @@
 import { z } from 'zod';
 import type { Bus, Device } from './device.ts';
 
-/** Columns that are asked for; util-linux 2.37 and later have all of them. */
+/** Columns that are asked for; util-linux 2.37 and later have all of them. Without NAME there is no tree: nothing would lie on a disk. */
 export const COLUMNS = [
+  'NAME',
   'PATH',
   'TYPE',
   'SIZE',

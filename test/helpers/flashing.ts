@@ -48,7 +48,7 @@ export interface Said {
 }
 
 /** Starts `piimg ARGS` in `folder`, with a cache of its own there. Any exit status will do. */
-export function startPiimg(folder: string, args: string[], seconds = 120, input?: string): Running {
+export function startPiimg(folder: string, args: string[], seconds = 120, input?: string | Buffer): Running {
   return run([...piimgCommand(), ...args], {
     cwd: folder,
     env: { PIIMG_CACHE: path.join(folder, 'cache'), FORCE_COLOR: '0', HOME: folder },

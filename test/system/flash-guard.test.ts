@@ -1,6 +1,8 @@
 // What `piimg flash` must never overwrite, on real disks: refused with exit code 3, a reason and what to do, and not a byte touched.
-import { link, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { link, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { PassThrough } from 'node:stream';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { identifyDisk, openDisk } from '../../src/host/open-disk.ts';
@@ -68,22 +70,71 @@ test('without consent: nobody to ask; with --yes a disk that is not card-like; w
 
 test('a partition, a disk that is too small, one disk twice, a disk that is not there', async () => {
   const folder = temporaryFolder();
-  const image = await plainImage(folder, 80 * MIB);
-  await withCard({ ...OPTIONS, partitions: true }, (card) =>
-    untouched(card, async () => {
+  const image = await plainImage(folder);
+  await withCard({ ...OPTIONS, partitions: true }, async (card) => {
+    const table = 'label: dos\nstart=2048,size=8192,type=83\n';
+    await run(asRoot(['sfdisk', '-q', '--no-reread', card.path]), { input: table });
+    await run(asRoot(['partx', '--update', card.path]));
+    await untouched(card, async () => {
       const flash = (...words: string[]): Promise<Said> => piimg(folder, 'flash', image, ...words, ...agreed([card]));
-      refused(await flash(card.path), /too small: 67\.1 MB, the image has 83\.9 MB/);
-      refused(await flash(card.path, card.path), /too small|named twice/);
+      refused(await flash(`${card.path}p1`), /p1 is a partition/, /name \/dev\/loop\d+\./);
+      refused(await flash(card.path, card.path), /was named twice/);
       const missing = await flash('/dev/piimg-none');
       assert.is(missing.code, 2);
       assert.match(missing.stderr, /There is no \/dev\/piimg-none/);
-      await card.write(0, (await readFile(image)).subarray(0, 512));
-      await run(asRoot(['partx', '--update', card.path])).catch(() => {});
-    }),
-  ).catch((error: Error) => {
-    // The partition table is the test's own.
-    if (error.message !== 'the card was touched') throw error;
+      const large = path.join(folder, 'large.img');
+      await rename(await plainImage(temporaryFolder(), 80 * MIB), large);
+      refused(
+        await piimg(folder, 'flash', large, card.path, ...agreed([card])),
+        /too small: 67\.1 MB, the image has 83\.9 MB/,
+      );
+      for (const words of [
+        [image, large],
+        [image, `Pi_1=${card.path}`],
+        [image, '--to', 'x', '--wipe'],
+        [image, '--to', 'x', '--resume'],
+        [image, card.path, '--verify-only', '--node', 'pi1'],
+      ]) {
+        const { code, stderr } = await piimg(folder, 'flash', ...words, ...agreed([card]));
+        assert.is(code, 2, `${words.join(' ')}: ${stderr}`);
+      }
+    });
   });
+});
+
+test('a disk that somebody writes to, be it by a partition; a disk that is the image', async () => {
+  const folder = temporaryFolder();
+  const image = await plainImage(folder);
+  await withCard(OPTIONS, (card) =>
+    untouched(card, async () => {
+      // Ends with its stdin.
+      const stdin = new PassThrough();
+      const dd = run(asRoot(['sh', '-c', 'exec 9<>"$1"; echo ready; exec cat', 'sh', card.path]), {
+        stdout: 'stream',
+        input: stdin,
+      });
+      try {
+        await once(dd.stdout, 'data');
+        refused(
+          await piimg(folder, 'flash', image, card.path, ...agreed([card])),
+          /is being written by cat \(process \d+\)/,
+        );
+      } finally {
+        stdin.end();
+        await dd;
+      }
+    }),
+  );
+  const before = await readFile(image);
+  const { stdout } = await run(asRoot(['losetup', '--find', '--show', image]));
+  const loop = stdout.trim();
+  try {
+    const said = await piimg(folder, 'flash', image, loop, '--yes', '--allow-fixed', '--confirm', path.basename(loop));
+    refused(said, /holds the image|is the image itself/);
+  } finally {
+    await run(asRoot(['losetup', '--detach', loop]));
+  }
+  assert.ok((await readFile(image)).equals(before));
 });
 
 test('a mounted card is unmounted; one that is busy is refused; the disk of the folder one is in, of the image, and swap are', async () => {
@@ -166,6 +217,7 @@ test('a file: new or replaced as a whole, never the image itself, be it by anoth
   const image = await plainImage(folder);
   await link(image, path.join(folder, 'same.img'));
   refused(await piimg(folder, 'flash', image, '--to', 'same.img'), /same\.img is the image itself/);
+  await writeFile(path.join(folder, 'card.img.part'), 'of somebody else');
   const done = await piimg(folder, 'flash', image, '--to', 'card.img');
   assert.is(done.code, 0, done.stderr);
   assert.ok((await readFile(path.join(folder, 'card.img'))).equals(await readFile(image)));
@@ -176,6 +228,10 @@ test('a file: new or replaced as a whole, never the image itself, be it by anoth
   assert.ok(
     (await readFile(path.join(folder, 'card.img'))).equals(await readFile(image)),
     'the old one is still there',
+  );
+  assert.equal(
+    (await readdir(folder)).filter((name) => name.includes('part')),
+    ['card.img.part'],
   );
 });
 

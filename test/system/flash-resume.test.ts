@@ -63,7 +63,8 @@ test('Ctrl-C: exit code 130, a card that does not boot, and the command to go on
     flashing.kill('SIGINT');
     const { exitCode, stderr } = await flashing;
     assert.is(exitCode, 130, stderr);
-    assert.match(stderr, /--resume/);
+    const again = `Go on with: piimg flash ${image} ${card.path} ${agreed([card]).join(' ')} --resume`;
+    assert.ok(stderr.includes(again), stderr);
     assert.not.ok(await isBootable(card));
     await card.behave({ bytesPerSecond: 1e9 });
     const { cards: told } = flashedOf(
@@ -86,7 +87,8 @@ test('a writer in a process of its own, as sudo starts it, writes what this one 
     async (cards) => {
       const signal = AbortSignal.timeout(120_000);
       const image = await openImage(file, signal);
-      const content = Buffer.alloc(4096, 'mine');
+      // As much as a seed: more than a pipe takes before somebody reads it.
+      const content = Buffer.alloc(256 * 1024, 'mine');
       const patches = [{ offset: 5 * MIB + 4096, length: content.length, content }];
       const plan = {
         source: image.source,
@@ -123,8 +125,8 @@ test('an image that ends too early, was changed, or unpacks to more than the car
     folder,
   ]);
   const cases: [string, RegExp][] = [
-    ['short.xz', /short\.xz/],
-    ['bad.xz', /bad\.xz/],
+    ['short.xz', /short\.xz.*(is damaged|cut off|ends)/],
+    ['bad.xz', /bad\.xz.*(is damaged|cut off|ends)/],
     ['large.gz', /the card ends before byte 33554432/],
   ];
   for (const [name, problem] of cases) {

@@ -3,10 +3,12 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { run } from '../../src/host/exec.ts';
+import { run, type Running } from '../../src/host/exec.ts';
 import { CARD_RECORD } from '../../src/flash/card-record.ts';
 import { parseHeader, type ImageHeader } from '../../src/image/header.ts';
-import { agreed, flashedOf, MIB, piimg, plainImage, type FlashedJson } from '../helpers/flashing.ts';
+import type { FlashedCard } from '../../src/flash/write/types.ts';
+import { asRoot } from '../helpers/as-root.ts';
+import { agreed, flashedOf, MIB, piimg, plainImage, startPiimg, type FlashedJson } from '../helpers/flashing.ts';
 import type { Behaviour } from '../helpers/rig/behaviour.ts';
 import { withCard, withCards, type Card } from '../helpers/rig/card.ts';
 import { seedImage } from '../helpers/seed-image.ts';
@@ -168,6 +170,124 @@ for (const [name, behaviour, problem] of BAD) {
     );
   });
 }
+
+test('a card that cannot even be begun ends the command; nothing is read for it', async () => {
+  const folder = temporaryFolder();
+  const image = await plainImage(folder);
+  await withCard({ size: SIZE, badWrites: [{ offset: 0, length: 4096 }] }, async (card) => {
+    const { code, cards: told } = flashedOf(
+      await piimg(folder, 'flash', image, card.path, ...agreed([card]), '--json'),
+    );
+    assert.is(code, 1);
+    assert.match(told[0]?.problem ?? '', /^cannot be written at byte 0 \(sector 0\): EIO/);
+  });
+});
+
+test('a card that hangs for ever is given up; what cannot be read twice goes on to the others, and the program ends', async () => {
+  const folder = temporaryFolder();
+  const image = await plainImage(folder, 48 * MIB);
+  await withCards(
+    [{ size: SIZE, after: { written: 8 * MIB, turns: { hangs: true } } }, { size: SIZE }],
+    async (cards) => {
+      const [dead, good] = cards as [Card, Card];
+      const command = [process.execPath, '--import', 'tsx', 'test/helpers/flash-silent.ts', '3', image];
+      let ended: Running | undefined;
+      const said = await new Promise<string>((resolve, reject) => {
+        const onLine = (line: string): void => resolve(line);
+        ended = run(asRoot([...command, dead.path, good.path]), { onLine, signal: AbortSignal.timeout(100_000) });
+        ended.catch(reject);
+      });
+      const flashed = JSON.parse(said) as FlashedCard[];
+      assert.match(flashed[0]?.problem ?? '', /^the card has not answered for \d+ seconds/);
+      assert.is(flashed[1]?.verdict, 'verified', flashed[1]?.problem);
+      assert.ok((await good.read(0, 48 * MIB)).equals(await readFile(image)));
+      assert.not.ok(await isBootable(dead));
+      // What it answers when it is too late changes nothing, and lets the program end: no system ends one that waits for a device.
+      await dead.behave({ hangs: false });
+      await ended;
+      assert.not.ok(await isBootable(dead));
+    },
+  );
+});
+
+test('four cards at once, each somebody; discarded before; one row and one line each', async () => {
+  const folder = await seedImage();
+  const image = await readFile(path.join(folder, 'web.img'));
+  const header = await headerOf(path.join(folder, 'web.img'));
+  const names = ['pi1', 'pi2', 'pi3', 'pi4'];
+  await writeFile(path.join(folder, 'nodes.yaml'), `version: 1\nusers: [{ name: ann, keys: ['${keyLine()}'] }]\n`);
+  await withCards(
+    names.map(() => ({ size: SIZE, content: 'random' as const })),
+    async (cards) => {
+      const pairs = names.map((name, index) => `${name}=${cards[index]?.path}`);
+      const { code, stdout, stderr } = await piimg(
+        folder,
+        'flash',
+        'web.img',
+        ...pairs,
+        '--from',
+        'nodes.yaml',
+        ...agreed(cards),
+        '--progress',
+        'json',
+      );
+      assert.is(code, 0, stderr);
+      for (const [index, card] of cards.entries()) {
+        assert.match(
+          stdout,
+          new RegExp(`${names[index]} on ${card.path}: written, read back and right: safe to remove`),
+        );
+        assert.match(stdout, `ssh ann@${names[index]}`);
+        assert.ok((await withoutOwn(card, image, header)).equals(image));
+        const kinds = (await card.requests()).filter(({ kind, length }) => kind !== 'read' && length > 0);
+        assert.is(kinds[0]?.kind, 'discard');
+        assert.match((await piimg(folder, 'card', card.path)).stdout, new RegExp(`${names[index]}[^]*yes, every byte`));
+      }
+      assert.match(stdout, 'green LED');
+      const events = stderr.split('\n').filter(Boolean);
+      for (const line of events) assert.type((JSON.parse(line) as { type?: unknown }).type, 'string', line);
+      const ledger = await readFile(path.join(folder, 'out/ledger.jsonl'), 'utf8');
+      assert.is(ledger.trim().split('\n').length, 4);
+    },
+  );
+});
+
+test('from stdin; compared only; not read back', async () => {
+  const folder = temporaryFolder();
+  const image = await plainImage(folder);
+  const bytes = await readFile(image);
+  await withCard({ size: SIZE, content: 'random' }, async (card) => {
+    const flash = async (input: Buffer | undefined, ...words: string[]): Promise<FlashedJson & { code: number }> => {
+      const { stdout, stderr, exitCode } = await startPiimg(
+        folder,
+        ['flash', ...words, card.path, ...agreed([card]), '--json'],
+        120,
+        input,
+      );
+      return flashedOf({ stdout, stderr, code: exitCode });
+    };
+    const piped = await flash(bytes, '-');
+    assert.is(piped.cards[0]?.verdict, 'verified', piped.cards[0]?.problem);
+    assert.ok((await card.read(0, 24 * MIB)).equals(bytes));
+
+    const same = await flash(undefined, image, '--verify-only');
+    assert.equal([same.code, same.cards[0]?.verdict, same.cards[0]?.written], [0, 'verified', 0]);
+    const [byte = 0] = await card.read(9 * MIB, 1);
+    await card.write(9 * MIB, Buffer.from([byte ^ 1]));
+    const other = await flash(undefined, image, '--verify-only');
+    assert.equal([other.code, other.cards[0]?.verdict], [1, 'failed']);
+    assert.ok(await isBootable(card), 'nothing was written');
+
+    const unread = await flash(undefined, image, '--no-verify');
+    assert.equal([unread.code, unread.cards[0]?.verdict, unread.cards[0]?.read], [0, 'written', 0]);
+
+    // What comes before it breaks off looks like an image.
+    const cut = await flash(bytes.subarray(0, 10 * MIB), '-');
+    assert.equal([cut.code, cut.cards[0]?.verdict], [1, 'failed']);
+    assert.match(cut.cards[0]?.problem ?? '', /is cut off: it ends at byte 10485760/);
+    assert.not.ok(await isBootable(card));
+  });
+});
 
 test('a hiccup is no failure: it is tried again, and told', async () => {
   const folder = temporaryFolder();
