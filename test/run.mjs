@@ -29,6 +29,7 @@ const SYSTEM = [
   'reproducible',
   'card',
   'raspi3b',
+  'power',
   'surroundings',
   'bad-luck-input',
   'bad-luck-lock',
@@ -46,7 +47,6 @@ const LONG = [
   'boot-again',
   'boot-first-boot',
   'boot-alone',
-  'power',
   'ci-example',
   'kill-web',
 ];

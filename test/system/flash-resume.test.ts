@@ -39,7 +39,7 @@ test('killed at random instants and resumed: it does not boot before, and is equ
       const before = (await card.requests())
         .filter(({ kind }) => kind === 'write')
         .reduce((sum, { length }) => sum + length, 0);
-      await untilWritten(card, before + MIB * (2 + next() * 30));
+      await untilWritten(card, before + MIB * (2 + next() * 14));
       flashing.kill('SIGKILL');
       await ended;
       assert.not.ok(await isBootable(card));

@@ -17,7 +17,6 @@ import { keepLedger, notedDigest } from '../flashing/note.ts';
 import { resumePoint } from '../flashing/resume.ts';
 import { findTargets, listTargets, sortWords, type Named, type Target } from '../flashing/targets.ts';
 import type { NodeFlags } from '../seed-options.ts';
-import { built } from './test.ts';
 import { ownName, print, printJson, tell, tellEvent } from './output.ts';
 
 export interface FlashFlags extends NodeFlags {
@@ -109,7 +108,11 @@ function modeOf({ verify, verifyOnly, resume, wipe, to, node, from }: FlashFlags
 
 async function imageOf(named: string | undefined, { role }: FlashFlags, context: Context): Promise<string> {
   if (named !== undefined && role !== undefined) throw usage('Either an image or --role', 'Leave one out.');
-  if (role !== undefined) return built(role, {}, context);
+  if (role !== undefined) {
+    // All of the build comes with it, which takes as long to load as all the rest.
+    const { built } = await import('./test.ts');
+    return built(role, {}, context);
+  }
   return named ?? (await lastBuild());
 }
 
