@@ -8,6 +8,7 @@ import { parseMbr, SECTOR } from '../image/mbr.ts';
 import { readerOf } from '../image/ranges.ts';
 import { EXIT, PiimgError, type ExitCode } from '../lib/errors.ts';
 import { quote } from '../lib/quote.ts';
+import { ownCommand } from './own-command.ts';
 import type { CloudInitSchemas } from '../seed/check.ts';
 import { NODE_SLOTS, type NodeSlot } from '../seed/node-slots.ts';
 
@@ -85,7 +86,7 @@ async function openExclusively(file: string, write: boolean, block: boolean): Pr
     if (error.code === 'EACCES' && block) {
       throw new PiimgError(`Only root may open ${file}`, {
         exitCode: EXIT.refused,
-        hint: quote(['sudo', process.execPath, ...process.execArgv, ...process.argv.slice(1)]),
+        hint: quote(['sudo', ...ownCommand()]),
       });
     }
     if (error.code !== 'EBUSY') throw error;

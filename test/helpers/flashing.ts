@@ -2,10 +2,12 @@
 import { randomFillSync } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
+import { PassThrough } from 'node:stream';
 import { encodeMbr } from '../../src/image/mbr.ts';
 import { run, type Running } from '../../src/host/exec.ts';
 import type { LedgerRow } from '../../src/flash/ledger.ts';
 import { PiimgError } from '../../src/lib/errors.ts';
+import { quote } from '../../src/lib/quote.ts';
 import { piimgCommand } from './built.ts';
 import type { Card } from './rig/card.ts';
 
@@ -61,6 +63,40 @@ export function startPiimg(folder: string, args: string[], seconds = 120, input?
 export async function piimg(folder: string, ...args: string[]): Promise<Said> {
   const { stdout, stderr, exitCode } = await startPiimg(folder, args);
   return { stdout, stderr, code: exitCode };
+}
+
+/**
+ * `piimg ARGS` as a person at a terminal has it (script(1)): each answer is typed when its question is on the screen. Gives all that was
+ * there, and the exit status.
+ */
+export async function atTerminal(
+  folder: string,
+  args: string[],
+  answers: [RegExp, string][],
+): Promise<{ screen: string; code: number }> {
+  const keyboard = new PassThrough();
+  const running = run(
+    ['script', '--quiet', '--return', '--command', quote([...piimgCommand(), ...args]), '/dev/null'],
+    {
+      cwd: folder,
+      env: { PIIMG_CACHE: path.join(folder, 'cache'), NO_COLOR: '1', HOME: folder, TERM: 'dumb' },
+      okCodes: [0, 1, 2, 3, 4, 70, 130],
+      input: keyboard,
+      stdout: 'stream',
+      signal: AbortSignal.timeout(120_000),
+    },
+  );
+  let screen = '';
+  const open = [...answers];
+  running.stdout.on('data', (bytes: Buffer) => {
+    screen += bytes.toString();
+    const [next] = open;
+    if (!next?.[0].test(screen)) return;
+    open.shift();
+    keyboard.write(`${next[1]}\n`);
+  });
+  const { exitCode } = await running.finally(() => keyboard.end());
+  return { screen, code: exitCode };
 }
 
 /** Options that agree to cards of the rig, which are loops. */

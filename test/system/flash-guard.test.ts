@@ -9,10 +9,11 @@ import { identifyDisk, openDisk } from '../../src/host/open-disk.ts';
 import { run } from '../../src/host/exec.ts';
 import type { PiimgError } from '../../src/lib/errors.ts';
 import { asRoot } from '../helpers/as-root.ts';
-import { agreed, MIB, piimg, plainImage, type Said } from '../helpers/flashing.ts';
+import { agreed, atTerminal, MIB, piimg, plainImage, type Said } from '../helpers/flashing.ts';
 import { withCard, type Card, type CardOptions } from '../helpers/rig/card.ts';
 import { piimgCommand } from '../helpers/built.ts';
 import { seedImage } from '../helpers/seed-image.ts';
+import { keyLine } from '../helpers/ssh-keys.ts';
 import { temporaryFolder } from '../helpers/temporary.ts';
 
 const OPTIONS: CardOptions = { size: 64 * MIB, content: 'random' };
@@ -66,6 +67,31 @@ test('without consent: nobody to ask; with --yes a disk that is not card-like; w
       assert.match(dry.stderr, new RegExp(card.path));
     }),
   );
+});
+
+test('somebody at the terminal types the name, or another one; a key of theirs is offered where nobody could log in', async () => {
+  const folder = await seedImage();
+  const image = path.join(folder, 'web.img');
+  await mkdir(path.join(folder, '.ssh'));
+  await writeFile(path.join(folder, '.ssh/id_ed25519.pub'), `${keyLine()}\n`);
+  await withCard(OPTIONS, async (card) => {
+    const name = path.basename(card.path);
+    const flash = ['flash', image, card.path, '--allow-fixed'];
+    const key: [RegExp, string] = [/Let one of these keys in\?[^]*id_ed25519\.pub[^]*Number/, '1'];
+    await untouched(card, async () => {
+      const none = await atTerminal(folder, flash, [[key[0], '']]);
+      assert.is(none.code, 2, none.screen);
+      assert.match(none.screen, 'Nobody could log in');
+      const other = await atTerminal(folder, flash, [key, [/will be lost\. Type loop\d+ to go on/, 'sdz']]);
+      assert.is(other.code, 3, other.screen);
+      assert.match(other.screen, 'Not agreed: nothing was touched');
+    });
+    const { code, screen } = await atTerminal(folder, flash, [key, [/to go on/, name]]);
+    assert.is(code, 0, screen);
+    assert.match(screen, /written, read back and right: safe to remove/);
+    assert.match(screen, /ssh \S+@pi-web/);
+    assert.match((await piimg(folder, 'card', card.path)).stdout, 'pi-web');
+  });
 });
 
 test('a partition, a disk that is too small, one disk twice, a disk that is not there', async () => {

@@ -10,12 +10,13 @@ import { print, printJson, tell } from './output.ts';
 const PAUSE = 1000;
 
 /**
- * Prints the disks; with `watch` also each that comes, goes or changes, until `signal`. Throws PiimgError
+ * Prints the disks; with `watch` also each that comes, goes or changes, until `signal`; in JSON all of them on a line, each time. Throws PiimgError
  * where disks cannot be listed.
  */
 export async function drives(flags: { json?: boolean; watch?: boolean }, signal: AbortSignal): Promise<void> {
   let before = await look();
-  if (flags.json) printJson(before);
+  const printAll = (all: Judgement[]): void => (flags.watch ? print(JSON.stringify(all)) : printJson(all));
+  if (flags.json) printAll(before);
   else print(before.length === 0 ? 'no disks' : formatDrives(before, styleFor(process.stdout)));
   if (!flags.watch) return;
   if (!flags.json) tell('waiting for cards; Ctrl-C ends');
@@ -27,7 +28,7 @@ export async function drives(flags: { json?: boolean; watch?: boolean }, signal:
     const come = changed(now, before);
     before = now;
     if (flags.json) {
-      if (gone.length + come.length > 0) printJson(now);
+      if (gone.length + come.length > 0) printAll(now);
       continue;
     }
     for (const { device } of gone)

@@ -185,7 +185,7 @@ const jsonCard = ({ card, name, ...flashed }: Flashed, identity: Identity | unde
   ...flashed,
 });
 
-/** Seconds of a first boot until ssh answers: measured on the emulated Pi 3; a real one is quicker. */
+/** Seconds of a first boot until ssh answers: measured on the emulated Pi 3. */
 const FIRST_LOGIN = 90;
 
 /** `goOn`: words of the command that takes it up again, where there is one. */

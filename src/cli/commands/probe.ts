@@ -1,16 +1,16 @@
 // `piimg probe`: what a card really has, and how quick it is. All that is on it is lost.
-import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
 import { probeCard } from '../../flash/probe/probe.ts';
 import type { ProbeResult } from '../../flash/probe/types.ts';
+import { run } from '../../host/exec.ts';
 import { rescanDisk, unmountDisk } from '../../host/card-upkeep.ts';
 import { openDisk } from '../../host/open-disk.ts';
-import { EXIT, PiimgError } from '../../lib/errors.ts';
-import { quote } from '../../lib/quote.ts';
+import { EXIT } from '../../lib/errors.ts';
 import { formatProbe, formatProbePlan } from '../../ui/probe-summary.ts';
 import type { ProgressKind } from '../../ui/progress.ts';
 import { styleFor } from '../../ui/style.ts';
 import { createContext, type Context } from '../context.ts';
+import { ownCommand } from '../own-command.ts';
+import { mayOpen, sudo } from '../flashing/as-root.ts';
 import { confirmTargets } from '../flashing/confirm.ts';
 import { findTargets, type Target } from '../flashing/targets.ts';
 import { print, printJson, tell } from './output.ts';
@@ -30,24 +30,19 @@ export async function probe(card: string, flags: ProbeFlags, signal: AbortSignal
   const context = createContext(signal, flags.progress);
   const [target] = await findTargets([{ path: card }], { image: undefined, size: undefined, allowFixed });
   if (target === undefined) throw new Error(`no target for ${card}`);
-  await requireAccess(target);
+  if (!(await mayOpen([target.identity.path], true))) {
+    // It leaves no file, and reads none: all of it may run as root.
+    const okCodes = Object.values(EXIT);
+    const { exitCode } = await run([...(await sudo()), ...ownCommand()], { stdout: 'inherit', okCodes });
+    process.exitCode = exitCode;
+    return;
+  }
   tell(formatProbePlan(target.device, full, styleFor(process.stderr)));
   await confirmTargets([target], { yes, confirm }, signal);
   const result = await probeTarget(target, full, context);
   if (flags.json) printJson({ device: target.device.path, ...result });
   else print(formatProbe(target.device.path, result, styleFor(process.stdout)));
   if (result.verdict !== 'good') process.exitCode = EXIT.failed;
-}
-
-/** It leaves no file, and reads none: all of it may run as root. */
-async function requireAccess({ identity }: Target): Promise<void> {
-  if (process.getuid?.() === 0) return;
-  await access(identity.path, constants.R_OK | constants.W_OK).catch(() => {
-    throw new PiimgError(`Only root may write to ${identity.path}`, {
-      exitCode: EXIT.refused,
-      hint: quote(['sudo', process.execPath, ...process.execArgv, ...process.argv.slice(1)]),
-    });
-  });
 }
 
 async function probeTarget(

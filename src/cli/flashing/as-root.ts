@@ -10,29 +10,36 @@ import { startReader, type Reader } from '../../flash/write/reader.ts';
 import type { FlashedCard, Tell } from '../../flash/write/types.ts';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
 import { quote } from '../../lib/quote.ts';
+import { ownCommand } from '../own-command.ts';
 import { errorOf, faultOf } from './fault.ts';
 import { sendFrame, type Down, type Up } from './remote.ts';
 import { runWriter, type WriterPlan } from './writer.ts';
 
 /** As `runWriter`. Throws PiimgError (refused), with the command that would do, where nobody may open the cards. */
 export async function writeWhereAllowed(plan: WriterPlan, tell: Tell, signal: AbortSignal): Promise<FlashedCard[]> {
-  if (await isAllowed(plan)) return runWriter(plan, tell, { signal });
-  const sudo = findProgram('sudo');
-  if (sudo === undefined || !((await hasTerminal()) || (await sudoIsFree(sudo)))) throw notAllowed();
-  return writeThrough([sudo, '--', ...writerCommand()], plan, tell, signal);
+  const disks = plan.cards.flatMap(({ disk }) => disk?.path ?? []);
+  if (await mayOpen(disks, plan.mode !== 'verify')) return runWriter(plan, tell, { signal });
+  return writeThrough([...(await sudo()), ...writerCommand()], plan, tell, signal);
 }
 
-async function isAllowed({ cards, mode }: WriterPlan): Promise<boolean> {
+/** Whether this user may open all of them, without sudo. */
+export async function mayOpen(disks: string[], write: boolean): Promise<boolean> {
   if (process.getuid?.() === 0) return true;
-  for (const { disk } of cards) {
-    if (disk === undefined) continue;
+  for (const disk of disks) {
     try {
-      await access(disk.path, mode === 'verify' ? constants.R_OK : constants.R_OK | constants.W_OK);
+      await access(disk, write ? constants.R_OK | constants.W_OK : constants.R_OK);
     } catch {
       return false;
     }
   }
   return true;
+}
+
+/** sudo, as the beginning of a command. Throws PiimgError (refused), with the command that would do, where it is not there or nobody can give it a password. */
+export async function sudo(): Promise<string[]> {
+  const program = findProgram('sudo');
+  if (program === undefined || !((await hasTerminal()) || (await sudoIsFree(program)))) throw notAllowed();
+  return [program, '--'];
 }
 
 /** sudo asks there for the password, whatever stdin is. */
@@ -52,7 +59,6 @@ const sudoIsFree = (sudo: string): Promise<boolean> =>
     () => false,
   );
 
-/** Absolute: root's PATH knows nothing of the user's Node, from nvm for example. */
 export function writerCommand(): string[] {
   const file = fileURLToPath(
     new URL(import.meta.url.endsWith('.ts') ? './writer-main.ts' : './writer-main.js', import.meta.url),
@@ -62,10 +68,9 @@ export function writerCommand(): string[] {
 }
 
 function notAllowed(): PiimgError {
-  const self = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
-  return new PiimgError('Only root may write to that card, and nobody is there to give sudo a password', {
+  return new PiimgError('Only root may open that card, and nobody is there to give sudo a password', {
     exitCode: EXIT.refused,
-    hint: quote(['sudo', ...self]),
+    hint: quote(['sudo', ...ownCommand()]),
   });
 }
 

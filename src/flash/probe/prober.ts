@@ -1,6 +1,6 @@
 // Starts the thread of a probe, asks it, and does not wait for ever.
 import { randomBytes } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { within } from '../../lib/within.ts';
 import { startThread } from '../write/thread.ts';
 import { Fault } from './fault.ts';
 import type { Answer, Ask, FromProber } from './orders.ts';
@@ -56,7 +56,7 @@ export function startProber(
     ask,
     async end() {
       Atomics.store(flags, 0, 1);
-      await Promise.race([thread.terminate(), sleep(LAST_ANSWER, undefined, { ref: false })]);
+      await within(LAST_ANSWER, thread.terminate());
     },
   };
 }

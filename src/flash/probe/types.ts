@@ -25,7 +25,7 @@ export interface Wrong extends Range {
 export type Kind = 'wraps' | 'loses' | 'fails';
 
 export interface Speed {
-  /** Bytes per second, in pieces of 4 MiB. */
+  /** Bytes per second, in pieces of 1 MiB. */
   sequentialWrite: number;
   sequentialRead: number;
   /** Of 4096 bytes, one after the other, per second. */
