@@ -24,6 +24,7 @@ import type { Sandbox } from '../sandbox/root.ts';
 import { minimalSeed } from '../seed/minimal.ts';
 import type { BuildOptions, BuildResult } from './build-options.ts';
 import type { Context } from './context.ts';
+import { loginsOf } from './logins.ts';
 import { lockFileOf, obtainLock, type LockRequest } from './locking.ts';
 import { HOST_ARCHITECTURE } from '../sandbox/shadow.ts';
 import { fetchMaterials, prepareSandbox, toolsKey } from './materials.ts';
@@ -151,7 +152,7 @@ export async function buildRole(options: BuildOptions, context: Context): Promis
 }
 
 function makeImage(
-  { planned: { plan }, out }: Prepared,
+  { role, planned: { plan }, out }: Prepared,
   { layers, sandbox }: { layers: Layer[]; sandbox: Sandbox },
   { manifestPath, fresh }: { manifestPath: string; fresh: boolean },
   { progress, signal, cacheDir }: Context,
@@ -165,6 +166,7 @@ function makeImage(
       diskId: parseInt(plan.disk.diskId, 16),
       role: plan.role,
       base: plan.base,
+      logins: loginsOf(role),
       seed: minimalSeed(plan.buildId),
       bootFiles: [],
       out,

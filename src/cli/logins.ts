@@ -18,8 +18,7 @@ export interface Logins {
 
 /** What an image tells of who may log in; `userData` is its own, where it could be read. */
 export interface LoginImage {
-  /** `logins`: users of the role with a key, in images whose build has noted them. */
-  header: Pick<ImageHeader, 'role'> & { logins?: string[] };
+  header: Pick<ImageHeader, 'role' | 'logins'>;
   userData?: string | undefined;
 }
 
@@ -50,7 +49,7 @@ async function loginsOfRole(name: string, search: SearchPaths): Promise<string[]
   }
 }
 
-/** Those whom ssh lets in: keys in their home, be it from an overlay, and a shell that is one. A build can note them in the header. */
+/** Those whom ssh lets in: keys in their home, be it from an overlay, and a shell that is one. The build notes them in the header. */
 export function loginsOf({ users, files }: Pick<ResolvedRole, 'users' | 'files'>): string[] {
   const paths = new Set(files.map(({ path }) => `/${path.replace(/^\/+/, '')}`));
   return users

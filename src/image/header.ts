@@ -12,6 +12,8 @@ export interface ImageHeader {
   partitions: Partition[];
   /** Seconds since 1970: the build's SOURCE_DATE_EPOCH. */
   created: number;
+  /** Users of the role whom ssh lets in with a key, whatever seed a card gets. Older images do not tell. */
+  logins?: string[];
 }
 
 //  | 0 magic | 8 version | 12 payload length | 16 sha256 of the payload | 48 zeros | 64 payload: JSON |

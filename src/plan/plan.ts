@@ -8,7 +8,7 @@ import { rootFile } from './root-file.ts';
 import { bootFileConfig, diskIds, touchesBoot, type DiskIds } from './boot.ts';
 
 /** Raised when the same plan would be carried out differently: it is part of every key. */
-const PLAN_FORMAT = 10;
+const PLAN_FORMAT = 11;
 
 /** A file of the user's in a recipe, by content; where it lies is in `Plan.inputs`. */
 export type ByDigest = Pick<SourceFile, 'sha256' | 'size'>;

@@ -77,6 +77,7 @@ export function assemble(
     diskId: 0x1a2b3c4d,
     role: 'web',
     base: 'debian-trixie',
+    logins: ['ann'],
     seed: minimalSeed(BUILD_ID),
     bootFiles: [{ path: 'cmdline.txt', content: Buffer.from('root=PARTUUID=1a2b3c4d-02\n') }],
     out: join(work, name),

@@ -46,6 +46,7 @@ test('the boot partition has the upper file, the added file and the seed at its 
   const header = parseHeader(await readerOf(file)(64 * 512, 65_536));
   assert.equal(header?.slots, image.slots);
   assert.equal(header?.partitions, image.disk.partitions);
+  assert.equal(header?.logins, ['ann']);
   await file.close();
 });
 

@@ -67,6 +67,7 @@ test('image and manifest agree: size, digest, and what the image says of itself'
   assert.equal([header?.role, header?.base], [role, base]);
   assert.equal(header?.slots, slots);
   assert.equal(header?.partitions, disk.partitions);
+  assert.equal(header?.logins, [], 'role web lets nobody in');
   assert.ok(root.get('/usr/lib/piimg/image.json'));
 });
 
