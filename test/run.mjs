@@ -22,6 +22,7 @@ const SYSTEM = [
   'probe',
   'flash-guard',
   'flash',
+  'flash-bad-cards',
   'flash-resume',
   'web',
   'readme',

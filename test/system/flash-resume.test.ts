@@ -9,7 +9,7 @@ import { openImage } from '../../src/cli/flashing/image.ts';
 import { identifyDisk } from '../../src/host/open-disk.ts';
 import { asRoot } from '../helpers/as-root.ts';
 import { agreed, flashedOf, MIB, piimg, plainImage, startPiimg } from '../helpers/flashing.ts';
-import { withCard, withCards, type Card } from '../helpers/rig/card.ts';
+import { isBootable, withCard, withCards, type Card } from '../helpers/rig/card.ts';
 import { temporaryFolder } from '../helpers/temporary.ts';
 import { random } from '../power/cuts.ts';
 
@@ -18,7 +18,6 @@ const next = random(seed);
 console.log(`seed ${seed} (PIIMG_TEST_SEED)`);
 
 const SIZE = 64 * MIB;
-const isBootable = async (card: Card): Promise<boolean> => (await card.read(510, 2)).readUInt16BE(0) === 0x55aa;
 
 /** Until so many bytes have been written to the card. */
 async function untilWritten(card: Card, bytes: number): Promise<void> {

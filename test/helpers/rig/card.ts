@@ -44,6 +44,9 @@ export interface Card {
   inside(command: string[]): string[];
 }
 
+/** Whether it has a partition table: piimg writes that last. */
+export const isBootable = async (card: Card): Promise<boolean> => (await card.read(510, 2)).readUInt16BE(0) === 0x55aa;
+
 /** A card for the time of `work`. Rejects when somebody uses it longer than that, and says who. */
 export async function withCard<T>(options: CardOptions, work: (card: Card) => Promise<T>): Promise<T> {
   const { size, content, plain = false, readOnly, sectorSize, partitions, seconds = 120, ...behaviour } = options;

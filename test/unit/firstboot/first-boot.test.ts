@@ -1,7 +1,6 @@
 // The agent's story on a root of its own: what it makes, what it leaves, what it says when it cannot.
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -107,42 +106,6 @@ test('user-data that somebody wrote by hand stays, which is said', async () => {
     assert.is(await root.read('boot/firmware/user-data'), '#cloud-config\npassword: mine\n');
   });
 });
-
-test('a file torn while it was blanked is written again, though what was torn is valid; another seed stays', async () => {
-  await withRoot(async (root) => {
-    await loadBalancer(root);
-    // Shorter by the secret, so that a part of the long value comes twice.
-    const { variables: _, ...others } = DOCUMENT;
-    const before = { ...others, variables: { port: 3000, long: 'a1b2c3'.repeat(200) } };
-    await root.document(before);
-    const whole = await readFile(root.paths.document);
-    await root.boot();
-    const blanked = await readFile(root.paths.document);
-    const redo = { 'piimg.json': { text: blanked.toString().trimEnd() + '\n', before: sectors(whole) } };
-    const torn = Buffer.concat([blanked.subarray(0, 512), whole.subarray(512)]);
-    JSON.parse(torn.toString());
-    assert.not.equal(JSON.parse(torn.toString()), JSON.parse(blanked.toString()));
-
-    await root.write('var/lib/piimg/blanked.json', JSON.stringify(redo));
-    await writeFile(root.paths.document, torn);
-    assert.is((await root.boot()).result.status, 'applied');
-    assert.equal(await readFile(root.paths.document), blanked);
-    assert.not.ok(existsSync(root.machine.at('var/lib/piimg/blanked.json')));
-
-    await root.write('var/lib/piimg/blanked.json', JSON.stringify(redo));
-    await root.document({ ...others, variables: { port: 3000, long: 'of another seed' } });
-    await root.boot();
-    assert.match(await root.read('boot/firmware/piimg.json'), 'of another seed');
-  });
-});
-
-const sectors = (bytes: Buffer): string[] =>
-  Array.from({ length: bytes.length / 512 }, (_, at) =>
-    createHash('sha256')
-      .update(bytes.subarray(at * 512, (at + 1) * 512))
-      .digest('hex')
-      .slice(0, 16),
-  );
 
 test('a long user-data of somebody else, newlines to its end, is looked through in one go', async () => {
   await withRoot(async (root) => {
