@@ -11,6 +11,8 @@ type Json = { [name: string]: unknown };
 /** A file without its secrets, and the digest of each sector of what it was before: by them a torn one is known. */
 interface Redo {
   text: string;
+  /** Bytes. */
+  size: number;
   before: string[];
 }
 /** What every card writes whole, in bytes. */
@@ -40,7 +42,8 @@ export async function blankSecrets(paths: Paths): Promise<string[]> {
       continue;
     }
     const blank = JSON.stringify(without(content));
-    if (blank !== JSON.stringify(content)) redos[name] = { text: `${header}${blank}\n`, before: sectorsOf(bytes) };
+    if (blank !== JSON.stringify(content))
+      redos[name] = { text: `${header}${blank}\n`, size: bytes.length, before: sectorsOf(bytes) };
     if (name === 'network-config' && content.wifis !== undefined) await keepWifi(content.wifis, paths);
   }
   await writeDurably(redo(paths), JSON.stringify(redos));
@@ -61,9 +64,10 @@ async function keepWifi(wifis: unknown, { wifi }: Paths): Promise<void> {
 /** Writes again what a power cut has torn while it was written: each sector is of before or of after. */
 export async function mendSlots(paths: Paths): Promise<void> {
   const kept = await readFile(redo(paths), 'utf8').catch(() => '{}');
-  for (const [name, { text, before }] of Object.entries(JSON.parse(kept) as Record<string, Redo>)) {
-    const found = await readFile(slot(paths, name));
-    const after = sectorsOf(padded(Buffer.from(text), found.length));
+  for (const [name, { text, size, before }] of Object.entries(JSON.parse(kept) as Record<string, Redo>)) {
+    const found = await readFile(slot(paths, name)).catch(() => undefined);
+    if (found?.length !== size) continue;
+    const after = sectorsOf(padded(Buffer.from(text), size));
     const known = sectorsOf(found).every((digest, index) => [before[index], after[index]].includes(digest));
     // Somebody may have given the card another seed since.
     if (known) await overwrite(slot(paths, name), text);

@@ -132,10 +132,10 @@ export async function buildRole(options: BuildOptions, context: Context): Promis
   const result = { imagePath: out, manifestPath, stages: context.stages };
   const earlier = await unchanged(out, manifestPath, planned.plan.buildId, options);
   if (earlier) {
-    // There is no work for it to go along with.
-    await adviseOnLock(prepared.lock, prepared.request, context.progress, { patience: 20_000 });
     // `piimg flash` and `piimg test` take the one that was asked for last.
     await utimes(manifestPath, new Date(), new Date()).catch(() => {});
+    // There is no work for it to go along with.
+    await adviseOnLock(prepared.lock, prepared.request, context.progress, { patience: 20_000 });
     return { ...result, manifest: earlier, reused: true };
   }
   const advice = adviseOnLock(prepared.lock, prepared.request, context.progress);

@@ -9,15 +9,16 @@ function caller(): { uid: number; gid: number } | undefined {
 }
 
 /**
- * Under sudo, gives a new file to whoever has called it, and the folder it lies in, where these are root's amid what is the caller's.
- * Throws what lchown(2) fails of.
+ * Under sudo, gives what this program has made (a file or a folder) to whoever has called it, if it is root's in a folder of the caller's.
+ * That it could not be given is of no matter.
  */
-export async function giveBack(file: string): Promise<void> {
+export async function giveBack(made: string): Promise<void> {
   const owner = caller();
   if (owner === undefined) return;
-  const folder = path.dirname(path.resolve(file));
-  for (const place of [folder, path.join(folder, path.basename(file))]) {
-    const [own, above] = await Promise.all([lstat(place), lstat(path.dirname(place))]);
-    if (own.uid === 0 && above.uid === owner.uid) await lchown(place, owner.uid, owner.gid);
+  try {
+    const [own, above] = await Promise.all([lstat(made), lstat(path.dirname(path.resolve(made)))]);
+    if (own.uid === 0 && above.uid === owner.uid) await lchown(made, owner.uid, owner.gid);
+  } catch {
+    return;
   }
 }

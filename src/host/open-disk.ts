@@ -24,11 +24,11 @@ export async function deviceFolder(disk: string): Promise<string | undefined> {
 }
 
 /** Throws PiimgError (usage) when there is no such disk. */
-export async function identifyDisk(path: string, size?: number): Promise<DiskIdentity> {
+export async function identifyDisk(path: string): Promise<DiskIdentity> {
   const info = await stat(path).catch(() => undefined);
   if (info === undefined)
     throw new PiimgError(`There is no ${path}`, { exitCode: EXIT.usage, hint: 'piimg drives lists disks.' });
-  if (process.platform !== 'linux') return { path, size: size ?? (await sizeOnMac(path)) };
+  if (process.platform !== 'linux') return { path, size: await sizeOnMac(path) };
   const number = deviceNumber(info.rdev);
   const told = (name: string): Promise<string | undefined> =>
     readFile(`/sys/dev/block/${number}/${name}`, 'utf8').then(
@@ -48,9 +48,11 @@ const refuse = (message: string, hint: string): PiimgError => new PiimgError(mes
 
 /** Throws PiimgError (refused) when a disk is not there any more, or not the one that was listed. */
 export async function requireSameDisk(listed: DiskIdentity): Promise<void> {
-  const now = await identifyDisk(listed.path, listed.size).catch(() => undefined);
+  const now = await identifyDisk(listed.path).catch(() => undefined);
   if (now === undefined) throw gone(listed.path);
-  if (now.size === listed.size && now.number === listed.number && now.sequence === listed.sequence) return;
+  // Where diskutil tells none, as of some readers, it cannot be compared.
+  const size = process.platform === 'linux' ? now.size : now.size || listed.size;
+  if (size === listed.size && now.number === listed.number && now.sequence === listed.sequence) return;
   throw another(listed.path);
 }
 

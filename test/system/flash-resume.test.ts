@@ -6,6 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { writerCommand, writeThrough } from '../../src/cli/flashing/as-root.ts';
 import { openImage } from '../../src/cli/flashing/image.ts';
+import type { Tell } from '../../src/flash/write/types.ts';
 import { identifyDisk } from '../../src/host/open-disk.ts';
 import { asRoot } from '../helpers/as-root.ts';
 import { agreed, flashedOf, MIB, piimg, plainImage, startPiimg } from '../helpers/flashing.ts';
@@ -92,6 +93,8 @@ test('a writer in a process of its own, as sudo starts it, writes what this one 
       const plan = {
         source: image.source,
         ranges: image.ranges,
+        size: image.size,
+        least: image.least,
         mode: 'write+verify' as const,
         wipe: false,
         discard: true,
@@ -99,7 +102,12 @@ test('a writer in a process of its own, as sudo starts it, writes what this one 
           cards.map(async (card) => ({ name: card.path, disk: await identifyDisk(card.path), patches, resumeFrom: 0 })),
         ),
       };
-      const flashed = await writeThrough(asRoot(writerCommand()), plan, () => {}, signal);
+      const ended: string[] = [];
+      const tell: Tell = (name, event) => {
+        if (event.type === 'ended') ended.push(name);
+      };
+      const flashed = await writeThrough(asRoot(writerCommand()), plan, tell, signal);
+      assert.equal(ended.sort(), cards.map((card) => card.path).sort());
       assert.equal(
         flashed.map(({ verdict, problem }) => `${verdict} ${problem}`),
         ['verified undefined', 'verified undefined'],

@@ -74,7 +74,7 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
   say(shown);
   if (mode !== 'verify')
     await confirmTargets(targets, { yes: flags.yes ?? false, confirm: flags.confirm ?? [] }, signal);
-  const ledger = keepLedger(image, flags.wipe ?? false, digest);
+  const ledger = keepLedger(image, flags.wipe ?? false, { sha256: digest, say });
   const flashed = await flashCards(image, ready, { mode, wipe: flags.wipe ?? false }, context, (one) => {
     if (mode !== 'verify') ledger.add(one);
   });
@@ -86,7 +86,7 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
       ...(mode === 'verify' ? [] : nextSteps(flashed, identities, goOn)),
     ].join('\n');
   if (flags.json) printJson({ cards: flashed.map((one, index) => jsonCard(one, identities[index])), ledger: rows });
-  else if (signal.aborted) tell(summary(process.stderr));
+  else if (signal.aborted) say(summary(process.stderr));
   else print(summary(process.stdout));
   signal.throwIfAborted();
   if (flashed.some(({ problem }) => problem !== undefined)) process.exitCode = EXIT.failed;
@@ -214,6 +214,7 @@ function nextSteps(flashed: Flashed[], identities: Identity[], goOn: string[] | 
 
 /** This very command and the card that was chosen: another one would make another card. */
 function wordsAgain(chosen: Target[]): string[] {
-  const given = process.argv.slice(2).filter((word) => word !== '--resume');
-  return [...given, ...chosen.map(({ device }) => device.path), '--resume'];
+  // What is taken up is read back.
+  const [command = '', ...given] = process.argv.slice(2).filter((word) => !/^--(resume|no-verify)$/.test(word));
+  return [command, '--resume', ...given, ...chosen.map(({ device }) => device.path)];
 }

@@ -6,10 +6,12 @@ import { fileURLToPath } from 'node:url';
 import { run } from '../../host/exec.ts';
 import { findProgram } from '../../host/requirements.mjs';
 import { CHUNK } from '../../flash/write/chunks.ts';
+import { LAST_ANSWER } from '../../flash/write/guarded.ts';
 import { startReader, type Reader } from '../../flash/write/reader.ts';
 import type { FlashedCard, Tell } from '../../flash/write/types.ts';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
 import { quote } from '../../lib/quote.ts';
+import { within } from '../../lib/within.ts';
 import { ownCommand } from '../own-command.ts';
 import { errorOf, faultOf } from './fault.ts';
 import { sendFrame, type Down, type Up } from './remote.ts';
@@ -87,6 +89,8 @@ export async function writeThrough(
   const send = (head: Down, bytes?: Uint8Array): Promise<void> =>
     (sending = sending.then(() => sendFrame(pipe, head, bytes)));
   let flashed: FlashedCard[] | undefined;
+  let said = (): void => {};
+  const over = new Promise<void>((resolve) => (said = resolve));
   let failure: PiimgError | undefined;
 
   const begin = ({ reader: id, ranges, from, slots }: Extract<Up, { type: 'open' }>): void => {
@@ -129,6 +133,7 @@ export async function writeThrough(
         return tell(message.card, message.event);
       case 'result':
         flashed = message.flashed;
+        said();
         pipe.end();
         return;
       case 'failed':
@@ -148,13 +153,15 @@ export async function writeThrough(
   // Not waited for: it is taken when sudo has its password.
   void send({ type: 'plan', plan: { ...plan, source, cards: bare } }, Buffer.concat(contents));
   try {
-    await run(command, {
+    const running = run(command, {
       input: pipe,
       stdout: 'lines',
       onLine: (line, stream) => {
         if (stream === 'stdout') heard(JSON.parse(line) as Up);
       },
     });
+    // A writer with a thread that waits for a dead card cannot end before the card is taken out.
+    await Promise.race([running, over.then(() => within(LAST_ANSWER, running))]);
   } catch (error) {
     if (failure === undefined) throw error;
   } finally {

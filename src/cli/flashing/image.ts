@@ -14,7 +14,7 @@ export interface FlashImage {
   source: Source;
   /** Bytes; undefined where only its end tells. */
   size: number | undefined;
-  /** Bytes that its partitions reach to, near enough: with fewer it is cut off. */
+  /** Bytes that its partitions reach to: with fewer it is cut off. */
   least: number;
   /** What its block map names; undefined without one: all of it. */
   ranges: CheckedRange[] | undefined;
@@ -22,7 +22,7 @@ export interface FlashImage {
   header: ImageHeader | undefined;
 }
 
-/** Old tables count in cylinders (255 heads of 63 sectors): the last one may be begun only. */
+/** Old tables end on a cylinder (255 heads of 63 sectors), which the image may only have begun. */
 const CYLINDER = 255 * 63 * SECTOR;
 
 /** Throws PiimgError (usage) for what is no disk image, or only the beginning of one. */
@@ -30,7 +30,7 @@ export async function openImage(name: string, signal: AbortSignal): Promise<Flas
   const opened = await openSource(name, { signal });
   const { source, bytes } = await readBeginning(opened, HEADER_LBA * SECTOR + HEADER_MAX, signal);
   const end = tableEnd(bytes, name);
-  const least = Math.max(0, end - CYLINDER);
+  const least = end % CYLINDER === 0 ? end - CYLINDER : end;
   const map = await findMap(source);
   const size = source.size ?? map?.imageSize;
   if (source.size !== undefined && map !== undefined && map.imageSize !== source.size) {

@@ -1,11 +1,10 @@
 // What the ledger gets of a flash: a row for each card.
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { giveBack } from '../../host/give-back.ts';
 import { appendToLedger, type LedgerRow } from '../../flash/ledger.ts';
 import { between, inBlocks } from '../../flash/write/chunks.ts';
 import type { ImageManifest } from '../../image/manifest.ts';
-import { tell } from '../commands/output.ts';
 import type { Flashed } from './flash.ts';
 import type { FlashImage } from './image.ts';
 
@@ -19,18 +18,19 @@ export interface LedgerKeeper {
   rows(): Promise<LedgerRow[]>;
 }
 
-/** `sha256`: of the image, where it is known. */
-export function keepLedger(image: FlashImage, wipe: boolean, sha256: string | undefined): LedgerKeeper {
+/** `sha256`: of the image, where it is known. `say`: where warnings go. */
+export function keepLedger(
+  image: FlashImage,
+  wipe: boolean,
+  { sha256, say }: { sha256: string | undefined; say: (line: string) => void },
+): LedgerKeeper {
   const rows: LedgerRow[] = [];
   let adding: Promise<void> = Promise.resolve();
   return {
     add(flashed) {
       for (const row of rowOf(image, flashed, wipe, sha256)) {
         rows.push(row);
-        adding = adding
-          .then(() => appendToLedger(LEDGER, row))
-          .then(() => giveBack(LEDGER))
-          .catch((error: Error) => tell(`warning: ${error.message}`));
+        adding = adding.then(() => append(row)).catch((error: Error) => say(`warning: ${error.message}`));
       }
     },
     rows: () => adding.then(() => rows),
@@ -78,10 +78,20 @@ function rowOf(
   ];
 }
 
+async function append(row: LedgerRow): Promise<void> {
+  const folder = path.dirname(LEDGER);
+  const made = await mkdir(folder, { recursive: true }).catch(() => undefined);
+  await appendToLedger(LEDGER, row);
+  if (made !== undefined) await giveBack(folder);
+  await giveBack(LEDGER);
+}
+
 /** sha256 of an image as the build has noted it: the whole image is not read for that. undefined for one from elsewhere. */
 export async function notedDigest({ source, header }: FlashImage): Promise<string | undefined> {
   if (source.kind !== 'file' || header === undefined) return undefined;
   const file = source.name.replace(/\.img(\.(xz|gz|zst))?$/, '.manifest.json');
+  // Of any other name there is none, and the image itself is not to be read.
+  if (file === source.name) return undefined;
   try {
     const { buildId, image } = JSON.parse(await readFile(path.resolve(file), 'utf8')) as ImageManifest;
     return buildId === header.buildId && image.size === source.size ? image.sha256 : undefined;

@@ -101,11 +101,14 @@ async function findTarget({ node, path: named }: Named, identity: DiskIdentity, 
       throw refuse(`${named} is a partition`, `An image is of a whole disk: name ${whole.device.path}.`);
     throw refuse(`${named} is no disk that an image can go to`, 'piimg drives lists disks.');
   }
-  await requireSameDisk({ ...identity, size: found.device.size });
+  if (identity.size !== found.device.size && identity.size > 0)
+    throw refuse(`${named} changed while disks were listed`, 'Run the command again.');
+  const listed = { ...identity, size: found.device.size };
+  await requireSameDisk(listed);
   return {
     ...found,
     ...(node !== undefined && { node }),
-    identity: { ...identity, path: found.device.path },
+    identity: { ...listed, path: found.device.path },
     bySerial: path.dirname(named) === '/dev/disk/by-id',
   };
 }

@@ -7,7 +7,7 @@ import { giveBack } from '../../host/give-back.ts';
 import { openDisk, requireSameDisk, type DiskIdentity } from '../../host/open-disk.ts';
 import { writersOf } from '../../host/writers.ts';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
-import type { FlashedCard, FlashJob, Patch, Tell } from '../../flash/write/types.ts';
+import type { CardToWrite, FlashedCard, FlashJob, Patch, Tell } from '../../flash/write/types.ts';
 import type { StartReader } from '../../flash/write/reader.ts';
 import { writeCards } from '../../flash/write/write-cards.ts';
 
@@ -44,8 +44,12 @@ export async function runWriter(
   const cards = await openAll(plan, signal);
   let flashed: FlashedCard[] = [];
   try {
-    if (plan.discard && changes) await Promise.all(cards.map((card) => discard(card, tell, signal)));
-    const job = { ...plan, cards: cards.map(({ handle, ...card }) => ({ ...card, fd: handle.fd })) };
+    const emptied = plan.discard && changes ? cards.map((card) => discard(card, tell, signal)) : [];
+    const states = await Promise.all(emptied);
+    const job = {
+      ...plan,
+      cards: cards.map(({ handle, ...card }, index) => ({ ...card, fd: handle.fd, ...states[index] })),
+    };
     flashed = await writeCards(job, tell, options);
     await Promise.all(cards.map((card, index) => settleFile(card, flashed[index])));
     return flashed;
@@ -109,9 +113,22 @@ async function closeAll(cards: Opened[]): Promise<void> {
   }
 }
 
-async function discard({ name, disk, handle, resumeFrom }: Opened, tell: Tell, signal: AbortSignal): Promise<void> {
-  if (disk === undefined || resumeFrom > 0) return;
-  if (await discardDisk(disk.path, handle.fd, signal)) tell(name, { type: 'note', message: 'discarded' });
+/** Milliseconds: large cards take half a minute; the kernel itself waits no longer for an answer. */
+const DISCARD_LIMIT = 180_000;
+
+/** What it comes to for the card. One that hangs may not keep the others, nor Ctrl-C. */
+async function discard(
+  { name, disk, handle, resumeFrom }: Opened,
+  tell: Tell,
+  signal: AbortSignal,
+): Promise<Pick<CardToWrite, 'emptied' | 'dead'>> {
+  if (disk === undefined || resumeFrom > 0) return {};
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(DISCARD_LIMIT)]);
+  const aborted = new Promise<undefined>((resolve) => limit.addEventListener('abort', () => resolve(undefined)));
+  const discarded = await Promise.race([discardDisk(disk.path, handle.fd, limit), aborted]).catch(() => undefined);
+  if (discarded === true) tell(name, { type: 'note', message: 'discarded' });
+  if (discarded !== undefined) return { emptied: discarded };
+  return signal.aborted ? { emptied: true } : { dead: true };
 }
 
 async function settleFile({ file, part, handle, patches }: Opened, flashed: FlashedCard | undefined): Promise<void> {

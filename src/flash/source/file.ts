@@ -1,4 +1,5 @@
 // An image's file, or a block device that one is copied from.
+import type { Stats } from 'node:fs';
 import { open, readFile, realpath, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
@@ -13,7 +14,12 @@ export interface OpenedFile {
   size: number;
   /** False for a block device. */
   regular: boolean;
+  stamp: string;
 }
+
+/** Tells a file from what it was, and from another one of its name. */
+export const stampOf = ({ dev, ino, size, mtimeMs }: Pick<Stats, 'dev' | 'ino' | 'size' | 'mtimeMs'>): string =>
+  [dev, ino, size, mtimeMs].join(' ');
 
 /** Looks at the first `length` bytes. Throws PiimgError (usage) for what is not there, may not be read, or is no file. */
 export async function openFile(name: string, length: number): Promise<OpenedFile> {
@@ -25,7 +31,8 @@ export async function openFile(name: string, length: number): Promise<OpenedFile
     throw usage(`${name} is no file`, 'An image can come through a pipe as stdin: … | piimg flash - CARD');
   }
   const size = info.isFile() ? info.size : await deviceSize(name);
-  return { beginning: await readRange(name, 0, Math.min(length, size)), size, regular: info.isFile() };
+  const beginning = await readRange(name, 0, Math.min(length, size));
+  return { beginning, size, regular: info.isFile(), stamp: stampOf(info) };
 }
 
 /** `length` bytes from byte `start` on, fewer at the end of the file. Throws PiimgError (usage) when it may not be read. */

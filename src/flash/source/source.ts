@@ -25,6 +25,8 @@ export interface Source {
   prefix?: Uint8Array;
   /** Of a URL: what tells whether it is still the same file. */
   version?: Version;
+  /** Of a file: what tells whether it is still the same one. */
+  stamp?: string;
   /** Of a zip that is a file: where in it the image is. */
   member?: Member;
 }
@@ -50,9 +52,9 @@ export async function openSource(name: string, { signal }: { signal: AbortSignal
 }
 
 async function openLocal(name: string, signal: AbortSignal): Promise<Source> {
-  const { beginning, size, regular } = await openFile(name, LOOK);
+  const { beginning, size, regular, stamp } = await openFile(name, LOOK);
   const packing = packingOf(beginning, name);
-  const source: Source = { name, kind: 'file', packing, packedSize: size, rereadable: true };
+  const source: Source = { name, kind: 'file', packing, packedSize: size, rereadable: true, stamp };
   if (packing === 'none') return { ...source, size };
   if (packing === 'zip') {
     const member = await findMember(name, size);

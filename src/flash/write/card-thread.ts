@@ -62,6 +62,9 @@ function wholly(transfer: (view: Uint8Array, offset: number) => number): Io {
 const write = wholly((view, offset) => writeSync(fd, view, 0, view.length, offset));
 const read = wholly((view, offset) => readSync(fd, view, 0, view.length, offset));
 
+/** The one order that a card which was given up still gets, and with patience. */
+let breaking = false;
+
 /** Tries again a few times; throws DeviceError with the first block that cannot be transferred. */
 function patiently(op: 'write' | 'read', io: Io, view: Uint8Array, offset: number): void {
   for (const pause of [...PAUSES, undefined]) {
@@ -70,8 +73,9 @@ function patiently(op: 'write' | 'read', io: Io, view: Uint8Array, offset: numbe
       return;
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code ?? 'EIO';
-      if (pause === undefined || GONE.has(code) || isStopped()) {
-        throw new DeviceError(code, firstBad(io, view, offset));
+      if (pause === undefined || GONE.has(code) || (isStopped() && !breaking)) {
+        // A block alone is known; one that was given up is left alone.
+        throw new DeviceError(code, view.length > BLOCK && !isStopped() ? firstBad(io, view, offset) : offset);
       }
       tell({ type: 'retried', offset, code, op });
       sleep(pause);
@@ -157,6 +161,7 @@ function obey(order: Order): string | undefined {
   switch (order.op) {
     case 'begin':
     case 'break':
+      breaking = order.op === 'break';
       firstBlock(undefined);
       return undefined;
     case 'write':

@@ -103,6 +103,7 @@ export function startCard({ fd, size, patches, dry, retried }: CardSettings): Ca
     stop() {
       stopped = true;
       owed += waiting.length;
+      onRead = undefined;
       fail(new CardFailure({ code: 'stopped', op: 'stop' }));
       Atomics.store(flags, FLAG.stop, 1);
       for (const which of [0, 1]) Atomics.notify(flags, which);

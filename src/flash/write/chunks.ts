@@ -57,8 +57,14 @@ export function covering(ranges: CheckedRange[], needed: Range[]): CheckedRange[
         };
       }),
   );
-  const once = new Map(more.map((range) => [`${range.offset} ${range.length}`, range]));
-  return [...ranges, ...once.values()].sort((a, b) => a.offset - b.offset);
+  const merged: Range[] = [];
+  for (const { offset, length } of more.sort((a, b) => a.offset - b.offset)) {
+    const last = merged.at(-1);
+    if (last !== undefined && offset < last.offset + last.length)
+      last.length = Math.max(last.length, offset + length - last.offset);
+    else merged.push({ offset, length });
+  }
+  return [...ranges, ...merged].sort((a, b) => a.offset - b.offset);
 }
 
 export const totalOf = (ranges: Range[]): number => ranges.reduce((sum, { length }) => sum + length, 0);

@@ -20,6 +20,7 @@ export async function complete(
   await card.order('flush');
   times.written = performance.now();
   if (job.mode === 'write') {
+    life.state = 'sealed';
     await card.order('seal');
     life.state = 'done';
     return;
@@ -89,7 +90,7 @@ function readsDifferently(wrong: Range[], { mode }: Pick<FlashJob, 'mode'>): Pii
         hint: 'A machine that has booted from it has changed it. Otherwise write it again.',
       })
     : new PiimgError(`reads differently from what was written in ${where}`, {
-        hint: 'The card is worn out or has less room than it says (piimg probe tells), or its reader is faulty. Nothing boots from it as it is.',
+        hint: 'The card is worn out or has less room than it says (piimg probe tells), or its reader is faulty.',
       });
 }
 

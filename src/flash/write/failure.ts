@@ -6,7 +6,7 @@ const GONE = ['ENODEV', 'ENXIO', 'ENOMEDIUM', 'EBADF'];
 export class CardFailure extends Error {
   readonly code: string;
   readonly op: string;
-  readonly hint = 'Try another port or reader, then another card. Nothing boots from this one as it is.';
+  readonly hint: string;
   /** Byte of the device, where it is known. */
   readonly offset: number | undefined;
 
@@ -15,6 +15,8 @@ export class CardFailure extends Error {
     this.name = 'CardFailure';
     this.code = code;
     this.op = op;
+    const first = code === 'silent' ? 'Take the card out: until then this command cannot end. Then try' : 'Try';
+    this.hint = `${first} another port or reader, then another card.`;
     this.offset = offset;
   }
 }

@@ -30,7 +30,7 @@ export async function guarded(life: Life, { signal, silence }: Limits, work: () 
     life.card.stop();
     life.problem = problemOf(error, life, signal);
     // Not read back, so it may not boot.
-    if (life.state === 'sealed') await within(LAST_ANSWER, life.card.order('break')).catch(() => {});
+    if (life.state === 'sealed' && !(await isBroken(life))) life.problem.message += MAY_BOOT;
     return false;
   } finally {
     ended.abort();
@@ -40,13 +40,25 @@ export async function guarded(life: Life, { signal, silence }: Limits, work: () 
 /** Milliseconds that a card has for its last answer. */
 export const LAST_ANSWER = 2000;
 
+const STOPPED: Record<Life['state'], string> = {
+  compared: 'stopped',
+  untouched: 'stopped before it was touched',
+  begun: 'stopped: nothing boots from it as it is',
+  sealed: 'stopped: it was not read back to its end',
+  done: 'stopped',
+};
+
+const MAY_BOOT = ' (its first block could not be taken back: a machine may boot from it all the same)';
+
+const isBroken = async ({ card }: Life): Promise<boolean> =>
+  (await within(
+    LAST_ANSWER,
+    card.order('break').then(() => true),
+  ).catch(() => false)) ?? false;
+
 function problemOf(error: unknown, { state }: Life, signal: AbortSignal): NonNullable<Life['problem']> {
-  if (signal.aborted)
-    return {
-      message: state === 'untouched' ? 'stopped before it was touched' : 'stopped: nothing boots from it as it is',
-      stopped: true,
-    };
-  if (error instanceof PiimgError) return { message: error.message, hint: error.hint, stopped: false };
-  if (error instanceof CardFailure) return { message: error.message, hint: error.hint, stopped: false };
-  throw error;
+  if (signal.aborted) return { message: STOPPED[state], stopped: true };
+  if (!(error instanceof PiimgError || error instanceof CardFailure)) throw error;
+  const { message, hint } = error;
+  return { message: state === 'begun' ? `${message}; nothing boots from it as it is` : message, hint, stopped: false };
 }

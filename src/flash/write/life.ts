@@ -1,6 +1,7 @@
 // What is known of one card while it is written.
 import { digestOfPieces } from '../card-digest.ts';
 import { startCard, type Card } from './card.ts';
+import { CardFailure } from './failure.ts';
 import { between, inBlocks, totalOf, type Range } from './chunks.ts';
 import type { CardToWrite, FlashedCard, FlashEvent, FlashJob, Phase, Tell } from './types.ts';
 
@@ -18,11 +19,13 @@ export interface Life {
   /** Milliseconds of performance.now(). */
   times: { begun: number; written?: number; read?: number };
   tell(event: FlashEvent): void;
-  /** `sealed`: its first block is written, and not read back yet. */
-  state: 'untouched' | 'begun' | 'sealed' | 'done';
+  /** `sealed`: its first block is being written, or is written and not read back yet. `compared`: nothing is ever written. */
+  state: 'compared' | 'untouched' | 'begun' | 'sealed' | 'done';
   problem?: { message: string; hint?: string | undefined; stopped: boolean };
   verified: boolean;
 }
+
+const wordsOf = ({ message, hint }: CardFailure): { message: string; hint: string } => ({ message, hint });
 
 export function newLife(target: CardToWrite, { ranges, size, mode, wipe }: FlashJob, tell: Tell): Life {
   const life: Life = {
@@ -41,8 +44,9 @@ export function newLife(target: CardToWrite, { ranges, size, mode, wipe }: Flash
     total: undefined,
     times: { begun: performance.now() },
     tell: (event) => tell(target.name, event),
-    state: 'untouched',
+    state: mode === 'verify' ? 'compared' : target.emptied ? 'begun' : 'untouched',
     verified: false,
+    ...(target.dead && { problem: { ...wordsOf(new CardFailure({ code: 'silent', op: 'minutes' })), stopped: false } }),
   };
   if (ranges === undefined && size === undefined) return life;
   const mapped = inBlocks(ranges ?? [{ offset: 0, length: size ?? 0 }]);

@@ -1,9 +1,10 @@
 // A thread that reads the image, unpacks it and works out digests, as fast as slots of the ring become free.
 import { createHash, type Hash } from 'node:crypto';
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, statSync, type Stats } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { sha256 } from '../../lib/digest.ts';
 import { PiimgError } from '../../lib/errors.ts';
+import { stampOf } from '../source/file.ts';
 import { readSource } from '../source/read.ts';
 import type { Source } from '../source/source.ts';
 import { CHUNK, chunksOf, wholeBlocks, type CheckedRange } from './chunks.ts';
@@ -51,7 +52,6 @@ interface Reading {
 /** A file is read straight into the ring. */
 function fileFill(): Reading {
   const file = openSync(source.name, 'r');
-  const { mtimeMs } = fstatSync(file);
   let size = from;
   const fill: Fill = async (view, offset) => {
     let filled = 0;
@@ -66,11 +66,7 @@ function fileFill(): Reading {
   const end = async (): Promise<number> => {
     const info = fstatSync(file);
     closeSync(file);
-    if (info.mtimeMs !== mtimeMs) {
-      throw new PiimgError(`The image ${source.name} was changed while it was read`, {
-        hint: 'Wait until nobody writes to it, then run the command again.',
-      });
-    }
+    requireSame(info);
     // Of a block device the system tells none.
     return info.isFile() ? info.size : (source.size ?? size);
   };
@@ -111,7 +107,16 @@ function streamFill(): Reading {
   return { fill, end };
 }
 
+/** A card may be read for more than once, hours apart: all of it must be of one image. */
+function requireSame(info: Stats): void {
+  if (source.stamp === undefined || stampOf(info) === source.stamp) return;
+  throw new PiimgError(`The image ${source.name} was changed while it was read`, {
+    hint: 'Wait until nobody writes to it, then run the command again.',
+  });
+}
+
 async function main(): Promise<void> {
+  if (source.kind === 'file') requireSame(statSync(source.name));
   const { fill, end } = source.kind === 'file' && source.packing === 'none' ? fileFill() : streamFill();
   const check = rangeChecker();
   for (const { offset, length } of chunksOf(ranges ?? [{ offset: 0, length: Infinity }], from)) {
@@ -130,7 +135,9 @@ async function main(): Promise<void> {
     tell({ type: 'chunk', chunk: { slot, offset, length: whole.length, digest: sha256(whole) } });
     if (filled < length) break;
   }
-  tell({ type: 'end', size: await end() });
+  const size = await end();
+  if (source.kind === 'file') requireSame(statSync(source.name));
+  tell({ type: 'end', size });
 }
 
 /** Compares ranges that have a checksum in the block map; one that is begun in its middle cannot be. */

@@ -27,32 +27,41 @@ export async function writeCards(
   const from = { source: job.source, startReader, signal };
   try {
     // Each card does what it is asked in turn: none waits for another's beginning.
-    const begun = lives.map((life) => (job.mode === 'verify' ? undefined : life.card.order('begin')));
-    const fed = feed(
+    const able = signal.aborted ? [] : lives.filter(({ problem }) => problem === undefined);
+    const begun = new Map(able.map((life): [Life, Promise<void> | undefined] => [life, begin(life, job)]));
+    const feeding = feed(
       { ...from, ranges: job.ranges },
-      lives.map((life) => memberOf(life, job)),
+      able.map((life) => memberOf(life, job)),
     );
+    const fed = new Map(able.map((life, index) => [life, feeding[index]]));
     // What one that was given up before would have waited for.
-    for (const promise of [...begun, ...fed]) promise?.catch(() => {});
-    const stories = lives.map((life, index) =>
-      guarded(life, limits, async () => {
-        await begun[index];
-        life.state = 'begun';
-        const size = sizeOf(job, (await fed[index]) ?? 0);
+    for (const promise of [...begun.values(), ...feeding]) promise?.catch(() => {});
+    const stories = lives.map(async (life) => {
+      await guarded(life, limits, async () => {
+        await begun.get(life);
+        const size = sizeOf(job, (await fed.get(life)) ?? 0);
         life.imageSize = size;
         await complete(life, job, async (pieces) => {
           // A piece is filled up to whole blocks; an image need not end on one.
           const ranges = pieces.map(({ offset, length }) => ({ offset, length: Math.min(length, size - offset) }));
           await Promise.all(feed({ ...from, ranges }, [{ ...memberOf(life, job), wants: () => true }]));
         });
-      }).then(() => life.tell({ type: 'ended', flashed: outcome(life) })),
-    );
-    await Promise.all(stories);
-    return lives.map(outcome);
+      });
+      const flashed = outcome(life);
+      life.tell({ type: 'ended', flashed });
+      return flashed;
+    });
+    return await Promise.all(stories);
   } finally {
     for (const { card } of lives) card.stop();
     await within(LAST_ANSWER, Promise.all(lives.map(({ card }) => card.end())));
   }
+}
+
+function begin(life: Life, { mode }: FlashJob): Promise<void> | undefined {
+  if (mode === 'verify') return undefined;
+  life.state = 'begun';
+  return life.card.order('begin');
 }
 
 /** `read`: bytes that the image turned out to have. Throws PiimgError when it lacks its end. */
@@ -62,7 +71,7 @@ function sizeOf({ source, size: told, least = 0 }: FlashJob, read: number): numb
   const wanted = Math.max(size, least);
   const what = read < wanted ? `is cut off: it ends at byte ${read}, not ${wanted}` : `has ${read} bytes, not ${size}`;
   throw new PiimgError(`The image ${source.name} ${what}`, {
-    hint: 'Download, copy or build it again. Nothing boots from the card as it is.',
+    hint: 'Download, copy or build it again.',
   });
 }
 

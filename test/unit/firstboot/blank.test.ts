@@ -17,7 +17,9 @@ test('a file torn while it was blanked is written again, though what was torn is
     const whole = await readFile(root.paths.document);
     await root.boot();
     const blanked = await readFile(root.paths.document);
-    const redo = { 'piimg.json': { text: blanked.toString().trimEnd() + '\n', before: sectors(whole) } };
+    const redo = {
+      'piimg.json': { text: blanked.toString().trimEnd() + '\n', size: whole.length, before: sectors(whole) },
+    };
     const torn = Buffer.concat([blanked.subarray(0, 512), whole.subarray(512)]);
     JSON.parse(torn.toString());
     assert.not.equal(JSON.parse(torn.toString()), JSON.parse(blanked.toString()));
