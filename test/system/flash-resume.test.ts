@@ -63,7 +63,7 @@ test('Ctrl-C: exit code 130, a card that does not boot, and the command to go on
     flashing.kill('SIGINT');
     const { exitCode, stderr } = await flashing;
     assert.is(exitCode, 130, stderr);
-    const again = `Go on with: piimg flash ${image} ${card.path} ${agreed([card]).join(' ')} --resume`;
+    const again = `Go on with: piimg flash --resume ${image} ${card.path} ${agreed([card]).join(' ')}`;
     assert.ok(stderr.includes(again), stderr);
     assert.not.ok(await isBootable(card));
     await card.behave({ bytesPerSecond: 1e9 });
