@@ -1,13 +1,24 @@
 // Who has a disk open for writing just now.
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import path from 'node:path';
+import { EXIT, PiimgError } from '../lib/errors.ts';
 import { deviceFolder } from './open-disk.ts';
 
 /** open(2): the access mode's bits in the octal `flags` of proc_pid_fdinfo(5). */
 const ACCESS = 0o3;
 
+/** Throws PiimgError (refused) while another process has the disk open for writing. */
+export async function requireUnwritten(disk: string): Promise<void> {
+  const [writer] = await writersOf(disk);
+  if (writer === undefined) return;
+  throw new PiimgError(`${disk} is being written by ${writer}`, {
+    exitCode: EXIT.refused,
+    hint: 'Wait until that is done.',
+  });
+}
+
 /** Other processes of this user, all for root, as `dd (process 123)`; empty on systems without /proc. Partitions count. */
-export async function writersOf(disk: string): Promise<string[]> {
+async function writersOf(disk: string): Promise<string[]> {
   const folder = (await deviceFolder(disk)) ?? '';
   const inside = (await readdir(folder).catch(() => [])).filter((name) => name.startsWith(path.basename(disk)));
   const devices = new Set([disk, ...inside.map((name) => `/dev/${name}`)]);

@@ -17,15 +17,15 @@ export interface ShownCard {
 }
 
 /** A line for each card, with what went wrong below it. */
-export function formatFlashed(cards: ShownCard[], mode: 'write' | 'write+verify' | 'verify', style: Style): string {
-  return cards.map((card) => lines(card, mode === 'verify', style).join('\n')).join('\n');
+export function formatFlashed(cards: ShownCard[], style: Style): string {
+  return cards.map((card) => lines(card, style).join('\n')).join('\n');
 }
 
-function lines(card: ShownCard, compared: boolean, style: Style): string[] {
+function lines(card: ShownCard, style: Style): string[] {
   const { device, node, verdict, problem, hint } = card;
   const colour = { verified: style.green, written: style.yellow, failed: style.red, stopped: style.red };
   const words = {
-    verified: compared ? 'equal to the image, but for its identity' : 'written, read back and right: safe to remove',
+    verified: 'written, read back and right: safe to remove',
     written: 'written, not read back: safe to remove',
     failed: 'FAILED',
     stopped: 'STOPPED',

@@ -6,7 +6,16 @@ import * as assert from 'uvu/assert';
 import { run } from '../../src/host/exec.ts';
 import { CARD_RECORD } from '../../src/flash/card-record.ts';
 import { parseHeader, type ImageHeader } from '../../src/image/header.ts';
-import { agreed, flashedOf, MIB, piimg, plainImage, startPiimg, type FlashedJson } from '../helpers/flashing.ts';
+import {
+  agreed,
+  flashedOf,
+  MIB,
+  piimg,
+  plainImage,
+  startPiimg,
+  type FlashedJson,
+  type Said,
+} from '../helpers/flashing.ts';
 import { isBootable, withCard, withCards, type Card } from '../helpers/rig/card.ts';
 import { seedImage } from '../helpers/seed-image.ts';
 import { keyLine } from '../helpers/ssh-keys.ts';
@@ -27,6 +36,10 @@ async function withoutOwn(card: Card, image: Buffer, { slots }: ImageHeader): Pr
   for (const { offset, length } of [CARD_RECORD, ...slots]) image.copy(bytes, offset, offset, offset + length);
   return bytes;
 }
+
+/** Writes `web.img` to cards that `nodes.yaml` gives their identities. */
+const flashNodes = (folder: string, pairs: string[], cards: Card[], ...more: string[]): Promise<Said> =>
+  piimg(folder, 'flash', 'web.img', ...pairs, '--from', 'nodes.yaml', ...agreed(cards), ...more);
 
 test('two cards from one reading, each with its own identity; what is on them is what piimg seed writes; the ledger knows them', async () => {
   const folder = await seedImage();
@@ -49,16 +62,7 @@ nodes:
     async (cards) => {
       const [one, two] = cards as [Card, Card];
       const pairs = [`pi-web1=${one.path}`, `pi-web2=${two.path}`];
-      const said = await piimg(
-        folder,
-        'flash',
-        'web.img',
-        ...pairs,
-        '--from',
-        'nodes.yaml',
-        ...agreed(cards),
-        '--json',
-      );
+      const said = await flashNodes(folder, pairs, cards, '--json');
       const { code, cards: told, ledger } = flashedOf(said);
       assert.is(code, 0, said.stderr);
       assert.equal(
@@ -125,17 +129,7 @@ test('four cards at once, each somebody; discarded before; one row and one line 
     names.map(() => ({ size: SIZE, content: 'random' as const })),
     async (cards) => {
       const pairs = names.map((name, index) => `${name}=${cards[index]?.path}`);
-      const { code, stdout, stderr } = await piimg(
-        folder,
-        'flash',
-        'web.img',
-        ...pairs,
-        '--from',
-        'nodes.yaml',
-        ...agreed(cards),
-        '--progress',
-        'json',
-      );
+      const { code, stdout, stderr } = await flashNodes(folder, pairs, cards, '--progress', 'json');
       assert.is(code, 0, stderr);
       for (const [index, card] of cards.entries()) {
         assert.match(

@@ -1,7 +1,7 @@
 // `piimg flash`: writes an image to cards, each with its identity, reads them back, and notes them in the ledger.
 import { EXIT, PiimgError } from '../../lib/errors.ts';
 import { quote } from '../../lib/quote.ts';
-import { formatFlashed } from '../../ui/flash-summary.ts';
+import { formatCompared, formatFlashed } from '../../ui/flash-summary.ts';
 import { formatFlashPlan } from '../../ui/flash-plan.ts';
 import type { ProgressKind } from '../../ui/progress.ts';
 import { styleFor } from '../../ui/style.ts';
@@ -17,7 +17,7 @@ import { keepLedger, notedDigest } from '../flashing/note.ts';
 import { resumePoint } from '../flashing/resume.ts';
 import { findTargets, listTargets, sortWords, type Named, type Target } from '../flashing/targets.ts';
 import type { NodeFlags } from '../seed-options.ts';
-import { ownName, print, printJson, tell, tellEvent } from './output.ts';
+import { ownName, print, printJson, sayer } from './output.ts';
 
 export interface FlashFlags extends NodeFlags {
   role?: string;
@@ -61,7 +61,7 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
       return { target, file: flags.to, node, cardId, patches, resumeFrom };
     }),
   );
-  const say = flags.progress === 'json' ? tellEvent : tell;
+  const say = sayer(flags.progress);
   for (const warning of identities.flatMap(({ warnings }) => warnings)) say(`warning: ${warning}`);
   const digest = await notedDigest(image);
   const shown = formatFlashPlan(await shownImage(image, digest), ready.flatMap(shownTarget), styleFor(process.stderr));
@@ -80,11 +80,11 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
   });
   const rows = await ledger.rows();
   const goOn = targets.length > 0 && image.source.rereadable ? wordsAgain(cards.length > 0 ? [] : targets) : undefined;
+  const compared = { image: image.source.name, own: image.header !== undefined };
   const summary = (stream: NodeJS.WriteStream): string =>
-    [
-      formatFlashed(flashed.map(shownCard), mode, styleFor(stream)),
-      ...(mode === 'verify' ? [] : nextSteps(flashed, identities, goOn)),
-    ].join('\n');
+    mode === 'verify'
+      ? flashed.map((one) => formatCompared({ ...one, ...compared }, styleFor(stream))).join('\n')
+      : [formatFlashed(flashed.map(shownCard), styleFor(stream)), ...nextSteps(flashed, identities, goOn)].join('\n');
   if (flags.json) printJson({ cards: flashed.map((one, index) => jsonCard(one, identities[index])), ledger: rows });
   else if (signal.aborted) say(summary(process.stderr));
   else print(summary(process.stdout));

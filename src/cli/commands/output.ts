@@ -1,5 +1,6 @@
 // Results go to stdout, as text or as one JSON value; everything else goes to stderr.
 import { EXIT } from '../../lib/errors.ts';
+import type { ProgressKind } from '../../ui/progress.ts';
 
 /** Ends the program when its output cannot be written, in one line; whoever reads it may have seen enough (`piimg roles | head`). */
 export function guardOutput(): void {
@@ -29,10 +30,9 @@ export function tell(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-/** As `tell`, amid the events of `--progress json`. */
-export function tellEvent(message: string): void {
-  tell(JSON.stringify({ type: 'said', message }));
-}
+/** `tell`, or amid the events of `--progress json` an event that says it. */
+export const sayer = (progress: ProgressKind): ((message: string) => void) =>
+  progress === 'json' ? (message) => tell(JSON.stringify({ type: 'said', message })) : tell;
 
 /** What whoever typed `npm start` types to run another command. */
 export const ownName = (): string[] =>

@@ -13,7 +13,7 @@ import { ownCommand } from '../own-command.ts';
 import { mayOpen, sudo } from '../flashing/as-root.ts';
 import { confirmTargets } from '../flashing/confirm.ts';
 import { findTargets, type Target } from '../flashing/targets.ts';
-import { print, printJson, tell } from './output.ts';
+import { print, printJson, sayer } from './output.ts';
 
 export interface ProbeFlags {
   full?: boolean;
@@ -37,7 +37,7 @@ export async function probe(card: string, flags: ProbeFlags, signal: AbortSignal
     process.exitCode = exitCode;
     return;
   }
-  tell(formatProbePlan(target.device, full, styleFor(process.stderr)));
+  sayer(flags.progress)(formatProbePlan(target.device, full, styleFor(process.stderr)));
   await confirmTargets([target], { yes, confirm }, signal);
   const result = await probeTarget(target, full, context);
   if (flags.json) printJson({ device: target.device.path, ...result });

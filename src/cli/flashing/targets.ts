@@ -5,7 +5,7 @@ import { listDisks } from '../../flash/list.ts';
 import type { Judgement } from '../../flash/judge.ts';
 import { filesOfLoop } from '../../host/block-devices.ts';
 import { identifyDisk, requireSameDisk, type DiskIdentity } from '../../host/open-disk.ts';
-import { writersOf } from '../../host/writers.ts';
+import { requireUnwritten } from '../../host/writers.ts';
 import { formatBytes } from '../../lib/bytes.ts';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
 import { nodeName } from '../../seed/document.ts';
@@ -78,12 +78,13 @@ export const listTargets = (image: string | undefined): Promise<Judgement[]> => 
 /** The disks that were named, each judged. Throws PiimgError, refused for the first that must not be written to. */
 export async function findTargets(cards: Named[], rules: Rules): Promise<Target[]> {
   // Before the list is made: what is put in while it is would be judged as what was there.
-  const identities = new Map<Named, DiskIdentity>();
-  for (const card of cards) identities.set(card, await identifyDisk(card.path));
+  const identities: DiskIdentity[] = [];
+  for (const card of cards) identities.push(await identifyDisk(card.path));
   const disks = await listTargets(rules.image);
   const targets: Target[] = [];
-  for (const card of cards) {
-    const target = await findTarget(card, identities.get(card) as DiskIdentity, disks);
+  for (const [index, identity] of identities.entries()) {
+    const card = cards[index] as Named;
+    const target = await findTarget(card, identity, disks);
     const twin = targets.find(({ device }) => device.path === target.device.path);
     if (twin !== undefined) throw refuse(`${card.path} was named twice`, 'One card gets one identity.');
     await requireFit(target, rules);
@@ -133,8 +134,7 @@ async function requireFit({ device, verdict, reason, hint, bySerial, identity }:
       'Take a larger card.',
     );
   }
-  const [writer] = await writersOf(device.path);
-  if (writer !== undefined) throw refuse(`${device.path} is being written by ${writer}`, 'Wait until that is done.');
+  await requireUnwritten(device.path);
 }
 
 async function isSameFile(one: string, other: string | undefined): Promise<boolean> {

@@ -5,8 +5,7 @@ import { open, rename, rm, stat, truncate, type FileHandle } from 'node:fs/promi
 import { discardDisk, rescanDisk, unmountDisk } from '../../host/card-upkeep.ts';
 import { giveBack } from '../../host/give-back.ts';
 import { openDisk, requireSameDisk, type DiskIdentity } from '../../host/open-disk.ts';
-import { writersOf } from '../../host/writers.ts';
-import { EXIT, PiimgError } from '../../lib/errors.ts';
+import { requireUnwritten } from '../../host/writers.ts';
 import type { CardToWrite, FlashedCard, FlashJob, Patch, Tell } from '../../flash/write/types.ts';
 import type { StartReader } from '../../flash/write/reader.ts';
 import { writeCards } from '../../flash/write/write-cards.ts';
@@ -75,23 +74,14 @@ async function openAll({ cards, mode }: WriterPlan, signal: AbortSignal): Promis
       }
       if (changes) await unmountDisk(disk.path, signal);
       opened.push({ ...card, handle: await openDisk(disk, changes), size: disk.size });
-      if (changes) await requireUnwritten(disk);
+      // O_EXCL keeps away mounts and other flashers, not dd. As root, all processes are seen.
+      if (changes) await requireUnwritten(disk.path);
     }
     return opened;
   } catch (error) {
     await closeAll(opened);
     throw error;
   }
-}
-
-/** O_EXCL keeps away mounts and other flashers, not dd. As root, all processes are seen. */
-async function requireUnwritten({ path }: DiskIdentity): Promise<void> {
-  const [writer] = await writersOf(path);
-  if (writer === undefined) return;
-  throw new PiimgError(`${path} is being written by ${writer}`, {
-    exitCode: EXIT.refused,
-    hint: 'Wait until that is done.',
-  });
 }
 
 async function oldFile(file: string): Promise<Pick<Opened, 'handle' | 'size'>> {

@@ -1,7 +1,6 @@
 // What is known of one card while it is written.
 import { digestOfPieces } from '../card-digest.ts';
 import { startCard, type Card } from './card.ts';
-import { CardFailure } from './failure.ts';
 import { between, inBlocks, totalOf, type Range } from './chunks.ts';
 import type { CardToWrite, FlashedCard, FlashEvent, FlashJob, Phase, Tell } from './types.ts';
 
@@ -25,8 +24,6 @@ export interface Life {
   verified: boolean;
 }
 
-const wordsOf = ({ message, hint }: CardFailure): { message: string; hint: string } => ({ message, hint });
-
 export function newLife(target: CardToWrite, { ranges, size, mode, wipe }: FlashJob, tell: Tell): Life {
   const life: Life = {
     target,
@@ -46,7 +43,6 @@ export function newLife(target: CardToWrite, { ranges, size, mode, wipe }: Flash
     tell: (event) => tell(target.name, event),
     state: mode === 'verify' ? 'compared' : target.emptied ? 'begun' : 'untouched',
     verified: false,
-    ...(target.dead && { problem: { ...wordsOf(new CardFailure({ code: 'silent', op: 'minutes' })), stopped: false } }),
   };
   if (ranges === undefined && size === undefined) return life;
   const mapped = inBlocks(ranges ?? [{ offset: 0, length: size ?? 0 }]);

@@ -3,6 +3,7 @@ import { PiimgError } from '../../lib/errors.ts';
 import { within } from '../../lib/within.ts';
 import { overlap } from './chunks.ts';
 import { complete } from './complete.ts';
+import { CardFailure } from './failure.ts';
 import { guarded, LAST_ANSWER, type Limits } from './guarded.ts';
 import { advance, newLife, note, outcome, type Life } from './life.ts';
 import { feed, type Member } from './pass.ts';
@@ -27,19 +28,20 @@ export async function writeCards(
   const from = { source: job.source, startReader, signal };
   try {
     // Each card does what it is asked in turn: none waits for another's beginning.
-    const able = signal.aborted ? [] : lives.filter(({ problem }) => problem === undefined);
-    const begun = new Map(able.map((life): [Life, Promise<void> | undefined] => [life, begin(life, job)]));
-    const feeding = feed(
+    const able = signal.aborted ? [] : lives.filter(({ target }) => !target.dead);
+    const begun = able.map((life) => begin(life, job));
+    const fed = feed(
       { ...from, ranges: job.ranges },
       able.map((life) => memberOf(life, job)),
     );
-    const fed = new Map(able.map((life, index) => [life, feeding[index]]));
     // What one that was given up before would have waited for.
-    for (const promise of [...begun.values(), ...feeding]) promise?.catch(() => {});
+    for (const promise of [...begun, ...fed]) promise?.catch(() => {});
     const stories = lives.map(async (life) => {
       await guarded(life, limits, async () => {
-        await begun.get(life);
-        const size = sizeOf(job, (await fed.get(life)) ?? 0);
+        if (life.target.dead) throw new CardFailure({ code: 'silent', op: 'minutes' });
+        const place = able.indexOf(life);
+        await begun[place];
+        const size = sizeOf(job, (await fed[place]) ?? 0);
         life.imageSize = size;
         await complete(life, job, async (pieces) => {
           // A piece is filled up to whole blocks; an image need not end on one.

@@ -1,9 +1,9 @@
 // Secrets are taken off a boot partition that has no journal: a write that a power cut has torn is known, and made again.
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { sha256 } from '../../../src/lib/digest.ts';
 import { withRoot } from '../../helpers/first-boot.ts';
 import { DOCUMENT, loadBalancer } from '../../helpers/load-balancer.ts';
 
@@ -38,11 +38,6 @@ test('a file torn while it was blanked is written again, though what was torn is
 });
 
 const sectors = (bytes: Buffer): string[] =>
-  Array.from({ length: bytes.length / 512 }, (_, at) =>
-    createHash('sha256')
-      .update(bytes.subarray(at * 512, (at + 1) * 512))
-      .digest('hex')
-      .slice(0, 16),
-  );
+  Array.from({ length: bytes.length / 512 }, (_, at) => sha256(bytes.subarray(at * 512, (at + 1) * 512)).slice(0, 16));
 
 test.run();
