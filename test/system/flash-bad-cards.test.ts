@@ -71,7 +71,7 @@ test('a card that cannot even be begun ends the command; nothing is read for it'
       await piimg(folder, 'flash', image, card.path, ...agreed([card]), '--json'),
     );
     assert.is(code, 1);
-    assert.match(told[0]?.problem ?? '', /^cannot be written at byte 0 \(sector 0\): EIO/);
+    assert.match(told[0]?.problem ?? '', /^cannot be written at byte 0 \(sector 0\): EIO, again and again$/);
   });
 });
 

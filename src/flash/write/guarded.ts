@@ -43,6 +43,7 @@ export const LAST_ANSWER = 2000;
 const STOPPED: Record<Life['state'], string> = {
   compared: 'stopped',
   untouched: 'stopped before it was touched',
+  beginning: 'stopped at its very beginning: what was on it is no more to be relied on',
   begun: 'stopped: nothing boots from it as it is',
   sealed: 'stopped: it was not read back to its end',
   done: 'stopped',

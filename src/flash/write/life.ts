@@ -18,8 +18,8 @@ export interface Life {
   /** Milliseconds of performance.now(). */
   times: { begun: number; written?: number; read?: number };
   tell(event: FlashEvent): void;
-  /** `sealed`: its first block is being written, or is written and not read back yet. `compared`: nothing is ever written. */
-  state: 'compared' | 'untouched' | 'begun' | 'sealed' | 'done';
+  /** `beginning`: its first block is being zeroed. `sealed`: it is being written, or is written and not read back yet. `compared`: nothing is ever written. */
+  state: 'compared' | 'untouched' | 'beginning' | 'begun' | 'sealed' | 'done';
   problem?: { message: string; hint?: string | undefined; stopped: boolean };
   verified: boolean;
 }

@@ -41,6 +41,7 @@ export async function writeCards(
         if (life.target.dead) throw new CardFailure({ code: 'silent', op: 'minutes' });
         const place = able.indexOf(life);
         await begun[place];
+        if (life.state === 'beginning') life.state = 'begun';
         const size = sizeOf(job, (await fed[place]) ?? 0);
         life.imageSize = size;
         await complete(life, job, async (pieces) => {
@@ -62,7 +63,7 @@ export async function writeCards(
 
 function begin(life: Life, { mode }: FlashJob): Promise<void> | undefined {
   if (mode === 'verify') return undefined;
-  life.state = 'begun';
+  life.state = 'beginning';
   return life.card.order('begin');
 }
 
