@@ -16,7 +16,20 @@ interface Import {
 }
 
 /** Folders of src that are stages: one never calls another, only src/cli puts them together. */
-const STAGES = ['role', 'plan', 'base', 'sandbox', 'layers', 'image', 'seed', 'flash', 'handoff', 'boot', 'fleet'];
+const STAGES = [
+  'role',
+  'plan',
+  'base',
+  'sandbox',
+  'layers',
+  'image',
+  'seed',
+  'flash',
+  'vendor',
+  'handoff',
+  'boot',
+  'fleet',
+];
 
 /** Tables of data may be longer than 300 lines. */
 const DATA = /(^|\/)(package-lock\.json|tools\.json|LICENSE)$|\.(schema\.json|lock\.json)$|^test\/(golden|fixtures)\//;
