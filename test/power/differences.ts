@@ -22,11 +22,6 @@ export const EXCEPTIONS: Excepted[] = [
     what: 'content',
     why: 'systemd-update-done(8) goes by its time; what is in it is for people, and may be lost',
   },
-  {
-    path: /\/__pycache__\/[^/]+\.pyc$/,
-    what: 'all',
-    why: 'Python makes what is lost anew when it needs it; its bytes depend on what else was loaded before (bpo-34033)',
-  },
   { path: /^\/var\/log\//, what: 'all', why: 'logs tell when and how often it was switched on' },
   { path: /^\/var\/lib\/cloud\//, what: 'all', why: 'cloud-init notes times, and keeps pickled objects' },
   { path: /^\/var\/lib\/piimg\/(journal|result)\.json$/, what: 'content', why: 'times and durations' },
