@@ -5,7 +5,7 @@ import { release, userInfo } from 'node:os';
 import path from 'node:path';
 
 /** The table of every outside program: src/host/tools.json. Shapes are in requirements.d.mts. */
-export const tools = JSON.parse(readFileSync(new URL('./tools.json', import.meta.url), 'utf8'));
+export const tools = JSON.parse(readFileSync(new URL('../../src/host/tools.json', import.meta.url), 'utf8'));
 
 /** The oldest Node.js piimg runs on (package.json's `engines`). */
 export const minimumNode = '20.19';

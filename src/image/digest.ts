@@ -1,6 +1,8 @@
 // Checksums of an image while it is being finished: one thread hashes the whole, another each range of the block map.
 // And copies of ranges of a file, with their checksums.
+import path from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { packageRoot } from '../host/package-root.ts';
 import type { Step } from '../lib/progress.ts';
 import type { ByteRange } from './ranges.ts';
 
@@ -88,7 +90,7 @@ interface Thread {
 
 /** digest-thread.mjs, under way. */
 function startThread(data: ThreadData): Thread {
-  const worker = new Worker(new URL('./digest-thread.mjs', import.meta.url), { workerData: data });
+  const worker = new Worker(path.join(packageRoot, 'src/image/digest-thread.mjs'), { workerData: data });
   const failed = new Promise<never>((_resolve, reject) => worker.once('error', reject));
   failed.catch(() => {});
   return {

@@ -1,6 +1,8 @@
 // The report as one HTML page: no script, nothing loaded from elsewhere, and nothing a guest said is markup.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { packageRoot } from '../../host/package-root.ts';
 import type { BootReport } from '../report.ts';
 import { type Excerpt, excerptOf } from './excerpt.ts';
 import { countsOf, headlineOf } from './headline.ts';
@@ -13,7 +15,7 @@ import { inSeconds, momentOf, timeRows } from './times.ts';
  * even a hole in the escaping would run and fetch nothing.
  */
 export function htmlOf(report: BootReport): string {
-  const css = readFileSync(new URL('./report.css', import.meta.url), 'utf8');
+  const css = readFileSync(path.join(packageRoot, 'src/boot/report/report.css'), 'utf8');
   const cssHash = createHash('sha256').update(css).digest('base64');
   const { image, machine, boots, verdict } = report;
   const excerpt = excerptOf(report);

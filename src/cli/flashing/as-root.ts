@@ -63,7 +63,7 @@ const sudoIsFree = (sudo: string): Promise<boolean> =>
 
 export function writerCommand(): string[] {
   const file = fileURLToPath(
-    new URL(import.meta.url.endsWith('.ts') ? './writer-main.ts' : './writer-main.js', import.meta.url),
+    new URL(import.meta.url.endsWith('.ts') ? './writer-main.ts' : '../cli/writer-main.js', import.meta.url),
   );
   const loader = file.endsWith('.ts') ? ['--import', import.meta.resolve('tsx')] : [];
   return [process.execPath, ...loader, file];

@@ -9,7 +9,7 @@ export function startThread(name: string, workerData: object, broken: (error: Er
 }
 
 const fromPackage = (name: string, workerData: object): Worker =>
-  new Worker(new URL(`./${name}.js`, import.meta.url), { workerData });
+  new Worker(new URL(`../threads/${name}.js`, import.meta.url), { workerData });
 
 /** tsx, which runs piimg from a clone, is not there in a new thread by itself. */
 function fromSource(name: string, workerData: object): Worker {

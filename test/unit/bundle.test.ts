@@ -1,0 +1,53 @@
+// What `npm pack` puts into a package: programs and threads that start by themselves, with all they need beside them.
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { writeThrough } from '../../src/cli/flashing/as-root.ts';
+import { openImage } from '../../src/cli/flashing/image.ts';
+import { run } from '../../src/host/exec.ts';
+import { packageRoot, piimgVersion } from '../../src/host/package-root.ts';
+import { plainImage } from '../helpers/flashing.ts';
+import { temporaryFolder } from '../helpers/temporary.ts';
+
+const main = path.join(packageRoot, 'dist/cli/main.js');
+
+test('the program knows its version, and finds what comes with it', async () => {
+  const said = async (...words: string[]) => (await run([process.execPath, main, ...words])).stdout;
+  assert.is((await said('--version')).trim(), piimgVersion());
+  assert.match(await said('roles'), /^web /m);
+  assert.match(await said('schema', 'node'), /piimg node/);
+});
+
+test('a flash to a file, by its threads, and by the writer that is root otherwise', async () => {
+  const folder = temporaryFolder();
+  const image = await plainImage(folder);
+  const wanted = readFileSync(image);
+  await run([process.execPath, main, 'flash', image, '--to', path.join(folder, 'a.img')]);
+  assert.ok(readFileSync(path.join(folder, 'a.img')).equals(wanted));
+
+  const signal = AbortSignal.timeout(60_000);
+  const { source, ranges, size, least } = await openImage(image, signal);
+  const card = { name: 'b', file: path.join(folder, 'b.img'), patches: [], resumeFrom: 0 };
+  const plan = { source, ranges, size, least, mode: 'write+verify' as const, wipe: false, discard: false };
+  const writer = [process.execPath, path.join(packageRoot, 'dist/cli/writer-main.js')];
+  const [flashed] = await writeThrough(writer, { ...plan, cards: [card] }, () => {}, signal);
+  assert.is(flashed?.verdict, 'verified');
+  assert.ok(readFileSync(card.file).equals(wanted));
+});
+
+test('the licenses of the packages in it are told', () => {
+  const text = readFileSync(path.join(packageRoot, 'dist/LICENSES'), 'utf8');
+  const { devDependencies } = JSON.parse(readFileSync(path.join(packageRoot, 'package.json'), 'utf8')) as {
+    devDependencies: Record<string, string>;
+  };
+  const bundled = ['commander', 'execa', 'listr2', 'mustache', 'node-disk-info', 'yaml', 'zod'];
+  for (const name of bundled) {
+    assert.ok(name in devDependencies);
+    assert.match(text, new RegExp(`^${name} \\d`, 'm'));
+  }
+  assert.not.match(text, /^(typescript|esbuild) \d/m);
+  assert.ok(existsSync(path.join(packageRoot, 'dist/firstboot/rootfs/usr/lib/piimg/piimg-firstboot')));
+});
+
+test.run();
