@@ -23,6 +23,7 @@ const SYSTEM = [
   'flash-guard',
   'flash',
   'flash-bad-cards',
+  'flash-sources',
   'flash-resume',
   'web',
   'readme',

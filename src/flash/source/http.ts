@@ -1,4 +1,5 @@
 // One request by curl: what the server answers, then the bytes. curl knows the system's proxies and certificates.
+import { Readable } from 'node:stream';
 import { PiimgError } from '../../lib/errors.ts';
 import { type Pieces, piecesOf } from './pieces.ts';
 import { programBytes } from './program.ts';
@@ -26,7 +27,7 @@ export async function* request(
   onAnswer: (answer: Answer) => void,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
-  const bytes = programBytes(curl(url, from), { signal });
+  const bytes = programBytes(curl(url, from), { input: () => Readable.from([Buffer.from(configOf(url))]), signal });
   try {
     const pieces = piecesOf(bytes);
     onAnswer(await readAnswer(pieces, url));
@@ -36,6 +37,9 @@ export async function* request(
   }
 }
 
+/** For messages and records: without name and password of whoever may read it. */
+export const shownUrl = (url: string): string => url.replace(/^(https?:\/\/)[^/?#]*@/i, '$1');
+
 function curl(url: string, from: number): string[] {
   // Whoever says https wants no other: the bytes are written to a card as they are.
   const protocols = /^https:/i.test(url) ? '=https' : '=http,https';
@@ -43,8 +47,11 @@ function curl(url: string, from: number): string[] {
   const hops = `--globoff --location --max-redirs 10 --proto =http,https --proto-redir ${protocols}`;
   const patience = `--connect-timeout ${PATIENCE} --speed-limit 1 --speed-time ${PATIENCE}`;
   const range = from > 0 ? ['--range', `${from}-`] : [];
-  return ['curl', ...[shown, hops, patience].flatMap((words) => words.split(' ')), ...range, '--url', url];
+  return ['curl', ...[shown, hops, patience].flatMap((words) => words.split(' ')), ...range, '--config', '-'];
 }
+
+/** curl(1), --config. Not among its arguments, where everybody on this computer could read a password in it. */
+const configOf = (url: string): string => `url = "${url.replaceAll(/["\\]/g, '\\$&')}"\n`;
 
 /** The last of the answers that curl prints: those before say where to go on, or to wait. */
 async function readAnswer(pieces: Pieces, url: string): Promise<Answer> {
@@ -52,7 +59,7 @@ async function readAnswer(pieces: Pieces, url: string): Promise<Answer> {
     const head = await readHead(pieces);
     const [first = '', ...fields] = head.split('\r\n');
     const [, line = '', status = ''] = /^HTTP\/[\d.]+ ((\d{3}).*)$/.exec(first) ?? [];
-    if (line === '') throw new PiimgError(`${url}: what answers there is no web server`);
+    if (line === '') throw new PiimgError(`${shownUrl(url)}: what answers there is no web server`);
     const answer = { status: Number(status), line: line.trim(), headers: parseHeaders(fields) };
     const passing =
       answer.status < 200 || (answer.status >= 300 && answer.status < 400 && answer.headers.has('location'));

@@ -4,13 +4,14 @@ import { openFile } from './file.ts';
 import { packingOf, type Packing } from './packing.ts';
 import { unpackedSize } from './packed-size.ts';
 import { takeStdin } from './stdin.ts';
+import { shownUrl } from './http.ts';
 import { openUrl, type Version } from './url.ts';
 import { chooseMember, type Member, parseLocalHeader } from './zip.ts';
 import { findMember } from './zip-directory.ts';
 
 /** Plain data: it is handed to a worker thread by structured clone. */
 export interface Source {
-  /** As the user named it. */
+  /** As the user named it, but for a password in a URL. */
   name: string;
   kind: 'file' | 'url' | 'stdin';
   /** Told by the first bytes, never by the name. */
@@ -23,7 +24,8 @@ export interface Source {
   rereadable: boolean;
   /** Of stdin: what was already taken from it to look at. */
   prefix?: Uint8Array;
-  /** Of a URL: what tells whether it is still the same file. */
+  /** Of a URL: all of it, and what tells whether it is still the same file. */
+  url?: string;
   version?: Version;
   /** Of a file: what tells whether it is still the same one. */
   stamp?: string;
@@ -64,8 +66,9 @@ async function openLocal(name: string, signal: AbortSignal): Promise<Source> {
   return { ...source, ...(unpacked !== undefined && { size: unpacked }) };
 }
 
-async function openRemote(name: string, signal: AbortSignal): Promise<Source> {
-  const { beginning, version } = await openUrl(name, LOOK, signal);
+async function openRemote(url: string, signal: AbortSignal): Promise<Source> {
+  const { beginning, version } = await openUrl(url, LOOK, signal);
+  const name = shownUrl(url);
   const packing = packingOf(beginning, name);
   const { length } = version;
   const size = packing === 'none' ? length : sizeInBeginning(packing, beginning, name);
@@ -76,6 +79,7 @@ async function openRemote(name: string, signal: AbortSignal): Promise<Source> {
     ...(size !== undefined && { size }),
     ...(length !== undefined && { packedSize: length }),
     rereadable: true,
+    url,
     version,
   };
 }

@@ -20,7 +20,7 @@ export const packedBytes =
   (source: Source, start = 0, end = Infinity): Bytes =>
   (signal) => {
     if (source.kind === 'file') return fileBytes(source.name, { start, end, signal });
-    if (source.kind === 'url') return urlBytes(source.name, source.version ?? {}, { signal });
+    if (source.kind === 'url') return urlBytes(source.url ?? source.name, source.version ?? {}, { signal });
     return afterPrefix(source, signal);
   };
 

@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
 import { lastWords } from './damaged.ts';
-import { type Answer, request } from './http.ts';
+import { type Answer, request, shownUrl } from './http.ts';
 
 /** What tells whether a file on a server is still the same one. */
 export interface Version {
@@ -86,10 +86,10 @@ function objection(url: string, version: Version, answer: Answer, at: number): P
     (field) => version[field] !== undefined && now[field] !== undefined && version[field] !== now[field],
   );
   if (differs || answer.status === 416) {
-    return new PiimgError(`${url} has changed while it was read`, { hint: 'Run the command again.' });
+    return new PiimgError(`${shownUrl(url)} has changed while it was read`, { hint: 'Run the command again.' });
   }
   if (answer.status === expected && (at === 0 || rangeOf(answer)?.start === at)) return undefined;
-  return new PiimgError(`${url} was cut off at byte ${at}, and its server cannot go on from there`, {
+  return new PiimgError(`${shownUrl(url)} was cut off at byte ${at}, and its server cannot go on from there`, {
     hint: 'Download it by other means, then flash the file.',
   });
 }
@@ -111,7 +111,9 @@ const numberOf = (text: string | null | undefined): number | undefined =>
   text && /^\d+$/.test(text) ? Number(text) : undefined;
 
 const refusal = (url: string, { line }: Answer): PiimgError =>
-  new PiimgError(`${url}: the server answers ${line}`, { hint: 'Check the address, in a browser for instance.' });
+  new PiimgError(`${shownUrl(url)}: the server answers ${line}`, {
+    hint: 'Check the address, in a browser for instance.',
+  });
 
 /** curl(1), EXIT CODES. */
 const HINTS: [string, string][] = [
@@ -128,13 +130,16 @@ function unreachable(url: string, error: unknown): unknown {
   if (!(error instanceof PiimgError) || error.exitCode !== EXIT.failed || error.detail === undefined) return error;
   const words = lastWords(error.detail, 'curl');
   const hint = HINTS.find(([code]) => words.includes(code))?.[1];
-  return new PiimgError(`${url} cannot be read: ${words}`, { ...(hint && { hint }), cause: error });
+  return new PiimgError(`${shownUrl(url)} cannot be read: ${words}`, { ...(hint && { hint }), cause: error });
 }
 
 function cutOff(url: string, at: number, error: unknown): PiimgError {
   const words = error instanceof PiimgError ? (error.detail ? lastWords(error.detail, 'curl') : error.message) : '';
-  return new PiimgError(`${url} was cut off at byte ${at}, and going on failed several times${words && `: ${words}`}`, {
-    hint: 'Run the command again when the network is better, or download it by other means, then flash the file.',
-    cause: error,
-  });
+  return new PiimgError(
+    `${shownUrl(url)} was cut off at byte ${at}, and going on failed several times${words && `: ${words}`}`,
+    {
+      hint: 'Run the command again when the network is better, or download it by other means, then flash the file.',
+      cause: error,
+    },
+  );
 }
