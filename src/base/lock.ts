@@ -1,6 +1,6 @@
 // The lock: every package an image is made of, by version and digest, so that a later build is the same image.
 import { readFile } from 'node:fs/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import { PiimgError } from '../lib/errors.ts';
 import { writeWhole } from '../lib/write-whole.ts';
 

@@ -1,5 +1,5 @@
 // What a base definition may say: the schema from which validation, types and the editors' JSON schema come.
-import { z } from 'zod';
+import * as z from 'zod';
 import { line, packageName, word } from '../lib/yaml/words.ts';
 
 const packages = (description: string) => z.array(packageName).describe(description);

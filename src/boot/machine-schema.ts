@@ -1,5 +1,5 @@
 // What a machine definition may say: the schema from which validation, types and the editors' JSON schema come.
-import { z } from 'zod';
+import * as z from 'zod';
 import { line, word } from '../lib/yaml/words.ts';
 
 const option = word(/^[^\p{Cc}\s]+$/u, 'a QEMU option without spaces, like `virtio-net-pci,romfile=`');

@@ -1,6 +1,6 @@
 // Differences between two images or plans: their packages, and their files where both have some.
 import { open, readFile, stat, type FileHandle } from 'node:fs/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import { filesOfImage, type ImageFile } from '../image/files.ts';
 import type { LockedPackage } from '../image/manifest.ts';
 import { readerOf } from '../image/ranges.ts';

@@ -1,6 +1,6 @@
 // The record by which a flashed card is known: in the gap before the first partition, behind the header of the image.
 import { randomBytes } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { sha256 } from '../lib/digest.ts';
 import { PiimgError } from '../lib/errors.ts';
 

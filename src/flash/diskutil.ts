@@ -1,6 +1,6 @@
 // macOS' list of disks, as diskutil prints it, and of disk images, as hdiutil does.
 import { parse } from 'fast-plist';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Bus, Device } from './device.ts';
 
 /** A property list as a value. Throws an Error for a text that is none, or only the beginning of one. */

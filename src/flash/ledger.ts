@@ -1,7 +1,7 @@
 // The ledger, `out/ledger.jsonl`: a line of JSON for every card that was written, only ever added to.
 import { mkdir, open, readFile, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 
 const count = z.int().min(0);

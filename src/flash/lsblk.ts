@@ -1,5 +1,5 @@
 // Linux's list of block devices, as `lsblk --json` prints it.
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Bus, Device } from './device.ts';
 
 /** Columns that are asked for; util-linux 2.37 and later have all of them. Without NAME there is no tree: nothing would lie on a disk. */

@@ -1,5 +1,5 @@
 // What a role file may say: the schema from which validation, types and the editors' JSON schema come.
-import { z } from 'zod';
+import * as z from 'zod';
 import { cmdline, config } from './schema/board.ts';
 import { line, packageName, word } from '../lib/yaml/words.ts';
 import { localPath, name, variables } from './schema/common.ts';

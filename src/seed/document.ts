@@ -1,5 +1,5 @@
 // The node document, `piimg.json`: what a machine knows of itself and its peers when it provisions itself on first boot.
-import { z } from 'zod';
+import * as z from 'zod';
 import { word } from '../lib/yaml/words.ts';
 
 /** A host name's label, RFC 1123 section 2.1, in lower case: what DNS, cloud-init and file names all take. */

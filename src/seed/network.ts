@@ -1,6 +1,6 @@
 // The network of a node: its wired cards by fixed addresses or DHCP, and Wi-Fi beside them.
 import { BlockList, isIPv6 } from 'node:net';
-import { z } from 'zod';
+import * as z from 'zod';
 import { word } from '../lib/yaml/words.ts';
 import { address } from './document.ts';
 

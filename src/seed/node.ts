@@ -1,5 +1,5 @@
 // A node, `node.yaml`: what one machine is given beside its image. Its name, users, network, variables, peers, secrets.
-import { z } from 'zod';
+import * as z from 'zod';
 import { accountName, publicKey, timeZone, utf8Locale } from '../lib/yaml/words.ts';
 import { nodeDocument, nodeName, RESERVED, variableName } from './document.ts';
 import { network } from './network.ts';

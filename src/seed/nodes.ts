@@ -1,6 +1,6 @@
 // Several nodes, `nodes.yaml`: what all of them have, and what each has beside it or instead.
 import { SocketAddress } from 'node:net';
-import { z } from 'zod';
+import * as z from 'zod';
 import { nodeName } from './document.ts';
 import { splitCidr } from './network.ts';
 import { checkParts, nodeParts, type NodeFile } from './node.ts';

@@ -1,7 +1,7 @@
 // Reads a GitHub workflow as far as the steps of its one job can be run elsewhere. Whatever else it says is an error: nothing that
 // would matter there is passed over here.
 import { parse } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** What a step does: a command, or an action with its input. */
 export type Step = { run: string } | { uses: string; with: Record<string, string> };

@@ -1,5 +1,5 @@
 // Words that more than one kind of file is spelled with.
-import { z } from 'zod';
+import * as z from 'zod';
 import { isWholeKey, KEY_LINE } from '../ssh-key.ts';
 import { nearest } from '../suggest.ts';
 

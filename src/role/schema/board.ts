@@ -1,5 +1,5 @@
 // What a role adds to the firmware's config.txt and to the kernel's command line.
-import { z } from 'zod';
+import * as z from 'zod';
 import { nearest } from '../../lib/suggest.ts';
 
 /** Board filters of config.txt, as the Raspberry Pi documentation lists them ("Conditional filters"). */

@@ -1,5 +1,5 @@
 // The words the role language is spelled with: names, paths, modes, owners, durations.
-import { z } from 'zod';
+import * as z from 'zod';
 import { word } from '../../lib/yaml/words.ts';
 
 /** Roles, overlays, variables' owners: what also has to be a file name everywhere. */

@@ -1,5 +1,5 @@
 // What a role writes into the image itself: overlays, inline files, run steps.
-import { z } from 'zod';
+import * as z from 'zod';
 import { line, word } from '../../lib/yaml/words.ts';
 import { absolutePath, account, group, mode, name, owner, variableName, variables } from './common.ts';
 

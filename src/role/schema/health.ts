@@ -1,5 +1,5 @@
 // The health checks of a role: written once, used by the boot test, by the first-boot agent, by fleet status.
-import { z } from 'zod';
+import * as z from 'zod';
 import { line, word } from '../../lib/yaml/words.ts';
 import { absolutePath, duration, unitName } from './common.ts';
 

@@ -1,5 +1,5 @@
 // What a role takes from elsewhere: apt packages and sources, .deb files, npm applications, artifacts.
-import { z } from 'zod';
+import * as z from 'zod';
 import { PACKAGE_NAME, packageName, word } from '../../lib/yaml/words.ts';
 import {
   absolutePath,

@@ -1,5 +1,5 @@
 // The steps with which a node becomes its role on first boot: validated here, carried out by the first-boot agent.
-import { z } from 'zod';
+import * as z from 'zod';
 import { accountName, line, word } from '../../lib/yaml/words.ts';
 import { absolutePath, duration, group, mode, name, owner, unitName } from './common.ts';
 

@@ -1,6 +1,6 @@
 // How a role sets the system up: accounts, units, kernel, firewall, locale.
 import { isIP } from 'node:net';
-import { z } from 'zod';
+import * as z from 'zod';
 import { accountName, publicKey, timeZone, utf8Locale, word } from '../../lib/yaml/words.ts';
 import { absolutePath, unitName } from './common.ts';
 

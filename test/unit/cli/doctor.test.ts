@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { z } from 'zod';
+import * as z from 'zod';
 import { formatChecks } from '../../../src/cli/commands/doctor.ts';
 import type { Check } from '../../../src/host/doctor.ts';
 import { toolsFor } from '../../../src/host/requirements.mjs';
