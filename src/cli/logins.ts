@@ -1,9 +1,7 @@
 // Whether a card lets anybody in: users of the role, and those of the seed that the image carries.
-import { loadBase } from '../base/definition.ts';
 import type { ImageHeader } from '../image/header.ts';
 import { PiimgError } from '../lib/errors.ts';
 import type { ResolvedRole } from '../role/resolved.ts';
-import { resolveRole } from '../role/resolve.ts';
 import { describeSeed } from '../seed/describe.ts';
 import type { SearchPaths } from './context.ts';
 
@@ -40,6 +38,11 @@ const ROLE_NAME = /^[a-z0-9][a-z0-9._-]*$/;
 
 async function loginsOfRole(name: string, search: SearchPaths): Promise<string[] | undefined> {
   if (!ROLE_NAME.test(name) || /\.ya?ml$/.test(name)) return undefined;
+  // Images of old versions only are asked about so: no other flash waits for the language of roles to be loaded.
+  const [{ loadBase }, { resolveRole }] = await Promise.all([
+    import('../base/definition.ts'),
+    import('../role/resolve.ts'),
+  ]);
   try {
     const { role } = await resolveRole(name, search, { load: loadBase });
     return loginsOf(role);
