@@ -35,11 +35,11 @@ export async function cloudInitOf(view: ImageView): Promise<CloudInit | undefine
   if (!program && !module) return undefined;
   const evidence = [program ? '/usr/bin/cloud-init is there' : `/${PYTHON} is there`];
   const against = await disabledBy(view);
-  const { list, source, from } = await datasource(view);
+  const { list, source, from } = await dataSource(view);
   if (from === undefined) {
     against.push('nothing in /etc/cloud names the boot partition as its data source');
   } else {
-    evidence.push(`${source} seeds NoCloud from ${from}`);
+    evidence.push(`${source} seeds NoCloud from the boot partition: ${from}`);
     if (list !== undefined && !list.includes('NoCloud')) against.push('its datasource_list has no NoCloud');
     const ready = await readyFor(view);
     if (ready === undefined) {
@@ -69,35 +69,46 @@ async function disabledBy(view: ImageView): Promise<string[]> {
   return found;
 }
 
+export interface DataSource {
+  list?: unknown[];
+  /** What NoCloud is told: `seedfrom` or `fs_label`, and by which file. */
+  seed?: string;
+  source: string;
+  /** The same words where that is the boot partition. */
+  from?: string;
+}
+
 /**
  * Where NoCloud looks, by the files of /etc/cloud in their order, the later over the earlier; the kernel's command line over all
- * (cloud-init's documentation, "NoCloud": `seedfrom`, `fs_label`, `ds=nocloud;s=`). `from` is there for the boot partition only.
+ * (cloud-init's documentation, "NoCloud": `seedfrom`, `fs_label`, `ds=nocloud;s=`).
  */
-async function datasource(view: ImageView): Promise<{ list?: unknown[]; source: string; from?: string }> {
+export async function dataSource(view: ImageView): Promise<DataSource> {
   const { files } = view.root;
   const drops = (await files.list(`${CONFIGURATION}/cloud.cfg.d`)).filter((name) => name.endsWith('.cfg'));
-  const found: { list?: unknown[]; source: string; from?: string } = { source: '' };
+  const found: DataSource = { source: '' };
   const place = await bootMount(view);
-  const isBoot = (seed: unknown): boolean =>
-    typeof seed === 'string' && seed.replace(/^file:\/\//, '').replace(/\/+$/, '') === place;
+  const label = view.boot.facts.label.toLowerCase();
+  const take = (source: string, key: string, value: string): void => {
+    const isBoot =
+      key === 'fs_label'
+        ? value.toLowerCase() === label
+        : value.replace(/^file:\/\//, '').replace(/\/+$/, '') === place;
+    const seed = `${key}: ${value}`;
+    Object.assign(found, { source, seed, from: isBoot ? seed : undefined });
+  };
   for (const path of ['cloud.cfg', ...drops.map((name) => `cloud.cfg.d/${name}`)]) {
     const document = parseObject(await textOf(files, `${CONFIGURATION}/${path}`));
     if (Array.isArray(document?.['datasource_list'])) found.list = document['datasource_list'] as unknown[];
-    const options = asObject(asObject(document?.['datasource'])?.['NoCloud']);
-    if (options === undefined) continue;
-    const { seedfrom, fs_label: label } = options;
-    const labelled = typeof label === 'string' && label.toLowerCase() === view.boot.facts.label.toLowerCase();
-    const from = isBoot(seedfrom) ? String(seedfrom) : labelled ? `the file system labelled ${label}` : undefined;
-    Object.assign(found, { source: `/${CONFIGURATION}/${path}`, from });
+    const options = asObject(asObject(document?.['datasource'])?.['NoCloud']) ?? {};
+    const key = ['seedfrom', 'fs_label'].find((name) => typeof options[name] === 'string');
+    if (key !== undefined) take(`/${CONFIGURATION}/${path}`, key, String(options[key]));
   }
   const word = (await commandLine(view)).find((text) => text.startsWith('ds=nocloud'));
-  const seed = word
-    ?.split(';')
-    .find((part) => /^(s|seedfrom)=/.test(part))
-    ?.replace(/^\w+=/, '');
-  if (seed !== undefined) Object.assign(found, { source: 'cmdline.txt', from: isBoot(seed) ? seed : undefined });
-  const cidata = found.source === '' && view.boot.facts.label.toLowerCase() === 'cidata';
-  return cidata ? { ...found, source: 'the label of the boot partition', from: 'cidata' } : found;
+  const given = word?.split(';').find((part) => /^(s|seedfrom)=/.test(part));
+  if (given !== undefined) take('cmdline.txt', 'seedfrom', given.replace(/^\w+=/, ''));
+  // Its own default.
+  if (found.source === '' && label === 'cidata') take('cloud-init itself', 'fs_label', 'cidata');
+  return found;
 }
 
 /**

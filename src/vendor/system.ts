@@ -56,6 +56,8 @@ export async function bootMount({ root }: ImageView): Promise<string> {
 const UNITS = 'etc/systemd/system';
 
 export interface Units {
+  /** All that something starts. */
+  names(): string[];
   /** Path of the link that starts it, or undefined. */
   enabled(unit: string): string | undefined;
   /** Path of the link to /dev/null that keeps it from starting, or undefined. */
@@ -70,6 +72,7 @@ export async function unitsOf({ root: { files } }: ImageView): Promise<Units> {
     for (const unit of await files.list(`${UNITS}/${folder}`)) links.set(unit, `/${UNITS}/${folder}/${unit}`);
   }
   return {
+    names: () => [...links.keys()],
     enabled: (unit) => links.get(unit),
     async masked(unit) {
       return (await files.link(`${UNITS}/${unit}`)) === '/dev/null' ? `/${UNITS}/${unit}` : undefined;
