@@ -9,8 +9,7 @@ import { withBootPartition } from '../../../src/cli/boot-partition.ts';
 import { withImageView } from '../../../src/cli/image-view.ts';
 import { run } from '../../../src/host/exec.ts';
 import { SECTOR } from '../../../src/image/mbr.ts';
-import { describe } from '../../../src/vendor/describe.ts';
-import { unitsOf } from '../../../src/vendor/system.ts';
+import { readFacts } from '../../../src/vendor/facts.ts';
 import { ERAS, type Era } from '../../fixtures/raspios/eras.ts';
 import { FACTS, factsTable } from '../../fixtures/raspios/facts.ts';
 import { makeLookAlike } from '../../fixtures/raspios/make.ts';
@@ -21,54 +20,10 @@ const eras = Object.values(ERAS);
 const images = new Map<Era, string>();
 for (const era of eras) images.set(era, await makeLookAlike(era.name, { size: 'small', folder }));
 
-/** The facts of an image by id, as piimg's own readers see them. */
+/** The facts of an image by id, as `inspect --facts` reads them. */
 async function factsOf(image: string): Promise<Record<string, string>> {
-  return withImageView(image, async (view) => {
-    const { layout, boot, root, init, growth, identity, kernels } = await describe(view);
-    const [p1, p2] = layout.partitions;
-    const text = async (from: typeof view.boot.files, name: string): Promise<string> =>
-      ((await from.read(name)) ?? '').toString().trim();
-    const config = await text(view.boot.files, 'config.txt');
-    const cloud = await text(view.root.files, 'etc/cloud/cloud.cfg.d/99_raspberry-pi.cfg');
-    const list = /^datasource_list: \[ (.*) \]$/m.exec(cloud)?.[1];
-    const units = await unitsOf(view);
-    const known = new Set(eras.flatMap((era) => Object.keys(era.units)).filter((name) => !name.startsWith('cloud-')));
-    return {
-      table: layout.table,
-      'p1-start': `${p1?.start}`,
-      'p1-sectors': `${p1?.sectors}`,
-      'p1-type': `${p1?.type}`,
-      'p1-label': boot.label,
-      'cluster-bytes': `${boot.clusterBytes}`,
-      'p2-start': `${p2?.start}`,
-      'p2-type': `${p2?.type}`,
-      'p2-label': root.label,
-      'ext4-features': root.features.join(' '),
-      cmdline: await text(view.boot.files, 'cmdline.txt'),
-      fstab: (await text(view.root.files, 'etc/fstab')).split('\n').slice(1).join('\n'),
-      'machine-id': identity.machineId,
-      'host-keys': identity.hostKeys.join(' ') || 'none',
-      'cloud-cfg': cloud === '' ? 'none' : '99_raspberry-pi.cfg',
-      datasource: list === undefined ? 'none' : `${list}; seedfrom ${/seedfrom: (.*)/.exec(cloud)?.[1]}`,
-      'first-boot-units': [...known]
-        .filter((name) => units.enabled(name) !== undefined)
-        .sort()
-        .join(' '),
-      resize: growth.some(({ how, armed }) => armed && how.includes('word resize'))
-        ? 'resize'
-        : growth.some(({ how, armed }) => armed && how.includes('init='))
-          ? 'init=firstboot'
-          : 'none',
-      'kernel8-gzip':
-        kernels.some(({ file }) => file === 'kernel8.img') && (await isGzip(view.boot.files)) ? 'yes' : 'no',
-      'config-auto-initramfs': /^auto_initramfs=(.*)$/m.exec(config)?.[1] ?? 'none',
-      'init-format': init.format,
-    };
-  });
-}
-
-async function isGzip(files: { read(path: string, max?: number): Promise<Buffer | undefined> }): Promise<boolean> {
-  return (await files.read('kernel8.img', 1 << 26))?.readUInt16BE(0) === 0x1f8b;
+  const facts = await withImageView(image, (view) => readFacts(view));
+  return Object.fromEntries(facts.map(({ id, value }) => [id, value]));
 }
 
 const documented = (era: Era): Record<string, string> =>
@@ -100,7 +55,7 @@ for (const era of eras) {
 }
 
 /** Changes an image in one place each, and which facts must differ then. */
-const CHANGES: { what: string; facts: string[]; change(image: string, era: Era): Promise<unknown> }[] = [
+const CHANGES: { what: string; facts: string[]; change: (image: string, era: Era) => Promise<unknown> }[] = [
   { what: 'a byte of the table', facts: ['p2-type'], change: (image) => poke(image, 466, 0x8e) },
   {
     what: 'a letter of a label',
