@@ -3,11 +3,14 @@ import { mkdtemp, open, rm } from 'node:fs/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { withBootPartition } from '../../src/cli/boot-partition.ts';
+import { withImageView } from '../../src/cli/image-view.ts';
 import { hex32 } from '../../src/image/ids.ts';
 import { parseMbr, SECTOR } from '../../src/image/mbr.ts';
 import { readerOf } from '../../src/image/ranges.ts';
+import { readFacts } from '../../src/vendor/facts.ts';
 import { readBootFile } from '../../src/boot/firmware/partition.ts';
 import { ERAS, type EraName } from '../fixtures/raspios/eras.ts';
+import { FACTS } from '../fixtures/raspios/facts.ts';
 import { makeLookAlike } from '../fixtures/raspios/make.ts';
 import { bootForeign } from '../helpers/foreign-boot.ts';
 
@@ -27,6 +30,20 @@ async function look(card: string): Promise<{ diskId: string; end: number; sector
     await file.close();
   }
 }
+
+test('the bootable look-alike of trixie has every fact of its era', async () => {
+  const folder = await mkdtemp('/var/tmp/piimg-raspios-');
+  try {
+    const image = await makeLookAlike('trixie-512', { size: 'bootable', folder });
+    const found = await withImageView(image, (view) => readFacts(view));
+    assert.equal(
+      found.map(({ id, value }) => `${id}: ${value}`),
+      FACTS.map((fact) => `${fact.id}: ${fact.value(ERAS['trixie-512'])}`),
+    );
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
 
 async function assertFirstBoot(era: EraName): Promise<string> {
   const folder = await mkdtemp('/var/tmp/piimg-raspios-');
