@@ -49,6 +49,9 @@ const LONG = [
   'boot-again',
   'boot-first-boot',
   'boot-alone',
+  'raspios-boot',
+  'raspios-customize',
+  'raspios-base',
   'ci-example',
   'kill-web',
 ];

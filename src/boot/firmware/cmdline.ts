@@ -65,7 +65,7 @@ function serials({ board, overlays }: CmdlineInput): Board['serials'] {
 }
 
 /** What Linux may call the mini UART, at 0x7e215040: it numbers by alias. */
-function miniUart({ aliases }: DeviceTree): string[] {
+export function miniUart({ aliases }: DeviceTree): string[] {
   return Object.entries(aliases).flatMap(([alias, node]) =>
     /^serial\d+$/.test(alias) && node.endsWith('@7e215040') ? [alias.replace('serial', 'ttyS')] : [],
   );

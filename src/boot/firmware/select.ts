@@ -1,6 +1,6 @@
 // Which files of the card the firmware would start, by the rules of config.txt.
 import type { Board } from './boards.ts';
-import { buildCmdline } from './cmdline.ts';
+import { buildCmdline, miniUart } from './cmdline.ts';
 import { lastOf, placeOf, readConfig, type Config } from './config-txt.ts';
 import { readDeviceTree, type DeviceTree } from './device-tree.ts';
 import { demand, findPrefix, pathOf, search, type FoundFile } from './files.ts';
@@ -24,6 +24,8 @@ export interface BootSelection {
   deviceTree: ChosenFile;
   /** The kernel's arguments. */
   cmdline: string;
+  /** What Linux may call the mini UART with that device tree. */
+  miniUart: string[];
   /** What config.txt and cmdline.txt ask for in vain, on a Raspberry Pi or here. */
   warnings: string[];
 }
@@ -59,6 +61,7 @@ export async function selectBootFiles(partition: BootPartition, board: Board, ma
   const deviceTree = await demand(partition, prefix, wanted.deviceTree);
   const initramfs = await findInitramfs(partition, prefix, config, board, kernel.name);
   const overlays = await findOverlays(partition, config, prefix);
+  const tree = await parsed(deviceTree);
   const file = pathOf(prefix, lastOf(config, 'cmdline')?.value ?? 'cmdline.txt');
   const cmdline = buildCmdline({
     board,
@@ -66,7 +69,7 @@ export async function selectBootFiles(partition: BootPartition, board: Board, ma
     overlays,
     mac,
     file,
-    deviceTree: await parsed(deviceTree),
+    deviceTree: tree,
     text: await textOf(partition, file),
   });
   await warnOfOthers(partition, config);
@@ -75,6 +78,7 @@ export async function selectBootFiles(partition: BootPartition, board: Board, ma
     initramfs: initramfs.map(chosen),
     deviceTree: chosen(deviceTree),
     cmdline,
+    miniUart: miniUart(tree),
     warnings: config.warnings,
   };
 }

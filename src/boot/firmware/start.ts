@@ -5,6 +5,7 @@ import { boardNamed } from './boards.ts';
 import { extractBootFiles } from './extract.ts';
 import type { BootPartition } from './partition.ts';
 import { selectBootFiles } from './select.ts';
+import { watched } from './watched.ts';
 
 /**
  * Chooses them and writes them into `folder`, which must exist; the warnings tell what the card asks for in vain. Throws the finding that
@@ -12,11 +13,12 @@ import { selectBootFiles } from './select.ts';
  */
 export async function startFiles(
   partition: BootPartition,
-  { firmware, network }: Machine,
+  { firmware, network, console }: Machine,
   folder: string,
 ): Promise<{ boot: BootFiles; warnings: string[] }> {
   const mac = network?.macs[0];
   const selection = await selectBootFiles(partition, boardNamed(firmware.board), mac);
-  const boot = await extractBootFiles(partition, selection, folder, { ...firmware, mac });
-  return { boot, warnings: selection.warnings };
+  const own = firmware.deviceTree === 'card' ? watched(selection, console) : selection;
+  const boot = await extractBootFiles(partition, own, folder, { ...firmware, mac });
+  return { boot, warnings: own.warnings };
 }

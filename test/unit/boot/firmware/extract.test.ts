@@ -32,6 +32,7 @@ async function extract(kernel: Buffer, initramfs: string[] = [], look?: (folder:
       deviceTree: file('my.dtb', 'device tree'),
       initramfs: initramfs.map((name) => file(name, 'initramfs')),
       cmdline: 'quiet',
+      miniUart: [],
       warnings: [],
     };
     const files = await extractBootFiles(card, selection, folder);

@@ -1,0 +1,45 @@
+// `piimg customize` on look-alikes of Raspberry Pi OS, booted as a Raspberry Pi 3: somebody can log in as was said.
+import { mkdtemp, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { run } from '../../src/host/exec.ts';
+import type { EraName } from '../fixtures/raspios/eras.ts';
+import { makeLookAlike } from '../fixtures/raspios/make.ts';
+import { piimgCommand, showDetail } from '../helpers/built.ts';
+import { bootForeign } from '../helpers/foreign-boot.ts';
+
+const ERAS: { era: EraName; format: string }[] = [
+  { era: 'trixie-512', format: 'cloud-init' },
+  // The two that carry it out are our look-alikes of Raspberry Pi's.
+  { era: 'bookworm', format: 'custom.toml' },
+  { era: 'trixie-systemd', format: 'firstrun.sh' },
+];
+
+for (const { era, format } of ERAS) {
+  test(`${era}: name, user and key by ${format}`, async () => {
+    const folder = await mkdtemp('/var/tmp/piimg-raspios-');
+    try {
+      const image = await makeLookAlike(era, { size: 'bootable', folder });
+      const key = path.join(folder, 'key');
+      await run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', key]);
+      const out = path.join(folder, 'pi1.img');
+      const node = ['--node', 'pi1', '--user', 'ann', '--ssh-key', `${key}.pub`];
+      await run([...piimgCommand(), 'customize', image, ...node, '--out', out]).catch(showDetail);
+      await bootForeign({ machine: 'raspi3b', image: out, folder, minutes: 25 }, async (guest) => {
+        const settings = ['BatchMode=yes', 'StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null'];
+        const options = settings.flatMap((setting) => ['-o', setting]);
+        const login = ['ssh', ...options, '-i', key, '-p', `${guest.ports[22]}`, 'ann@127.0.0.1'];
+        const said = await guest.until('ssh', async () => {
+          const { stdout } = await run([...login, 'hostname; id -un'], { signal: AbortSignal.timeout(60_000) });
+          return stdout.trim();
+        });
+        assert.is(said, 'pi1\nann');
+      });
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+}
+
+test.run();
