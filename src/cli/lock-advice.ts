@@ -6,7 +6,7 @@ import type { Lock } from '../base/lock.ts';
 import { digestOf } from '../lib/digest.ts';
 import type { Progress } from '../lib/progress.ts';
 import { writeWhole } from '../lib/write-whole.ts';
-import { archivesFor, inWorld, type LockRequest } from './locking.ts';
+import { archivesFor, inWorld, type LockRequest } from './apt-world.ts';
 
 const DAY = 86_400_000;
 /** Age in days from which a lock is called old. */

@@ -1,20 +1,10 @@
 // The lock of a build: reused where it fits the role and the base, else resolved.
-import { mkdir, stat, utimes } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { BaseDefinition } from '../base/definition.ts';
 import { readLock, writeLock, type Lock } from '../base/lock.ts';
-import { locateArchives } from '../base/mirror.ts';
 import { asInstalled, resolvePackages, type Resolution } from '../base/resolve.ts';
-import {
-  haveLists,
-  debootstrapMirror,
-  hostArchives,
-  updateLists,
-  withApt,
-  type Apt,
-  type AptArchive,
-  type AptWorld,
-} from '../host/apt.ts';
+import type { AptArchive } from '../host/apt.ts';
 import { storedPath } from '../host/store.ts';
 import { packageRoot } from '../host/package-root.ts';
 import type { LockedPackage } from '../image/manifest.ts';
@@ -22,18 +12,10 @@ import { digestOf } from '../lib/digest.ts';
 import { PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
 import { requireUnchanged } from '../layers/inputs.ts';
+import { archivesFor, FRESH, inWorld, touch, type LockRequest } from './apt-world.ts';
 import { clockFile, isPast, readClock, requirePast } from './lock-clock.ts';
 import type { ResolvedRole } from '../role/resolved.ts';
 import { HOST_ARCHITECTURE, TOOL_PACKAGES } from '../sandbox/shadow.ts';
-
-export interface LockRequest {
-  role: ResolvedRole;
-  base: BaseDefinition;
-  cacheDir: string;
-  mirror: string | undefined;
-  offline: boolean;
-  signal: AbortSignal;
-}
 
 /** Beside a role of the user's; beside the output for one that comes with piimg. */
 export function lockFileOf(role: ResolvedRole, out: string): string {
@@ -61,18 +43,6 @@ export function requestDigests(role: ResolvedRole, base: BaseDefinition): Lock['
       aptSources: aptSources.map(({ keyring, ...source }) => ({ ...source, keyring: keyring.sha256 })),
     }),
   };
-}
-
-/** The archives with their addresses, the base's and the role's. */
-export async function archivesFor(request: LockRequest): Promise<AptArchive[]> {
-  const { base, mirror } = request;
-  // A setting spares the question: the host's apt may not even work.
-  const host = mirror === undefined && base.mirror === undefined ? await hostArchives() : [];
-  const located = locateArchives(base, { mirror, last: await debootstrapMirror() }, host);
-  const own = request.role.aptSources.flatMap(({ name, uris, suites, components, keyring }) =>
-    uris.map((uri) => ({ name, uri, suites, components, keyring: keyring.path })),
-  );
-  return [...located, ...own];
 }
 
 /**
@@ -233,39 +203,4 @@ async function resolveRolePackages(
   if (!needsCompilers(role)) return { ...own, build: [] };
   const there = [...base, ...own.packages].filter(({ name }) => !own.removed.includes(name));
   return { ...own, build: (await resolve(there, BUILD_PACKAGES, Infinity)).packages };
-}
-
-/** One resolution asks several times; the archive changes a few times a day. Milliseconds. */
-const FRESH = 5 * 60_000;
-
-/** Runs `work` with apt on lists no older than `maxAge` milliseconds; offline, on the lists there are. */
-export async function inWorld<T>(
-  world: AptWorld,
-  request: LockRequest,
-  work: (apt: Apt) => Promise<T>,
-  maxAge = FRESH,
-): Promise<T> {
-  const { cacheDir, offline, signal } = request;
-  const addresses = world.archives.map(({ uri, suites, components }) => ({ uri, suites, components }));
-  const lists = path.join(cacheDir, 'apt', digestOf([world.architecture, addresses]).slice(0, 16));
-  const folders = { tmp: path.join(cacheDir, 'tmp'), lists };
-  if (offline && !(await haveLists(lists))) {
-    throw new PiimgError('Offline, and no package lists were ever fetched', {
-      hint: 'Build once without --offline; with its lock, later builds need no lists.',
-    });
-  }
-  if (!offline && !(await isYounger(lists, maxAge))) await updateLists(world, folders, signal);
-  // The time of the folder itself is when they were fetched.
-  await touch(path.join(lists, 'lock'));
-  return withApt(world, folders, work);
-}
-
-/** When it was last used: what `cache prune` goes by. */
-async function touch(file: string): Promise<void> {
-  await utimes(file, new Date(), new Date()).catch(() => {});
-}
-
-async function isYounger(lists: string, maxAge: number): Promise<boolean> {
-  const info = await stat(lists).catch(() => undefined);
-  return info !== undefined && Date.now() - info.mtimeMs < maxAge;
 }

@@ -13,7 +13,7 @@ import type { ResolvedRole } from '../role/resolved.ts';
 import { makeNativeTools, nativeToolsAt, TOOLS_FORMAT } from '../sandbox/native-tools.ts';
 import { openSandbox, type Sandbox } from '../sandbox/root.ts';
 import { nativeDigests, toolsDamage } from '../sandbox/tools-record.ts';
-import { archivesFor, type LockRequest } from './locking.ts';
+import { archivesFor, type LockRequest } from './apt-world.ts';
 import { HOST_ARCHITECTURE } from '../sandbox/shadow.ts';
 
 /** Every file a lock names, as downloads; those of archives that are not among `archives` have no address. */
