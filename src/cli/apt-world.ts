@@ -16,6 +16,8 @@ import {
 import { digestOf } from '../lib/digest.ts';
 import { PiimgError } from '../lib/errors.ts';
 import type { ResolvedRole } from '../role/resolved.ts';
+import type { ImageChoice } from './base-image.ts';
+import type { ImageRecord } from './image-record.ts';
 
 export interface LockRequest {
   role: ResolvedRole;
@@ -24,14 +26,19 @@ export interface LockRequest {
   mirror: string | undefined;
   offline: boolean;
   signal: AbortSignal;
+  /** Of a base that is an image: what the user says of it. */
+  choice?: ImageChoice;
 }
 
-/** The archives with their addresses, the base's and the role's. */
-export async function archivesFor(request: LockRequest): Promise<AptArchive[]> {
+/** The archives with their addresses: the role's after the base's, which an image names itself (`record`). */
+export async function archivesFor(request: LockRequest, record?: ImageRecord): Promise<AptArchive[]> {
   const { base, mirror } = request;
   // A setting spares the question: the host's apt may not even work.
   const host = mirror === undefined && base.mirror === undefined ? await hostArchives() : [];
-  const located = locateArchives(base, { mirror, last: await debootstrapMirror() }, host);
+  const located =
+    base.kind === 'packages'
+      ? locateArchives(base, { mirror, last: await debootstrapMirror() }, host)
+      : locateImageArchives(record?.archives ?? [], mirror ?? base.mirror, host);
   const own = request.role.aptSources.flatMap(({ name, uris, suites, components, keyring }) =>
     uris.map((uri) => ({ name, uri, suites, components, keyring: keyring.path })),
   );

@@ -1,9 +1,9 @@
 // The image that a base is: which one, where its bytes are, and that it was taken apart.
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { ImageBase } from '../base/definition.ts';
 import type { LockedImage } from '../base/lock.ts';
-import { findListed, hasDigest, type ListedImage } from '../base/os-list.ts';
+import { findListed, type ListedImage } from '../base/os-list.ts';
 import { openSource } from '../flash/source/source.ts';
 import { readSource } from '../flash/source/read.ts';
 import { download, downloadUnknown } from '../host/download.ts';
@@ -14,6 +14,7 @@ import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
 import { imageLayerKey } from '../plan/image-base.ts';
 import type { LockRequest } from './apt-world.ts';
+import { keepNote, readNote } from './image-notes.ts';
 import { readImageRecord, type ImageRecord } from './image-record.ts';
 import { takeApart } from './take-apart.ts';
 
@@ -40,7 +41,13 @@ export async function chooseImage(base: ImageBase, request: LockRequest): Promis
   const { choice = {}, signal } = request;
   const { pin, file } = choice;
   if (file) {
-    const image = { name: path.basename(file.path), address: file.path, sha256: file.sha256, size: file.size, packed: {} };
+    const image = {
+      name: path.basename(file.path),
+      address: file.path,
+      sha256: file.sha256,
+      size: file.size,
+      packed: {},
+    };
     if (pin === undefined || file.sha256 === pin || (await digestOfFile(file.path)) === pin) return image;
     throw new PiimgError(`${file.path} is not the image of the sha256 ${pin}: unpacked it has ${file.sha256}`, {
       exitCode: EXIT.refused,
@@ -85,12 +92,23 @@ export async function recordOf(image: BaseImage, request: LockRequest, work: Wor
   return made;
 }
 
-/** Sees to it that the layer of an image is in the cache; its files may still have to be put back from its archive. */
-export async function ensureImageLayer(image: BaseImage, request: LockRequest, work: Work): Promise<void> {
-  const cache = { dir: path.join(request.cacheDir, 'layers'), tmp: path.join(request.cacheDir, 'tmp') };
-  const note = (reason: string): void => work.step.note(`the image’s cached layer is damaged (${reason}): made anew`);
-  if (await findLayer(cache, imageLayerKey(image.sha256), note)) work.step.cached(image.name);
-  else await fetchAndTakeApart(image, request, work);
+/**
+ * Sees to it that the layer of a lock's image is in the cache, and what is kept of the image; the layer's files may still have to be put
+ * back from its archive.
+ */
+export async function ensureImageLayer(
+  locked: LockedImage,
+  base: ImageBase,
+  request: LockRequest,
+  work: Work,
+): Promise<void> {
+  const { cacheDir } = request;
+  const cache = { dir: path.join(cacheDir, 'layers'), tmp: path.join(cacheDir, 'tmp') };
+  const note = (reason: string): void =>
+    work.step.note(`the cached layer of the image is damaged (${reason}): made anew`);
+  const layer = await findLayer(cache, imageLayerKey(locked.sha256), note);
+  if (layer && (await readImageRecord(cacheDir, locked.sha256))) work.step.cached(locked.name);
+  else await fetchAndTakeApart(await lockedBaseImage(locked, base, request), request, work);
 }
 
 /** The image of a lock. What the list says now counts before the address of then: it may be a mirror. */
@@ -121,19 +139,33 @@ export function publicAddress(address: string): string | undefined {
 
 async function fetchAndTakeApart(image: BaseImage, request: LockRequest, work: Work): Promise<void> {
   const { name, sha256, size } = image;
-  const file = await packedFile(image, request, work);
-  await takeApart(file, { name, expected: { sha256, size } }, request.cacheDir, work);
+  const { file, learned } = await packedFile(image, request, work);
+  try {
+    await takeApart(file, { name, expected: { sha256, size } }, request.cacheDir, work);
+  } catch (error) {
+    // Nobody has vouched for these bytes; whatever is wrong with them, they are not to be taken for the image next time.
+    if (learned !== undefined && !work.signal.aborted) await rm(file, { force: true });
+    throw error;
+  }
+  if (learned !== undefined) await keepNote(request.cacheDir, sha256, learned);
 }
 
-/** The file that holds the image: of this machine, in the store, or downloaded into it. */
-async function packedFile(image: BaseImage, request: LockRequest, { step, signal }: Work): Promise<string> {
+/**
+ * The file that holds the image: of this machine, in the store, or downloaded into it; `learned` is its digest where only the download
+ * told it.
+ */
+async function packedFile(
+  image: BaseImage,
+  request: LockRequest,
+  { step, signal }: Work,
+): Promise<{ file: string; learned?: string }> {
   const { name, address, packed } = image;
-  if (address !== '' && !isUrl(address)) return address;
+  if (address !== '' && !isUrl(address)) return { file: address };
   const store: Store = { dir: path.join(request.cacheDir, 'store'), tmp: path.join(request.cacheDir, 'tmp') };
   const known = packed.sha256;
-  const kept = known ?? (await digestBefore(request.cacheDir, image.sha256));
+  const kept = known ?? (await readNote(request.cacheDir, image.sha256));
   if (kept !== undefined && (await stat(storedPath(store, kept)).catch(() => undefined))) {
-    if (await verifyStored(store, kept)) return storedPath(store, kept);
+    if (await verifyStored(store, kept)) return { file: storedPath(store, kept) };
     step.note(`the stored image ${name} is damaged: downloaded again`);
   }
   if (request.offline || address === '') {
@@ -144,9 +176,8 @@ async function packedFile(image: BaseImage, request: LockRequest, { step, signal
   }
   if (known !== undefined) {
     await download(store, [{ url: address, sha256: known, size: packed.size ?? 0, label: name }], step, signal);
-    return storedPath(store, known);
+    return { file: storedPath(store, known) };
   }
-  const digest = await downloadUnknown(store, { url: address, size: packed.size ?? 0, label: name }, step, signal);
-  await keepDigest(request.cacheDir, image.sha256, digest);
-  return storedPath(store, digest);
+  const learned = await downloadUnknown(store, { url: address, size: packed.size ?? 0, label: name }, step, signal);
+  return { file: storedPath(store, learned), learned };
 }

@@ -27,7 +27,8 @@ export async function takeApart(
 ): Promise<{ sha256: string; size: number }> {
   const tmp = path.join(cacheDir, 'tmp');
   return withUnpacked(packed, tmp, { step, signal }, async ({ file, sha256, size }) => {
-    if (expected && (expected.sha256 !== sha256 || expected.size !== size)) throw otherImage(name, expected, { sha256, size });
+    if (expected && (expected.sha256 !== sha256 || expected.size !== size))
+      throw otherImage(name, expected, { sha256, size });
     step.update({ message: 'taking it apart' });
     await withImageView(file, async ({ root, piimg, notes }, opened) => {
       if (piimg) {
@@ -113,6 +114,6 @@ function otherImage(
 ): PiimgError {
   return new PiimgError(`${name} is not the image it should be: ${found.size} bytes with the sha256 ${found.sha256}`, {
     detail: `expected: ${expected.size} bytes with the sha256 ${expected.sha256}`,
-    hint: 'Build again: it is downloaded anew. If it stays so, ask who keeps the list or the mirror.',
+    hint: 'Build again. If it stays so, ask who keeps the list or the mirror, or name the image itself: --base FILE.',
   });
 }
