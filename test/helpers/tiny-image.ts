@@ -45,13 +45,13 @@ export const BOOT: Record<string, string> = {
 
 /** What mke2fs cannot take from a folder of an ordinary user. */
 const script = (dir: string): string => `
-mkdir /dev
 cd /dev
 mknod null c 1 3
 mknod sda b 8 1
 mknod pipe p
 cd /
 set_inode_field /dev/null mode 020666
+set_inode_field /etc/acl mode 0100640
 set_inode_field /etc/owned uid 1234
 set_inode_field /etc/owned gid 70000
 ea_set -f ${dir}/capability /usr/bin/ping security.capability
@@ -108,6 +108,10 @@ export async function tinyImage(
 
 async function treeOf(tree: string, texts: Record<string, string>): Promise<string> {
   await filesIn(tree, { ...texts, 'etc/owned': 'owned', 'etc/acl': 'acl', 'boot/firmware/': '' });
+  // What a sandbox mounts things on, and merged /usr.
+  for (const folder of ['dev', 'proc', 'run', 'tmp', 'usr/sbin', 'usr/lib'])
+    await mkdir(path.join(tree, folder), { recursive: true });
+  for (const name of ['bin', 'sbin', 'lib']) await symlink(`usr/${name}`, path.join(tree, name));
   await link(path.join(tree, 'usr/bin/ping'), path.join(tree, 'usr/bin/other name'));
   await symlink('../usr/share/keyrings', path.join(tree, 'etc/keys'));
   await utimes(path.join(tree, 'etc/fstab'), 1_600_000_000, 1_600_000_000);
