@@ -113,7 +113,7 @@ export async function ensureImageLayer(
 
 /** The image of a lock. What the list says now counts before the address of then: it may be a mirror. */
 export async function lockedBaseImage(
-  { name, sha256, size, packed = undefined, url }: LockedImage,
+  { name, sha256, size, packed, url }: LockedImage,
   base: ImageBase,
   request: LockRequest,
 ): Promise<BaseImage> {

@@ -61,8 +61,8 @@ ea_set /etc/owned user.note yes
 
 /** Makes such an image, with `changes` to its system: the path of the raw file. `start` is the LBA of its boot partition. */
 export async function tinyImage(
-  changes: Record<string, string> = {},
-  { start = 16_384, boot = {} }: { start?: number; boot?: Record<string, string> } = {},
+  changes: Record<string, string | Buffer> = {},
+  { start = 16_384, boot = {} }: { start?: number; boot?: Record<string, string | Buffer> } = {},
 ): Promise<string> {
   const dir = temporaryFolder();
   const tree = await treeOf(path.join(dir, 'tree'), { ...SYSTEM, ...changes });
@@ -106,7 +106,7 @@ export async function tinyImage(
   return image;
 }
 
-async function treeOf(tree: string, texts: Record<string, string>): Promise<string> {
+async function treeOf(tree: string, texts: Record<string, string | Buffer>): Promise<string> {
   await filesIn(tree, { ...texts, 'etc/owned': 'owned', 'etc/acl': 'acl', 'boot/firmware/': '' });
   // What a sandbox mounts things on, and merged /usr.
   for (const folder of ['dev', 'proc', 'run', 'tmp', 'usr/sbin', 'usr/lib'])
@@ -119,7 +119,7 @@ async function treeOf(tree: string, texts: Record<string, string>): Promise<stri
 }
 
 /** Files by path; one that ends in a slash is a folder. */
-async function filesIn(dir: string, texts: Record<string, string>): Promise<string> {
+async function filesIn(dir: string, texts: Record<string, string | Buffer>): Promise<string> {
   for (const [name, text] of Object.entries(texts)) {
     const file = path.join(dir, name);
     await mkdir(name.endsWith('/') ? file : path.dirname(file), { recursive: true });
