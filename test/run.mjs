@@ -14,6 +14,7 @@ const SYSTEM = [
   'qemu',
   'native-dpkg',
   'capture',
+  'image-base',
   'image',
   'stage',
   'seed',

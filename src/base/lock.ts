@@ -14,6 +14,22 @@ const lockedPackage = z.strictObject({
   source: z.string(),
 });
 
+const lockedImage = z.strictObject({
+  /** What the list, or its file, calls it. */
+  name: z.string(),
+  /** Of the image unpacked, and its bytes. */
+  sha256: z.string().length(64),
+  size: z.number(),
+  /** Of the file that was downloaded, where there was one. */
+  packed: z.strictObject({ sha256: z.string().length(64), size: z.number() }).optional(),
+  /** Where that was, without what is nobody else's business; absent for a file of this machine's. */
+  url: z.string().optional(),
+  released: z.string().optional(),
+  suite: z.string(),
+  /** Name → version. */
+  packages: z.record(z.string(), z.string()),
+});
+
 const lockSchema = z.strictObject({
   version: z.literal(1),
   base: z.string(),
@@ -23,6 +39,8 @@ const lockSchema = z.strictObject({
   checked: z.string().optional(),
   /** What was asked for: digests of the base's and of the role's requests. */
   request: z.strictObject({ base: z.string(), role: z.string() }),
+  /** Of a base that is an image: which one, and what it has. `basePackages` are those on top. */
+  image: lockedImage.optional(),
   /** Host-architecture packages of the native tools, by architecture. */
   tools: z.record(z.string(), z.array(lockedPackage)),
   /** Names of the packages unpacked and configured first, in order. */
@@ -37,6 +55,7 @@ const lockSchema = z.strictObject({
 });
 
 export type Lock = z.infer<typeof lockSchema>;
+export type LockedImage = z.infer<typeof lockedImage>;
 
 const REMEDY = 'Restore it from version control, or delete it: the next build resolves again.';
 

@@ -1,5 +1,5 @@
 // Where Debian's packages come from. piimg has no mirror of its own: the user's setting, the base, then the host's apt.
-import type { BaseDefinition } from './definition.ts';
+import type { PackageBase } from './definition.ts';
 import type { AptArchive } from '../host/apt.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 
@@ -12,7 +12,7 @@ const DEBIAN_SUITE = /^(bullseye|bookworm|trixie|forky|duke|sid|oldstable|stable
  * reads, `last` the address to take when all that names none. Throws PiimgError saying which setting is missing.
  */
 export function locateArchives(
-  base: BaseDefinition,
+  base: Pick<PackageBase, 'archives' | 'mirror' | 'keyring'>,
   settings: { mirror?: string | undefined; last?: string | undefined },
   host: { uri: string; release: string }[],
 ): AptArchive[] {
@@ -29,6 +29,31 @@ export function locateArchives(
       });
     }
     return { ...archive, uri: found, keyring: base.keyring };
+  });
+}
+
+/** Hosts that serve Debian's own archive (deb.debian.org, security.debian.org, ftp.de.debian.org). */
+const DEBIAN_SERVER = /^https?:\/\/([\w-]+\.)*debian\.org(:\d+)?\//;
+
+/** Whether an archive of an image is Debian's own, of which there are mirrors. */
+export const isDebians = (uri: string): boolean => DEBIAN_SERVER.test(uri);
+
+/**
+ * The addresses of archives that an image names: those of Debian's own where `locateArchives` would find them, if it finds any; all
+ * others as the image has them.
+ */
+export function locateImageArchives<A extends { uri: string; suites: string[] }>(
+  archives: A[],
+  mirror: string | undefined,
+  host: { uri: string; release: string }[],
+): A[] {
+  return archives.map((archive) => {
+    if (!isDebians(archive.uri)) return archive;
+    const security = archive.suites.every((suite) => suite.endsWith('-security'));
+    return {
+      ...archive,
+      uri: (mirror === undefined ? fromHost(host, security) : fromMirror(mirror, security)) ?? archive.uri,
+    };
   });
 }
 

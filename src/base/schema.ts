@@ -40,10 +40,20 @@ const board = z.strictObject({
   note: line.describe('What works, what does not, what was never tried.'),
 });
 
-export const baseSchema = z.strictObject({
+/** What every base says. */
+const common = {
   version: z.literal(1).describe('Version of the language of bases: 1.'),
   summary: line.describe('One sentence: what the base is.'),
   architecture: z.literal('arm64').describe("Debian's name of the architecture: arm64."),
+  emulate: packages('Packages whose install scripts need the real arm64 programs.').default([]),
+  files: z.array(file).default([]).describe('Files written before the packages are configured.'),
+  run: z.array(run).default([]).describe('Scripts that run when all packages are configured.'),
+  boards: z.array(board).describe('Boards that images of this base are for, or are not.'),
+};
+
+const packageBase = z.strictObject({
+  kind: z.literal('packages').default('packages').describe('A system made of packages; meant when left out.'),
+  ...common,
   keyring: word(/^\/[^\p{Cc}]+$/u, 'an absolute path on the machine that builds').describe(
     'File with the keys that sign the archives, on the machine that builds.',
   ),
@@ -52,11 +62,30 @@ export const baseSchema = z.strictObject({
     .describe('Where the archives are; --mirror, PIIMG_MIRROR and the apt of the machine that builds when left out.'),
   archives: z.array(archive).min(1).describe('Archives that packages come from.'),
   packages: packages('Packages to install beside those that Debian calls essential.'),
-  emulate: packages('Packages whose install scripts need the real arm64 programs.').default([]),
-  files: z.array(file).default([]).describe('Files written before the packages are configured.'),
-  run: z.array(run).default([]).describe('Scripts that run when all packages are configured.'),
-  boards: z.array(board).describe('Boards that images of this base are for, or are not.'),
 });
+
+const imageBase = z.strictObject({
+  kind: z.literal('image').describe('A system that somebody else made an image of.'),
+  ...common,
+  image: z
+    .strictObject({
+      list: word(/^https?:\/\/\S+$/, 'an http or https URL').describe(
+        'List of images in the format of Raspberry Pi Imager; --os-list and PIIMG_OS_LIST name another.',
+      ),
+      names: z
+        .array(line)
+        .min(1)
+        .describe('What the list calls the image; the newest of all entries with one of these names is taken.'),
+    })
+    .describe('Where the image is.'),
+  mirror: word(/^https?:\/\/\S+$/, 'an http or https URL')
+    .optional()
+    .describe("Where the archives of Debian are that the image's own apt sources name; as with --mirror."),
+  packages: packages('Packages to install beside those of the image.').default([]),
+});
+
+/** A base made of packages, or taken from an image: `kind` says which. */
+export const baseSchema = z.discriminatedUnion('kind', [packageBase, imageBase]);
 
 let jsonSchema: Record<string, unknown> | undefined;
 

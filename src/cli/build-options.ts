@@ -1,15 +1,14 @@
 // What the build command asks of the engine, and what it gets back.
 import type { ImageManifest } from '../image/manifest.ts';
+import type { BaseOptions } from './base-choice.ts';
 import type { Stage } from '../ui/steps.ts';
 
 export const COMPRESSIONS = ['none', 'xz', 'zst', 'gz'] as const;
 export type Compression = (typeof COMPRESSIONS)[number];
 
-export interface BuildOptions {
+export interface BuildOptions extends BaseOptions {
   /** Name of a role, or path of a role file. */
   role: string;
-  /** Name of a base that replaces the role's own. */
-  base?: string;
   /** Path of the image; `out/ROLE.img` by default. */
   out?: string;
   compress: Compression;

@@ -2,7 +2,7 @@
 import { stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
-import { loadBase, type BaseDefinition } from '../base/definition.ts';
+import type { BaseDefinition } from '../base/definition.ts';
 import type { Lock } from '../base/lock.ts';
 import { readDeb } from '../host/deb.ts';
 import { storedPath, type Store } from '../host/store.ts';
@@ -17,6 +17,7 @@ import { printReport } from '../lib/yaml/report.ts';
 import { buildLayers } from '../layers/build-layers.ts';
 import { removeAbandoned } from '../layers/cache.ts';
 import type { Layer } from '../layers/layer.ts';
+import { packagesOfImage } from '../plan/image-base.ts';
 import { planBuild, type PlannedBuild } from '../plan/plan.ts';
 import type { ResolvedRole, SourceFile } from '../role/resolved.ts';
 import { resolveRole } from '../role/resolve.ts';
@@ -25,9 +26,12 @@ import { minimalSeed } from '../seed/minimal.ts';
 import type { BuildOptions, BuildResult } from './build-options.ts';
 import type { Context } from './context.ts';
 import { loginsOf } from './logins.ts';
-import { lockFileOf, obtainLock, type LockRequest } from './locking.ts';
+import type { LockRequest } from './apt-world.ts';
+import { lockFileOf, obtainLock } from './locking.ts';
 import { HOST_ARCHITECTURE } from '../sandbox/shadow.ts';
 import { fetchMaterials, prepareSandbox, toolsKey } from './materials.ts';
+import { chosenBase, requireImageBase } from './base-choice.ts';
+import { ensureImageLayer } from './base-image.ts';
 import { firstBootAgent } from './agent.ts';
 import { atTheirPlaces, refuseUnknownPackages } from './known-packages.ts';
 import { adviseOnLock } from './lock-advice.ts';
@@ -55,15 +59,16 @@ export async function prepareBuild(
 ): Promise<Prepared> {
   requireBuildTools();
   const { search, cacheDir, signal, progress } = context;
-  const bases = { load: loadBase, name: options.base };
+  const { bases, choice } = await chosenBase(options, context);
   const { role, base, written, warnings } = await resolveRole(options.role, search, bases);
   if (warnings.length > 0) {
     await progress.step('role', async (step) => warnings.forEach((warning) => step.note(printReport([warning]))));
   }
+  requireImageBase(base, options);
   const out = path.resolve(options.out ?? path.join('out', `${role.name}.img`));
   await requireFilePlace(out);
   const mirror = mirrorFrom(options.mirror, process.env);
-  const request: LockRequest = { role, base, cacheDir, mirror, offline: options.offline, signal };
+  const request: LockRequest = { role, base, cacheDir, mirror, offline: options.offline, signal, choice };
   const lockFile = lockFileOf(role, out);
   const keeping = { locked: options.locked, keep: keepLock };
   const obtaining = progress.step('lock', (step) => obtainLock(lockFile, request, keeping, step));
@@ -72,7 +77,8 @@ export async function prepareBuild(
   });
   const sized = options.size === undefined ? {} : { size: options.size };
   const debs = await Promise.all(role.debs.map(localPackage));
-  refuseUnknownPackages(role.name, written, [...lock.basePackages, ...lock.rolePackages, ...debs]);
+  const ofImage = packagesOfImage(lock);
+  refuseUnknownPackages(role.name, written, [...ofImage, ...lock.basePackages, ...lock.rolePackages, ...debs]);
   const agent = await firstBootAgent();
   const planned = planBuild(role, base, lock, { tools: toolsKey(lock), debs, agent, ...sized });
   const store = { dir: path.join(cacheDir, 'store'), tmp: path.join(cacheDir, 'tmp') };
@@ -102,6 +108,11 @@ export async function makeLayers(
 ): Promise<{ layers: Layer[]; sandbox: Sandbox }> {
   const { lock, role, request, planned, store } = prepared;
   const { cacheDir, progress, signal } = context;
+  const { image } = lock;
+  const { base } = request;
+  if (image && base.kind === 'image') {
+    await progress.step('image of the base', (step) => ensureImageLayer(image, base, request, { step, signal }));
+  }
   await fetchMaterials(store, lock, request, progress);
   const sandbox = await prepareSandbox(lock, store, cacheDir, { jobs: options.jobs, progress });
   await removeAbandoned(sandbox, store.tmp);

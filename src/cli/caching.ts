@@ -131,6 +131,7 @@ const NOTES: Record<string, [kind: string, title: string]> = {
   bases: ['clock', 'when these packages were first seen'],
   updates: ['updates', 'security updates that wait'],
   'boot-times': ['boots', 'how long boots took'],
+  'image-files': ['image', 'which image a file holds'],
 };
 
 async function findEntries(cacheDir: string): Promise<Found[]> {
@@ -176,6 +177,11 @@ async function findEntries(cacheDir: string): Promise<Found[]> {
       const file = path.join(cacheDir, folder, key);
       found.push({ kind, key, title, ...(await info(file)), path: file });
     }
+  }
+  for (const key of await names('images')) {
+    const dir = path.join(cacheDir, 'images', key);
+    const { used } = await info(path.join(dir, 'image.json'));
+    found.push({ kind: 'image', key, title: 'packages of an image', size: await folderSize(dir), used, path: dir });
   }
   for (const key of await names('stages')) {
     const dir = path.join(cacheDir, 'stages', key);

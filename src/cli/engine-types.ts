@@ -1,9 +1,9 @@
 // What the commands besides build ask of the engine, and what they get back: plain data, printed by src/cli/commands.
+import type { BaseOptions } from './base-choice.ts';
 import type { LockedPackage } from '../image/manifest.ts';
 
-export interface PlanOptions {
+export interface PlanOptions extends BaseOptions {
   role: string;
-  base?: string;
   /** Image whose lock file is meant, for a role that comes with piimg. */
   out?: string;
   size?: number;
@@ -21,7 +21,7 @@ export interface PlanResult {
   plan: unknown;
 }
 
-export type UpdateOptions = Pick<PlanOptions, 'role' | 'base' | 'out' | 'mirror'>;
+export type UpdateOptions = BaseOptions & Pick<PlanOptions, 'role' | 'out' | 'mirror'>;
 
 /** Packages that differ between two sets. */
 export interface PackageChanges {
@@ -32,6 +32,8 @@ export interface PackageChanges {
 
 export interface UpdateResult {
   lockPath: string;
+  /** Of a base that is an image, when it is another one now. */
+  image?: { from?: string; to: string };
   /** Of the image. */
   packages: PackageChanges;
   /** Of the native tools on a machine like this one. */

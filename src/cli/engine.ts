@@ -1,11 +1,11 @@
 // The engine behind plan, update and shell: a prepared build, put to another use.
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { loadBase } from '../base/definition.ts';
-import { readLock, writeLock, type Lock } from '../base/lock.ts';
+import { readLock, writeLock, type Lock, type LockedImage } from '../base/lock.ts';
 import type { LockedPackage } from '../image/manifest.ts';
 import { resolveRole } from '../role/resolve.ts';
 import { findLayer } from '../layers/cache.ts';
+import { chosenBase, requireImageBase } from './base-choice.ts';
 import { makeLayers, prepareBuild } from './build.ts';
 import type { BuildOptions } from './build-options.ts';
 import type { Context } from './context.ts';
@@ -45,11 +45,13 @@ export async function planRole(options: PlanOptions, context: Context): Promise<
 /** Resolves packages anew and writes the lock; an archive that cannot be reached leaves the old one as it is. */
 export async function updateLock(options: UpdateOptions, context: Context): Promise<UpdateResult> {
   const { search, cacheDir, signal, progress } = context;
-  const { role, base, written } = await resolveRole(options.role, search, { load: loadBase, name: options.base });
+  const { bases, choice } = await chosenBase(options, context);
+  const { role, base, written } = await resolveRole(options.role, search, bases);
+  requireImageBase(base, options);
   const mirror = mirrorFrom(options.mirror, process.env);
   const lockPath = lockFileOf(role, path.resolve(options.out ?? path.join('out', `${role.name}.img`)));
   const before = await readLock(lockPath);
-  const request = { role, base, cacheDir, mirror, offline: false, signal };
+  const request = { role, base, cacheDir, mirror, offline: false, signal, choice };
   const resolving = progress.step('lock', (step) => resolveLock(request, step, before, { keepBase: false }));
   const lock = await resolving.catch((error: unknown) => {
     throw atTheirPlaces(error, role.name, written);
@@ -58,13 +60,18 @@ export async function updateLock(options: UpdateOptions, context: Context): Prom
   await writeLock(lockPath, lock);
   const compared = (packages: (of: Lock) => LockedPackage[]) =>
     comparePackages(before ? packages(before) : [], packages(lock));
+  const image = lock.image && lock.image.sha256 !== before?.image?.sha256 ? lock.image : undefined;
   return {
     lockPath,
+    ...(image && { image: { ...(before?.image && { from: imageTitle(before.image) }), to: imageTitle(image) } }),
     packages: compared(({ basePackages, rolePackages }) => [...basePackages, ...rolePackages]),
     tools: compared(({ tools }) => tools[HOST_ARCHITECTURE] ?? []),
     buildPackages: compared(({ buildPackages = [] }) => buildPackages),
   };
 }
+
+const imageTitle = ({ name, released, sha256 }: LockedImage): string =>
+  [name, released, sha256.slice(0, 12)].filter(Boolean).join(', ');
 
 /** Runs a command in the built system of a role; resolves to its exit status. Nothing it writes stays. */
 export async function openShell(options: ShellOptions, context: Context): Promise<number> {

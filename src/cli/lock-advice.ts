@@ -6,7 +6,8 @@ import type { Lock } from '../base/lock.ts';
 import { digestOf } from '../lib/digest.ts';
 import type { Progress } from '../lib/progress.ts';
 import { writeWhole } from '../lib/write-whole.ts';
-import { archivesFor, inWorld, type LockRequest } from './locking.ts';
+import { readImageRecord } from './image-record.ts';
+import { archivesFor, inWorld, type LockRequest } from './apt-world.ts';
 
 const DAY = 86_400_000;
 /** Age in days from which a lock is called old. */
@@ -48,13 +49,15 @@ export async function adviseOnLock(
 
 async function waitingUpdates(lock: Lock, request: LockRequest): Promise<WaitingUpdate[]> {
   const { base, role, cacheDir, offline } = request;
-  const suites = [...base.archives, ...role.aptSources].flatMap((archive) => archive.suites);
+  const record = lock.image && (await readImageRecord(cacheDir, lock.image.sha256));
+  const ofBase = base.kind === 'packages' ? base.archives : (record?.archives ?? []);
+  const suites = [...ofBase, ...role.aptSources].flatMap((archive) => archive.suites);
   if (!suites.some((suite) => suite.endsWith('-security'))) return [];
   const packages = [...lock.basePackages, ...lock.rolePackages];
   const file = path.join(cacheDir, 'updates', digestOf(packages));
   const known = await answerOfToday(file);
   if (known || offline) return known ?? [];
-  const world = { architecture: base.architecture, archives: await archivesFor(request), status: '' };
+  const world = { architecture: base.architecture, archives: await archivesFor(request, record), status: '' };
   const waiting = await inWorld(world, request, (apt) => securityUpdates(apt, packages), DAY);
   await mkdir(path.dirname(file), { recursive: true });
   await writeWhole(file, JSON.stringify(waiting));

@@ -11,10 +11,10 @@ import { writeWhole } from '../lib/write-whole.ts';
  * from the same packages thus share the base's layers, whose files carry that time.
  */
 export function clockFile(
-  { essential, basePackages }: Pick<Lock, 'essential' | 'basePackages'>,
+  { essential, basePackages, image }: Pick<Lock, 'essential' | 'basePackages'> & { image?: Lock['image'] },
   cacheDir: string,
 ): string {
-  return path.join(cacheDir, 'bases', digestOf({ essential, basePackages }));
+  return path.join(cacheDir, 'bases', digestOf({ essential, basePackages, image: image?.sha256 }));
 }
 
 /** What `file` says, or writes `now` there: also over a time of the future, when this computer's clock was ahead. */

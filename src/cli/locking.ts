@@ -1,20 +1,10 @@
 // The lock of a build: reused where it fits the role and the base, else resolved.
-import { mkdir, stat, utimes } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { BaseDefinition } from '../base/definition.ts';
 import { readLock, writeLock, type Lock } from '../base/lock.ts';
-import { locateArchives } from '../base/mirror.ts';
 import { asInstalled, resolvePackages, type Resolution } from '../base/resolve.ts';
-import {
-  haveLists,
-  debootstrapMirror,
-  hostArchives,
-  updateLists,
-  withApt,
-  type Apt,
-  type AptArchive,
-  type AptWorld,
-} from '../host/apt.ts';
+import type { AptArchive } from '../host/apt.ts';
 import { storedPath } from '../host/store.ts';
 import { packageRoot } from '../host/package-root.ts';
 import type { LockedPackage } from '../image/manifest.ts';
@@ -22,18 +12,11 @@ import { digestOf } from '../lib/digest.ts';
 import { PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
 import { requireUnchanged } from '../layers/inputs.ts';
+import { archivesFor, FRESH, inWorld, touch, type LockRequest } from './apt-world.ts';
+import { debianArchives, hasThatImage, readImageOf, statusWithout, type ReadImage } from './lock-image.ts';
 import { clockFile, isPast, readClock, requirePast } from './lock-clock.ts';
 import type { ResolvedRole } from '../role/resolved.ts';
 import { HOST_ARCHITECTURE, TOOL_PACKAGES } from '../sandbox/shadow.ts';
-
-export interface LockRequest {
-  role: ResolvedRole;
-  base: BaseDefinition;
-  cacheDir: string;
-  mirror: string | undefined;
-  offline: boolean;
-  signal: AbortSignal;
-}
 
 /** Beside a role of the user's; beside the output for one that comes with piimg. */
 export function lockFileOf(role: ResolvedRole, out: string): string {
@@ -52,7 +35,7 @@ const needsCompilers = ({ npm }: ResolvedRole): boolean => npm.some(({ rebuild }
 export function requestDigests(role: ResolvedRole, base: BaseDefinition): Lock['request'] {
   const { packages, removePackages, debs, aptSources } = role;
   return {
-    base: digestOf([base.packages, base.archives, TOOL_PACKAGES]),
+    base: digestOf([base.packages, base.kind === 'packages' ? base.archives : base.image, TOOL_PACKAGES]),
     role: digestOf({
       packages,
       removePackages,
@@ -61,18 +44,6 @@ export function requestDigests(role: ResolvedRole, base: BaseDefinition): Lock['
       aptSources: aptSources.map(({ keyring, ...source }) => ({ ...source, keyring: keyring.sha256 })),
     }),
   };
-}
-
-/** The archives with their addresses, the base's and the role's. */
-export async function archivesFor(request: LockRequest): Promise<AptArchive[]> {
-  const { base, mirror } = request;
-  // A setting spares the question: the host's apt may not even work.
-  const host = mirror === undefined && base.mirror === undefined ? await hostArchives() : [];
-  const located = locateArchives(base, { mirror, last: await debootstrapMirror() }, host);
-  const own = request.role.aptSources.flatMap(({ name, uris, suites, components, keyring }) =>
-    uris.map((uri) => ({ name, uri, suites, components, keyring: keyring.path })),
-  );
-  return [...located, ...own];
 }
 
 /**
@@ -111,6 +82,7 @@ function whatChanged(lock: Lock, request: LockRequest): string | undefined {
   const { role } = request;
   if (lock.base !== request.base.name)
     return `it is for the base ${lock.base}, the role builds on ${request.base.name}`;
+  if (!hasThatImage(lock, request)) return 'it pins another image than the one that is asked for';
   if (!hasSameBase(lock, request)) return `the base ${lock.base} asks for other packages now`;
   if (lock.request.role !== requestDigests(role, request.base).role) return 'the role asks for other packages now';
   if (!lock.tools[HOST_ARCHITECTURE]) return `it names no build tools for this machine (${HOST_ARCHITECTURE})`;
@@ -120,7 +92,9 @@ function whatChanged(lock: Lock, request: LockRequest): string | undefined {
 }
 
 function hasSameBase(lock: Lock, request: LockRequest): boolean {
-  return lock.base === request.base.name && lock.request.base === requestDigests(request.role, request.base).base;
+  const { base, role } = request;
+  if (base.kind === 'image' && !(lock.image && hasThatImage(lock, request))) return false;
+  return lock.base === base.name && lock.request.base === requestDigests(role, base).base;
 }
 
 const lockedArtifacts = ({ artifacts }: ResolvedRole): Lock['artifacts'] =>
@@ -144,17 +118,21 @@ export async function resolveLock(
 ): Promise<Lock> {
   const { role, base } = request;
   const keep = keepBase && old && hasSameBase(old, request) ? old : undefined;
-  const archives = await archivesFor(request);
+  const image = await readImageOf(base, request, step, keep?.image);
+  const archives = await archivesFor(request, image?.record);
   const own = new Set(role.aptSources.map(({ name }) => name));
-  const debian = archives.filter(({ name }) => !own.has(name));
+  const ofBase = archives.filter(({ name }) => !own.has(name));
+  const debian = image ? debianArchives(ofBase, image) : ofBase;
   step.update({ message: 'package lists' });
-  const basePart = keep ? await withHostTools(keep, request, debian) : await resolveBase(request, debian, step, old);
+  const basePart = keep
+    ? await withHostTools(keep, request, debian)
+    : await resolveBase(request, { ofBase, debian, image }, step, old);
   step.update({ message: `packages of ${role.name}` });
   const digests = requestDigests(role, base);
   const rolePart =
     keep?.request.role === digests.role
       ? { packages: keep.rolePackages, removed: keep.removed, build: keep.buildPackages ?? [] }
-      : await resolveRolePackages(request, archives, basePart.basePackages);
+      : await resolveRolePackages(request, archives, basePart.basePackages, image);
   // Else the lock would give one file's digest with what another one asks for.
   await requireUnchanged([...role.debs, ...role.aptSources.map(({ keyring }) => keyring)]);
   return {
@@ -163,6 +141,7 @@ export async function resolveLock(
     created: basePart.created,
     checked: basePart.checked ?? basePart.created,
     request: digests,
+    ...(image && { image: image.locked }),
     tools: basePart.tools,
     essential: basePart.essential,
     basePackages: basePart.basePackages,
@@ -178,21 +157,24 @@ type BasePart = Pick<Lock, 'created' | 'checked' | 'tools' | 'essential' | 'base
 
 async function resolveBase(
   request: LockRequest,
-  archives: AptArchive[],
+  { ofBase, debian, image }: { ofBase: AptArchive[]; debian: AptArchive[]; image: ReadImage | undefined },
   step: Step,
   old: Lock | undefined,
 ): Promise<BasePart> {
-  const target = { architecture: request.base.architecture, archives, status: '' };
+  const status = image ? await statusWithout(image, []) : '';
+  const target = { architecture: request.base.architecture, archives: ofBase, status };
   step.update({ message: 'packages of the base and of the native tools' });
+  // What is essential, an image has.
+  const least = image ? [] : ['?essential'];
   const [tools, part] = await Promise.all([
-    resolveTools(request, archives),
+    resolveTools(request, debian),
     inWorld(target, request, async (apt) => ({
-      essential: (await resolvePackages(apt, ['?essential'], archives)).packages.map(({ name }) => name),
-      basePackages: (await resolvePackages(apt, ['?essential', ...request.base.packages], archives)).packages,
+      essential: (await resolvePackages(apt, least, ofBase)).packages.map(({ name }) => name),
+      basePackages: (await resolvePackages(apt, [...least, ...request.base.packages], ofBase)).packages,
     })),
   ]);
   const checked = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
-  const clock = clockFile(part, request.cacheDir);
+  const clock = clockFile({ ...part, image: image?.locked }, request.cacheDir);
   const same = old && clockFile(old, request.cacheDir) === clock;
   const created = same && isPast(old) ? old.created : await readClock(clock, checked);
   return { ...part, tools: { [HOST_ARCHITECTURE]: tools }, created, checked };
@@ -213,6 +195,7 @@ async function resolveRolePackages(
   request: LockRequest,
   archives: AptArchive[],
   base: LockedPackage[],
+  image: ReadImage | undefined,
 ): Promise<Resolution & { build: LockedPackage[] }> {
   const { role } = request;
   const words = [
@@ -225,47 +208,19 @@ async function resolveRolePackages(
   const store = { dir: path.join(request.cacheDir, 'store'), tmp: '' };
   const stored = (sha256: string): string => storedPath(store, sha256);
   /** Resolves on top of packages that are there, on lists no older than `maxAge`. */
-  const resolve = async (there: LockedPackage[], wanted: string[], maxAge = FRESH): Promise<Resolution> => {
-    const status = await inWorld(world, request, (apt) => asInstalled(apt, there, stored), maxAge);
+  const resolve = async (
+    there: LockedPackage[],
+    wanted: string[],
+    { removed = [], maxAge = FRESH }: { removed?: string[]; maxAge?: number } = {},
+  ): Promise<Resolution> => {
+    const added = await inWorld(world, request, (apt) => asInstalled(apt, there, stored), maxAge);
+    const gone = image ? [...there.map(({ name }) => name), ...removed] : [];
+    const status = image ? `${await statusWithout(image, gone)}${added}` : added;
     return inWorld({ ...world, status }, request, (apt) => resolvePackages(apt, wanted, archives), Infinity);
   };
   const own = await resolve(base, words);
   if (!needsCompilers(role)) return { ...own, build: [] };
   const there = [...base, ...own.packages].filter(({ name }) => !own.removed.includes(name));
-  return { ...own, build: (await resolve(there, BUILD_PACKAGES, Infinity)).packages };
-}
-
-/** One resolution asks several times; the archive changes a few times a day. Milliseconds. */
-const FRESH = 5 * 60_000;
-
-/** Runs `work` with apt on lists no older than `maxAge` milliseconds; offline, on the lists there are. */
-export async function inWorld<T>(
-  world: AptWorld,
-  request: LockRequest,
-  work: (apt: Apt) => Promise<T>,
-  maxAge = FRESH,
-): Promise<T> {
-  const { cacheDir, offline, signal } = request;
-  const addresses = world.archives.map(({ uri, suites, components }) => ({ uri, suites, components }));
-  const lists = path.join(cacheDir, 'apt', digestOf([world.architecture, addresses]).slice(0, 16));
-  const folders = { tmp: path.join(cacheDir, 'tmp'), lists };
-  if (offline && !(await haveLists(lists))) {
-    throw new PiimgError('Offline, and no package lists were ever fetched', {
-      hint: 'Build once without --offline; with its lock, later builds need no lists.',
-    });
-  }
-  if (!offline && !(await isYounger(lists, maxAge))) await updateLists(world, folders, signal);
-  // The time of the folder itself is when they were fetched.
-  await touch(path.join(lists, 'lock'));
-  return withApt(world, folders, work);
-}
-
-/** When it was last used: what `cache prune` goes by. */
-async function touch(file: string): Promise<void> {
-  await utimes(file, new Date(), new Date()).catch(() => {});
-}
-
-async function isYounger(lists: string, maxAge: number): Promise<boolean> {
-  const info = await stat(lists).catch(() => undefined);
-  return info !== undefined && Date.now() - info.mtimeMs < maxAge;
+  const { removed } = own;
+  return { ...own, build: (await resolve(there, BUILD_PACKAGES, { removed, maxAge: Infinity })).packages };
 }

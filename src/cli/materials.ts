@@ -13,7 +13,8 @@ import type { ResolvedRole } from '../role/resolved.ts';
 import { makeNativeTools, nativeToolsAt, TOOLS_FORMAT } from '../sandbox/native-tools.ts';
 import { openSandbox, type Sandbox } from '../sandbox/root.ts';
 import { nativeDigests, toolsDamage } from '../sandbox/tools-record.ts';
-import { archivesFor, type LockRequest } from './locking.ts';
+import { readImageRecord } from './image-record.ts';
+import { archivesFor, type LockRequest } from './apt-world.ts';
 import { HOST_ARCHITECTURE } from '../sandbox/shadow.ts';
 
 /** Every file a lock names, as downloads; those of archives that are not among `archives` have no address. */
@@ -65,7 +66,8 @@ export async function fetchMaterials(
         hint: 'Build once without --offline.',
       });
     }
-    await download(store, wantedBy(lock, request.role, await archivesFor(request)), step, request.signal);
+    const record = lock.image && (await readImageRecord(request.cacheDir, lock.image.sha256));
+    await download(store, wantedBy(lock, request.role, await archivesFor(request, record)), step, request.signal);
   });
 }
 
@@ -114,6 +116,7 @@ function damagedInStore(name: string, sha256: string): PiimgError {
 function sameUpstream(lock: Lock, name: string): boolean {
   const version = (packages: LockedPackage[]): string | undefined =>
     packages.find((locked) => locked.name === name)?.version.replace(/\+b\d+$/, '');
-  const wanted = version(lock.basePackages);
+  const inImage = lock.image?.packages[name]?.replace(/\+b\d+$/, '');
+  const wanted = version(lock.basePackages) ?? inImage;
   return wanted !== undefined && wanted === version(lock.tools[HOST_ARCHITECTURE] ?? []);
 }

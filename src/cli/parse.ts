@@ -48,6 +48,12 @@ export function parseUrl(text: string): string {
   return text.replace(/\/+$/, '');
 }
 
+/** A sha256 in hex. */
+export function parseDigest(text: string): string {
+  if (!/^[0-9a-f]{64}$/i.test(text)) throw new InvalidArgumentError('It is a sha256: 64 hexadecimal digits.');
+  return text.toLowerCase();
+}
+
 /** `--mirror`, else PIIMG_MIRROR, which is not set when it is empty. Throws PiimgError (usage) when that is no address. */
 export function mirrorFrom(option: string | undefined, { PIIMG_MIRROR: set }: NodeJS.ProcessEnv): string | undefined {
   if (option !== undefined || !set) return option;

@@ -6,7 +6,7 @@ import { piimgVersion } from '../host/package-root.ts';
 import { COMPRESSIONS } from './build-options.ts';
 import { addCardCommands } from './card-commands.ts';
 import { json, progress } from './common-options.ts';
-import { parseCount, parseNames, parseSize, parseUrl, parseWord } from './parse.ts';
+import { parseCount, parseDigest, parseNames, parseSize, parseUrl, parseWord } from './parse.ts';
 
 /** Files that have a schema in images/schemas. */
 const SCHEMAS = ['role', 'base', 'machine', 'node', 'nodes'] as const;
@@ -19,7 +19,12 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or invalid role, 3 refused target, 4
 Definitions are looked for in ./images and ./overlays, then among those that come with piimg.`;
 
 const role = () => new Option('--role <name|file>', 'role to build: a name, or the path of its file (required)');
-const base = () => new Option('--base <name>', "base system, instead of the role's own");
+const base = () => new Option('--base <name|file>', "base system, or an image's file, instead of the role's own");
+const baseSha256 = () =>
+  new Option('--base-sha256 <digest>', 'take the image of this sha256, packed or not, of a base that is one').argParser(
+    parseDigest,
+  );
+const osList = () => new Option('--os-list <url|file>', "list to find the base's image in (or PIIMG_OS_LIST)");
 const out = () =>
   new Option('--out <file>', 'image the lock file of a built-in role lies beside (default: out/ROLE.img)');
 const size = () =>
@@ -112,6 +117,8 @@ function addBuildCommands(program: Command, signal: AbortSignal): void {
     .description('build the image of a role')
     .addOption(role())
     .addOption(base())
+    .addOption(baseSha256())
+    .addOption(osList())
     .option('--out <file>', 'image to write (default: out/ROLE.img)')
     .addOption(new Option('--compress <format>', 'also write it compressed').choices(COMPRESSIONS).default('none'))
     .addOption(size())
@@ -134,6 +141,8 @@ function addBuildCommands(program: Command, signal: AbortSignal): void {
     .description('print what a build would do, without doing it')
     .addOption(role())
     .addOption(base())
+    .addOption(baseSha256())
+    .addOption(osList())
     .addOption(out())
     .addOption(size())
     .addOption(offline())
@@ -147,6 +156,8 @@ function addBuildCommands(program: Command, signal: AbortSignal): void {
     .description('resolve packages again, write the lock file, print what changed')
     .addOption(role())
     .addOption(base())
+    .addOption(baseSha256())
+    .addOption(osList())
     .addOption(out())
     .addOption(mirror())
     .addOption(json('the difference'))
@@ -179,6 +190,8 @@ function addImageCommands(program: Command, signal: AbortSignal): void {
     .description('open a shell in the built system of a role, or run a command there; the image is not changed')
     .addOption(role())
     .addOption(base())
+    .addOption(baseSha256())
+    .addOption(osList())
     .addOption(out())
     .addOption(offline())
     .addOption(mirror())

@@ -33,7 +33,7 @@ export async function spaceNeeds(
   const { planned, store, out, lock, role } = prepared;
   const missing = await missingFrom(store, wantedBy(lock, role, []));
   const downloads = missing.reduce((sum, { size }) => sum + size, 0);
-  const layers = await layerNeeds(planned.plan, cacheDir);
+  const layers = await layerNeeds(planned.plan, cacheDir, lock.image?.size ?? 0);
   const haveTools = await stat(toolsFolder(lock, cacheDir)).catch(() => undefined);
   const tools = haveTools ? 0 : TOOLS * (lock.tools[HOST_ARCHITECTURE] ?? []).reduce((sum, { size }) => sum + size, 0);
   const image = layers.files + IMAGE_OVERHEAD;
@@ -51,13 +51,17 @@ export async function spaceNeeds(
 }
 
 /** Bytes of all files of the image, and of what is written for layers: archive and files, or files alone where those are missing. */
-async function layerNeeds({ layers }: Plan, cacheDir: string): Promise<{ files: number; fresh: number }> {
+async function layerNeeds(
+  { layers }: Plan,
+  cacheDir: string,
+  imageSize: number,
+): Promise<{ files: number; fresh: number }> {
   let files = 0;
   let fresh = 0;
   for (const recipe of layers) {
     const inLayer = (name: string) => stat(path.join(cacheDir, 'layers', recipe.key, name)).catch(() => undefined);
     const [archive, tree] = [await inLayer('layer.tar'), await inLayer('tree')];
-    const bytes = archive?.size ?? estimate(recipe);
+    const bytes = archive?.size ?? (recipe.spec.kind === 'image' ? imageSize : estimate(recipe));
     files += bytes;
     if (!archive) fresh += bytes;
     if (!tree) fresh += bytes;

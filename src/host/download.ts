@@ -2,10 +2,11 @@
 import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { abandoned } from '../lib/alive.ts';
+import { digestOfFile, sha256 } from '../lib/digest.ts';
 import { PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
 import { hintForCertificate } from './certificates.ts';
-import { dieWithParent, run } from './exec.ts';
+import { dieWithParent, run, type RunResult } from './exec.ts';
 import { keepIfWhole, missingFrom, type Store, type Wanted } from './store.ts';
 
 /** How many files one call of apt-helper fetches: its arguments stay far below the kernel's limit for a command line. */
@@ -37,6 +38,55 @@ export async function download(store: Store, wanted: Wanted[], step: Step, signa
   }
 }
 
+/**
+ * Downloads one file whose digest nobody has said, and gives it: it lies in the store under that. What a cut transfer has brought is kept as
+ * `download` keeps it. Whoever uses it must know by other means that it is the right one. Throws as `download` does.
+ */
+export async function downloadUnknown(
+  store: Store,
+  { url, size, label }: Omit<Wanted, 'sha256'>,
+  step: Step,
+  signal?: AbortSignal,
+): Promise<string> {
+  await collectAbandoned(store);
+  // Its beginning waits under a name that only this address has.
+  const item: Wanted = { url, sha256: sha256(`download ${url}`), size, label };
+  const dir = await mkdtemp(join(store.tmp, `${process.pid}-download-`));
+  const file = join(dir, item.sha256);
+  try {
+    await rename(join(beginnings(store), item.sha256), file).catch(() => {});
+    const { stderr, exitCode } = await fetchTo([[url, file]], signal, (percent) =>
+      step.update({ message: label, done: Math.round((percent / 100) * size), total: size, unit: 'bytes' }),
+    );
+    if (exitCode !== 0) throw downloadError([item], stderr, exitCode);
+    const digest = await digestOfFile(file);
+    await keepIfWhole(store, file, digest);
+    return digest;
+  } finally {
+    await keepBeginnings(store, dir);
+  }
+}
+
+/** Each URL to its file, going on where one lies there; a third word is what it must be. `report` gets the percentage of all and the number of one. */
+function fetchTo(
+  words: string[][],
+  signal: AbortSignal | undefined,
+  report: (percent: number, number: number) => void,
+): Promise<RunResult> {
+  const options = ['Acquire::Retries=3', 'Acquire::http::Timeout=30', 'APT::Status-Fd=1', 'APT::Sandbox::User=root'];
+  const settings = options.flatMap((option) => ['-o', option]);
+  return run(dieWithParent(['/usr/lib/apt/apt-helper', ...settings, 'download-file', ...words.flat()]), {
+    okCodes: [0, 100],
+    env: { LC_ALL: 'C.UTF-8' },
+    onLine: (line) => {
+      // dlstatus:<file>:<percent of all>:<text>
+      const status = /^dlstatus:(\d+):([\d.]+):/.exec(line);
+      if (status) report(Number(status[2]), Number(status[1]));
+    },
+    ...(signal && { signal }),
+  });
+}
+
 async function fetchBatch(
   store: Store,
   items: Wanted[],
@@ -48,25 +98,9 @@ async function fetchBatch(
   try {
     const batch = await withBeginnings(store, items, place);
     if (batch.length === 0) return;
-    const args = batch.flatMap((item) => [item.url, place(item), `SHA256:${item.sha256}`]);
-    const options = ['Acquire::Retries=3', 'Acquire::http::Timeout=30', 'APT::Status-Fd=1', 'APT::Sandbox::User=root'];
-    const { stderr, exitCode } = await run(
-      dieWithParent([
-        '/usr/lib/apt/apt-helper',
-        ...options.flatMap((option) => ['-o', option]),
-        'download-file',
-        ...args,
-      ]),
-      {
-        okCodes: [0, 100],
-        env: { LC_ALL: 'C.UTF-8' },
-        onLine: (line) => {
-          // dlstatus:<file>:<percent of all>:<text>
-          const status = /^dlstatus:(\d+):([\d.]+):/.exec(line);
-          if (status) report(Number(status[2]) / 100, batch[Number(status[1]) - 1]?.label ?? '');
-        },
-        ...(signal && { signal }),
-      },
+    const words = batch.map((item) => [item.url, place(item), `SHA256:${item.sha256}`]);
+    const { stderr, exitCode } = await fetchTo(words, signal, (percent, number) =>
+      report(percent / 100, batch[number - 1]?.label ?? ''),
     );
     const failed: Wanted[] = [];
     for (const item of batch) if (!(await keepIfWhole(store, place(item), item.sha256))) failed.push(item);

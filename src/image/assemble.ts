@@ -6,6 +6,7 @@ import { PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
 import { settled } from '../lib/settled.ts';
 import type { Layer } from '../layers/layer.ts';
+import { attributeFiles } from './attributes.ts';
 import { BMAP_BLOCK, bmapXml } from './bmap.ts';
 import { divideAtBoot } from './boot-partition.ts';
 import { deltaOf, type Delta } from './delta.ts';
@@ -108,6 +109,9 @@ export async function assembleImage(input: AssembleInput): Promise<AssembledImag
         makeFat(runTool, { ...target, image: to, partition: layout.boot }, bootTar, first),
         makeExt4(runTool, { ...rootTarget, image: to }, rootTar),
       ]);
+      const attributes = attributeFiles(delta ? before : root);
+      if (attributes)
+        await changeExt4(runTool, { ...rootTarget, image: to }, endedTar(tarOf(attributes, sourceDateEpoch)));
     };
     if (delta && input.stages) {
       const stage = { layers: input.stable, bootFiles, size: layout.size, partitions, ids, sourceDateEpoch };

@@ -16,7 +16,7 @@ const LARGEST = 256 << 20;
 
 /**
  * The way from `before` to `after`, both as mergeLayers gives them. Undefined where debugfs cannot go it faithfully (hard links
- * and extended attributes among what differs, a root folder that does, names that debugfs takes for something else), and where
+ * and extended attributes among what differs, devices, a root folder that does, names that debugfs takes for something else), and where
  * there is more to write than LARGEST.
  */
 export function deltaOf(before: MergedEntry[], after: MergedEntry[]): Delta | undefined {
@@ -33,8 +33,9 @@ export function deltaOf(before: MergedEntry[], after: MergedEntry[]): Delta | un
   const odd = [...changed, ...gone, ...replaced].some(
     ({ entry }) => linked.has(entry.path) || entry.xattrs !== undefined || entry.path === '' || !isPlain(entry),
   );
+  const special = changed.some(({ entry }) => !(entry.type in FORMATS));
   const bytes = changed.reduce((sum, { entry }) => sum + entry.size, 0);
-  if (odd || bytes > LARGEST) return undefined;
+  if (odd || special || bytes > LARGEST) return undefined;
 
   const commands: string[] = [];
   let folder = '';

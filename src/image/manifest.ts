@@ -5,11 +5,12 @@ export interface LockedPackage {
   name: string;
   version: string;
   architecture: string;
+  /** Empty, as the size is 0, for a package of the image that the base is. */
   sha256: string;
   size: number;
   /** Path below the archive's root (`pool/main/…`); absent for a .deb file of the role's. */
   filename?: string;
-  /** Name of the apt source it came from; empty for a .deb file of the role's. */
+  /** Name of the apt source it came from; empty for a .deb file of the role's; `image` for what the base's image has. */
   source: string;
   /** A .deb file of the role's, which no archive has. */
   local?: true;

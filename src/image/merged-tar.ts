@@ -118,7 +118,8 @@ function headerIn(bytes: Buffer): TarHeader | undefined {
 function agrees(header: TarHeader, entry: LayerEntry): boolean {
   const keys = ['path', 'type', 'mode', 'uid', 'gid', 'size', 'target'] as const;
   return (
-    keys.every((key) => header[key] === entry[key]) && canonicalJson(header.xattrs) === canonicalJson(entry.xattrs)
+    keys.every((key) => header[key] === entry[key]) &&
+    canonicalJson([header.device, header.xattrs]) === canonicalJson([entry.device, entry.xattrs])
   );
 }
 

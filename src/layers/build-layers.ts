@@ -1,4 +1,5 @@
 // Makes the layers of a plan, or finds them in the cache.
+import { PiimgError } from '../lib/errors.ts';
 import type { Progress, Step } from '../lib/progress.ts';
 import type { LayerRecipe, LayerSpec } from '../plan/plan.ts';
 import type { Sandbox } from '../sandbox/root.ts';
@@ -14,6 +15,7 @@ import { makeBootFiles, makeInitramfs } from './steps/boot.ts';
 import { configurePackages } from './steps/configure.ts';
 import type { LowerLayer, StepContext } from './steps/context.ts';
 import { writeFilesLayer } from './steps/files.ts';
+import { fitBootFiles, updateInitramfs } from './steps/image-boot.ts';
 import { installNpmApp } from './steps/npm.ts';
 import { runScript } from './steps/run.ts';
 import { applySettings, applyUnits } from './steps/settings.ts';
@@ -81,7 +83,8 @@ async function buildLayer(
   phases: Phases,
 ): Promise<Layer> {
   const { sandbox, cache } = work;
-  if (!work.noCache) {
+  // An image is taken apart before: all of that is the same whenever it is done.
+  if (!work.noCache || recipe.spec.kind === 'image') {
     const found = await findLayer(cache, recipe.key, (reason) =>
       step.note(`the cached layer is damaged (${reason}): made anew`),
     );
@@ -92,6 +95,7 @@ async function buildLayer(
       return found;
     }
   }
+  if (recipe.spec.kind === 'image') throw imageGone(recipe.key);
   // Only Debian packages are sure to hold no code of another architecture: what else brings some is told, not refused.
   const strict = recipe.spec.kind === 'unpack' || recipe.spec.kind === 'configure' || recipe.spec.kind === 'settings';
   return makeLayer(cache, sandbox, { ...recipe, strict, replace: work.noCache }, async (place, guard) => {
@@ -107,6 +111,12 @@ async function buildLayer(
   });
 }
 
+const imageGone = (layer: string): PiimgError =>
+  new PiimgError('The layer of the base’s image is not in the cache any more', {
+    hint: 'Build again: the image is taken apart anew.',
+    cause: { layer },
+  });
+
 /** Makes the tree and its archive; `complete` is called when the tree stays as it is. */
 async function fill(
   { spec }: LayerRecipe,
@@ -119,12 +129,13 @@ async function fill(
     complete();
     return { tar: written, notes: [] };
   }
+  if (spec.kind === 'image') throw new TypeError('an image is not made');
   const notes = await fillTree(spec, context);
   context.step.update({ message: 'writing the layer' });
   return { tar: await captureTree(tar, context, complete), notes };
 }
 
-function fillTree(spec: Exclude<LayerSpec, { kind: 'files' }>, context: StepContext): Promise<string[]> {
+function fillTree(spec: Exclude<LayerSpec, { kind: 'files' | 'image' }>, context: StepContext): Promise<string[]> {
   switch (spec.kind) {
     case 'unpack':
       return unpackPackages(spec, context);
@@ -144,6 +155,10 @@ function fillTree(spec: Exclude<LayerSpec, { kind: 'files' }>, context: StepCont
       return applyUnits(spec, context);
     case 'initramfs':
       return makeInitramfs(context);
+    case 'image-initramfs':
+      return updateInitramfs(context);
+    case 'image-boot':
+      return fitBootFiles(spec, context);
     case 'boot':
       return makeBootFiles(spec, context);
   }

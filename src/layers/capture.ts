@@ -1,7 +1,7 @@
 // Turns the upper directory that a sandbox has written into a canonical layer tar.
 import { isDevice, type TarHeader } from '../lib/tar.ts';
 import type { StepContext } from './steps/context.ts';
-import { LEFTOVERS } from './leftovers.ts';
+import { CLEAR_LEFTOVERS } from './leftovers.ts';
 import { readTarFrom, type PassData } from './tar-reader.ts';
 import { writeLayerTar, type LayerTar, type LayerTarWriter } from './tar-writer.ts';
 
@@ -32,7 +32,7 @@ export async function captureTree(
   { sandbox, tree, epoch, guard, signal }: Pick<StepContext, 'sandbox' | 'tree' | 'epoch' | 'guard' | 'signal'>,
   cleared: () => void = () => {},
 ): Promise<LayerTar> {
-  const script = `cd "$1"; shift; rm -rf ${LEFTOVERS.join(' ')}; exec "$@"`;
+  const script = `cd "$1"; shift; ${CLEAR_LEFTOVERS}; exec "$@"`;
   const argv = [...ARCHIVE, `--mtime=@${epoch}`, '--clamp-mtime', '.'];
   return writeLayerTar(tarFile, guard, (writer) => {
     const command = ['sh', '-euc', script, 'sh', tree, ...argv];

@@ -8,7 +8,7 @@
 export interface LayerEntry {
   /** Path without leading or trailing slash; the root itself is `''`. */
   path: string;
-  type: 'file' | 'directory' | 'symlink' | 'hardlink' | 'whiteout';
+  type: 'file' | 'directory' | 'symlink' | 'hardlink' | 'character' | 'block' | 'fifo' | 'whiteout';
   /** Permission bits with setuid, setgid and sticky. */
   mode: number;
   uid: number;
@@ -18,9 +18,11 @@ export interface LayerEntry {
   sha256?: string;
   /** Target, for symlinks and hardlinks (a hardlink's is a path in the same layer). */
   target?: string;
+  /** Device numbers, of devices. Only the layer of an image has any; its tree has none, as no user namespace may make them. */
+  device?: [number, number];
   /** A directory that hides what lower layers have in it. */
   opaque?: boolean;
-  /** Extended attributes, values base64 (only `security.capability` and `user.*` occur). */
+  /** Extended attributes, values base64 (only `security.capability` and `user.*` occur, but for an image's). */
   xattrs?: Record<string, string>;
   /** Byte range of headers and padded data in layer.tar; absent for whiteouts. */
   offset?: number;

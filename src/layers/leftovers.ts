@@ -33,3 +33,6 @@ export const LEFTOVERS = [
   'root/.npm',
   'root/.cache',
 ];
+
+/** Removes them from the working folder. A whiteout is none: what a layer below has is to go, as somebody else's host keys. */
+export const CLEAR_LEFTOVERS = `for file in ${LEFTOVERS.join(' ')}; do [ -c "$file" ] || rm -rf "$file"; done`;

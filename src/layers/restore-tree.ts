@@ -50,20 +50,35 @@ export async function restoreTree(
   }
 }
 
+/**
+ * What the tree has none of: devices, which cannot be made in a user namespace, pipes beside them, and further names of either. They stay in
+ * the archive, from which images are made.
+ */
+export function onlyInArchive(entries: LayerEntry[]): Set<string> {
+  const special = new Set(entries.flatMap(({ path, type }) => (SPECIAL.has(type) ? [path] : [])));
+  if (special.size === 0) return special;
+  const links = entries.filter(({ type, target = '' }) => type === 'hardlink' && special.has(target));
+  return new Set([...special, ...links.map(({ path }) => path)]);
+}
+
+const SPECIAL = new Set<LayerEntry['type']>(['character', 'block', 'fifo']);
+
 /** The archive, with whiteouts and opaque folders as overlayfs spells them, each in its place. */
 async function* withOverlayNotes(archive: string, { entries, size }: LayerIndex): AsyncGenerator<Buffer> {
   const bytes = (start: number, end: number): Readable =>
     start < end ? createReadStream(archive, { start, end: end - 1 }) : Readable.from([]);
+  const absent = onlyInArchive(entries);
   let passed = 0;
   let at = 0;
   for (const entry of entries) {
     const { offset: start = at, length = 0 } = entry;
     at = start + length;
-    if (entry.type !== 'whiteout' && !entry.opaque) continue;
+    if (entry.type !== 'whiteout' && !entry.opaque && !absent.has(entry.path)) continue;
     yield* bytes(passed, start) as AsyncIterable<Buffer>;
+    passed = at;
+    if (absent.has(entry.path)) continue;
     const header = entry.type === 'whiteout' ? whiteout(entry) : await onlyHeader(bytes(start, at));
     yield encodeHeader(entry.opaque ? { ...header, xattrs: { ...header.xattrs, [OPAQUE]: YES } } : header);
-    passed = at;
   }
   yield* bytes(passed, size) as AsyncIterable<Buffer>;
 }

@@ -1,7 +1,7 @@
 // Writes layer.tar and its index in one pass: each entry's place and digest, and the digest of the whole.
 import { createHash, type Hash } from 'node:crypto';
 import { open } from 'node:fs/promises';
-import { encodeHeader, endOfArchive, isDevice, padding, type TarHeader } from '../lib/tar.ts';
+import { encodeHeader, endOfArchive, padding, type TarHeader } from '../lib/tar.ts';
 import type { Guard } from './guard.ts';
 import type { LayerEntry } from './layer.ts';
 
@@ -83,10 +83,11 @@ function tarWriter(write: (bytes: Buffer[]) => Promise<void>, guard: Pick<Guard,
   return {
     async add(header, extra = {}) {
       await close();
-      const { path, type, mode, uid, gid, size, target, xattrs } = header;
-      if (isDevice(type)) throw new TypeError(`/${path}: a layer holds no devices`);
+      const { path, type, mode, uid, gid, size, target, device, xattrs } = header;
+      if (type === 'other') throw new TypeError(`/${path} is of a kind that no layer holds`);
       const entry: LayerEntry = { path, type, mode, uid, gid, size, offset };
       if (target !== undefined) entry.target = target;
+      if (device) entry.device = device;
       if (xattrs) entry.xattrs = xattrs;
       if (extra.opaque) entry.opaque = true;
       entries.push(entry);

@@ -6,6 +6,7 @@ import { PiimgError } from '../lib/errors.ts';
 import type { Sandbox } from '../sandbox/root.ts';
 import { ARCHIVE, copyEntry } from './capture.ts';
 import type { Layer, LayerEntry } from './layer.ts';
+import { onlyInArchive } from './restore-tree.ts';
 import { readTarFrom } from './tar-reader.ts';
 import { indexOnly } from './tar-writer.ts';
 
@@ -52,7 +53,7 @@ function totalOf(sizes: (string | number)[]): { files: number; bytes: number } {
 function sizesOf({ index }: Layer): number[] {
   const sizes = new Map(index.entries.filter(({ type }) => type === 'file').map(({ path, size }) => [path, size]));
   return index.entries
-    .filter(({ type }) => type === 'file' || type === 'hardlink')
+    .filter(({ type, target = '' }) => type === 'file' || (type === 'hardlink' && sizes.has(target)))
     .map(({ path, target = path }) => sizes.get(target) ?? 0);
 }
 
@@ -70,7 +71,9 @@ export async function treeDifference(
   const found = new Map(entries.map((entry) => [entry.path, facts(entry)]));
   // Where a layer says nothing of the root folder, the one its files lie in means nothing.
   if (!index.entries.some(({ path }) => path === '')) found.delete('');
+  const absent = onlyInArchive(index.entries);
   for (const entry of index.entries) {
+    if (absent.has(entry.path)) continue;
     const other = found.get(entry.path);
     if (other === undefined) return `/${entry.path} is gone`;
     if (!isDeepStrictEqual(other, facts(entry))) return `/${entry.path} is not what was stored`;

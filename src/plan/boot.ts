@@ -17,6 +17,15 @@ export function diskIds(base: string, role: string): DiskIds {
   return { diskId: sha256(`piimg disk ${base} ${role}`).slice(0, 8) };
 }
 
+/** The table of file systems of a base made of packages. */
+export function fstab({ diskId }: DiskIds): PlannedFile {
+  return rootFile(
+    'etc/fstab',
+    `PARTUUID=${diskId}-02 / ext4 defaults,noatime 0 1\n` +
+      `PARTUUID=${diskId}-01 /boot/firmware vfat defaults,noatime,fmask=0077,dmask=0077 0 2\n`,
+  );
+}
+
 /**
  * Folders and files that mkinitramfs, depmod and the hooks of Debian 13's packages neither copy nor read. A hook may read any other:
  * dropbear-initramfs has keys in /etc/dropbear, plymouth its themes in /usr/share, and most copy programs and libraries.

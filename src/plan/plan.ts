@@ -4,8 +4,9 @@ import type { Lock } from '../base/lock.ts';
 import type { LockedPackage } from '../image/manifest.ts';
 import { digestOf } from '../lib/digest.ts';
 import type { NpmApp, OverlayEntry, ResolvedRole, SourceFile } from '../role/resolved.ts';
+import { imageBoot, imageLayer, namesInBase, packagesOfImage, type ImageSpec } from './image-base.ts';
 import { rootFile } from './root-file.ts';
-import { bootFileConfig, diskIds, touchesBoot, type DiskIds } from './boot.ts';
+import { bootFileConfig, diskIds, fstab, touchesBoot, type DiskIds } from './boot.ts';
 
 /** Raised when the same plan would be carried out differently: it is part of every key. */
 const PLAN_FORMAT = 11;
@@ -38,6 +39,7 @@ export type LayerSpec =
   | { kind: 'run'; name: string; script: string; network: boolean; env: Record<string, string> }
   | { kind: 'settings'; timezone: string; locale: string; keymap: string }
   | { kind: 'units'; units: ResolvedRole['units']; programs?: string[] }
+  | ImageSpec
   | { kind: 'initramfs' }
   | { kind: 'boot'; files: PlannedFile[] };
 
@@ -106,21 +108,25 @@ export function planBuild(
 
   // 1. The base: what apt calls essential first, the rest on top of it.
   const essential = new Set(lock.essential);
-  const first = lock.essential.flatMap((name) => lock.basePackages.find((locked) => locked.name === name) ?? []);
-  add('essential packages', { kind: 'unpack', packages: first, bootstrap: true });
-  add('essential packages configured', { kind: 'configure', debconf: [], remove: [], emulate: base.emulate });
-  add('base files', {
-    kind: 'files',
-    files: base.files.map(({ path, content, mode }) => rootFile(path, content, parseInt(mode, 8))),
-  });
+  if (base.kind === 'image') {
+    layers.push(imageLayer(lock));
+  } else {
+    const first = lock.essential.flatMap((name) => lock.basePackages.find((locked) => locked.name === name) ?? []);
+    add('essential packages', { kind: 'unpack', packages: first, bootstrap: true });
+    add('essential packages configured', { kind: 'configure', debconf: [], remove: [], emulate: base.emulate });
+  }
+  const files = base.files.map(({ path, content, mode }) => rootFile(path, content, parseInt(mode, 8)));
+  if (files.length > 0) add('base files', { kind: 'files', files });
   const rest = lock.basePackages.filter(({ name }) => !essential.has(name));
-  add('base packages', { kind: 'unpack', packages: rest, bootstrap: false });
-  add('base packages configured', { kind: 'configure', debconf: [], remove: [], emulate: base.emulate });
+  if (rest.length > 0) {
+    add('base packages', { kind: 'unpack', packages: rest, bootstrap: false });
+    add('base packages configured', { kind: 'configure', debconf: [], remove: [], emulate: base.emulate });
+  }
   for (const { name, script } of base.run) add(`base: ${name}`, { kind: 'run', name, script, network: false, env: {} });
 
   // 2. The role's packages.
   const answered = role.debconf.map((answer) => answer.package);
-  const reconfigure = lock.basePackages.filter(({ name }) => answered.includes(name)).map(({ name }) => name);
+  const reconfigure = namesInBase(lock).filter((name) => answered.includes(name));
   role.debs.forEach(byDigest);
   const rolePackages = [...lock.rolePackages, ...options.debs];
   if (rolePackages.length > 0) add('packages', { kind: 'unpack', packages: rolePackages, bootstrap: false });
@@ -158,9 +164,10 @@ export function planBuild(
     ...role.artifacts.filter(({ destination: path }) => touchesBoot({ path: path.replace(/^\/+/, ''), type: 'file' })),
   ];
   const read = digestOf({ relevant, keymap });
-  const initramfs = add('initramfs', { kind: 'initramfs' }, [...packageKeys, ...runKeys, read]);
   const disk = diskIds(base.name, role.name);
-  const bootFiles = add('boot files', { kind: 'boot', files: bootFileConfig(role, disk) }, [initramfs]);
+  const boot = base.kind === 'image' ? imageBoot(role, disk) : packagesBoot(role, disk);
+  const initramfs = add('initramfs', boot.initramfs, [...packageKeys, ...runKeys, read]);
+  const bootFiles = add('boot files', boot.files, [initramfs]);
   // A script may have read any file.
   if (runKeys.length === 0) stable.push(initramfs, bootFiles);
 
@@ -180,30 +187,43 @@ export function planBuild(
   };
   const { variables, provision, health } = role;
   const buildId = digestOf({ ...unfinished, variables, provision, health });
-  return { plan: { ...unfinished, buildId, finish: finishFiles(role, base.name, buildId, disk) }, inputs };
+  return { plan: { ...unfinished, buildId, finish: finishFiles(role, base, buildId, disk) }, inputs };
 }
 
-/** What is on the image in the end: a role may replace or remove what the base has. */
-function installedPackages({ basePackages, removed }: Lock, rolePackages: LockedPackage[]): LockedPackage[] {
+/** What is on the image in the end: a role may replace or remove what the base has, and a base what its image has. */
+function installedPackages(lock: Lock, rolePackages: LockedPackage[]): LockedPackage[] {
+  const { basePackages, removed } = lock;
   const gone = new Set([...rolePackages.map(({ name }) => name), ...removed]);
-  return [...basePackages.filter(({ name }) => !gone.has(name)), ...rolePackages];
+  const onTop = new Set(basePackages.map(({ name }) => name));
+  const below = packagesOfImage(lock).filter(({ name }) => !onTop.has(name));
+  return [...[...below, ...basePackages].filter(({ name }) => !gone.has(name)), ...rolePackages];
 }
 
-function finishFiles(role: ResolvedRole, base: string, buildId: string, disk: DiskIds): PlannedFile[] {
+const packagesBoot = (role: ResolvedRole, disk: DiskIds): { initramfs: LayerSpec; files: LayerSpec } => ({
+  initramfs: { kind: 'initramfs' },
+  files: { kind: 'boot', files: bootFileConfig(role, disk) },
+});
+
+function finishFiles(
+  role: ResolvedRole,
+  { name: base, kind }: BaseDefinition,
+  buildId: string,
+  disk: DiskIds,
+): PlannedFile[] {
   const { name, summary, variables, provision, health } = role;
   const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
   return [
     // machine-id(5): the word makes the first boot a first boot; systemd then writes its own.
     rootFile('etc/machine-id', 'uninitialized\n'),
     // And it enables every unit that Debian's presets do not forbid: what the role disabled, what packages leave off. Not here.
-    rootFile('etc/systemd/system-preset/00-first-boot.preset', 'disable *\n'),
+    // The first boot of an image stays its makers' own, but for what the role disabled.
+    rootFile(
+      'etc/systemd/system-preset/00-first-boot.preset',
+      kind === 'image' ? role.units.disable.map((unit) => `disable ${unit}\n`).join('') : 'disable *\n',
+    ),
     // Packages that are installed later enable their services by the presets: once it has booted, the line above is gone.
     rootFile('usr/lib/tmpfiles.d/piimg-first-boot.conf', 'r! /etc/systemd/system-preset/00-first-boot.preset\n'),
-    rootFile(
-      'etc/fstab',
-      `PARTUUID=${disk.diskId}-02 / ext4 defaults,noatime 0 1\n` +
-        `PARTUUID=${disk.diskId}-01 /boot/firmware vfat defaults,noatime,fmask=0077,dmask=0077 0 2\n`,
-    ),
+    ...(kind === 'image' ? [] : [fstab(disk)]),
     rootFile('usr/lib/piimg/image.json', json({ version: 1, role: name, base, buildId })),
     rootFile('usr/lib/piimg/role.json', json({ version: 1, role: name, summary, variables, provision, health })),
   ];

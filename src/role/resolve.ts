@@ -19,7 +19,9 @@ const DEFAULTS = { base: 'debian-trixie', timezone: 'Etc/UTC', locale: 'C.UTF-8'
 
 /** What the rules must know of a base. */
 interface BaseFacts {
-  archives: { name: string }[];
+  name: string;
+  /** Absent where only the image that it is knows them. */
+  archives?: { name: string }[];
 }
 /** How bases are read; `name` stands in for what the role says. */
 export interface Bases<B extends BaseFacts = BaseFacts> {

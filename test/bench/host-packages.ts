@@ -3,7 +3,7 @@ import path from 'node:path';
 import { resolvePackages } from '../../src/base/resolve.ts';
 import type { Prepared } from '../../src/cli/build.ts';
 import type { Context } from '../../src/cli/context.ts';
-import { archivesFor } from '../../src/cli/locking.ts';
+import { archivesFor } from '../../src/cli/apt-world.ts';
 import { HOST_ARCHITECTURE } from '../../src/sandbox/shadow.ts';
 import { wantedBy } from '../../src/cli/materials.ts';
 import { updateLists, withApt } from '../../src/host/apt.ts';

@@ -28,6 +28,7 @@ export async function bootstrapDebian(root: string, suite: string, packages: str
   if (process.getuid?.() !== 0) throw new Error('a machine of its own needs root: run this test with sudo');
   requireTools(['mmdebstrap']);
   const base = await loadBase('debian-trixie', [path.join(packageRoot, 'images/bases')]);
+  if (base.kind !== 'packages') throw new Error('the default base is made of packages');
   const archives = [suite, `${suite}-security`].map((name) => ({
     name,
     suites: [name],

@@ -1,5 +1,5 @@
 // What a plan is made of, small enough to read: a role, a base, a lock.
-import type { BaseDefinition } from '../../src/base/definition.ts';
+import type { PackageBase } from '../../src/base/definition.ts';
 import type { Lock } from '../../src/base/lock.ts';
 import type { LockedPackage } from '../../src/image/manifest.ts';
 import { sha256 } from '../../src/lib/digest.ts';
@@ -76,9 +76,10 @@ export function smallRole(folder = HOST_FOLDER): ResolvedRole {
   };
 }
 
-export function smallBase(): BaseDefinition {
+export function smallBase(): PackageBase {
   return {
     name: 'small',
+    kind: 'packages',
     version: 1,
     summary: 'A few packages',
     architecture: 'arm64',

@@ -21,7 +21,8 @@ export async function update(flags: UpdateFlags, signal: AbortSignal): Promise<v
 
 /** What changed, of the image first; what only helps to build it has a heading of its own. */
 export function formatUpdate(result: UpdateResult, style: Style): string {
-  const { lockPath, packages, tools, buildPackages } = result;
+  const { lockPath, image, packages, tools, buildPackages } = result;
+  const imageChange = image ? [`image: ${image.from === undefined ? '' : `${image.from} → `}${image.to}`] : [];
   const parts = [
     ['', packages],
     ['native tools, no part of the image:\n', tools],
@@ -31,5 +32,6 @@ export function formatUpdate(result: UpdateResult, style: Style): string {
     const text = formatPackageChanges(changes, style);
     return text === '' ? [] : [`${heading}${text}`];
   });
-  return changed.length === 0 ? `Nothing changed: ${lockPath}` : [...changed, `written: ${lockPath}`].join('\n\n');
+  const all = [...imageChange, ...changed];
+  return all.length === 0 ? `Nothing changed: ${lockPath}` : [...all, `written: ${lockPath}`].join('\n\n');
 }

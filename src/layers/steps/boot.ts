@@ -55,7 +55,7 @@ const FOR_ALL = /^((etc|usr\/lib|usr\/local\/lib)\/depmod\.d(\/|$)|usr\/lib\/mod
 const MODULE = /^usr\/lib\/modules\/([^/]+)(?:$|\/(?!modules\.|\.))/;
 
 /** cloud-init's schemas of what a seed may say, so that a seed can be checked before this card boots, on any computer. */
-const COPY_SCHEMAS = `mkdir -p /boot/firmware/piimg
+export const COPY_SCHEMAS = `mkdir -p /boot/firmware/piimg
 for schema in schema-cloud-config-v1 schema-network-config-v2; do
   from=/usr/lib/python3/dist-packages/cloudinit/config/schemas/$schema.json
   [ ! -e "$from" ] || gzip -9nc "$from" >"/boot/firmware/piimg/$schema.json.gz"

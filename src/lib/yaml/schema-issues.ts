@@ -128,7 +128,7 @@ function slips(text: string, pattern: RegExp): string[] {
 
 function wrongUnion(subject: Subject, name: string, issue: z.core.$ZodIssueInvalidUnion, say: Say): Issue[] {
   if ('options' in issue && Array.isArray(issue.options))
-    return notAmong(subject, name, issue.options.map(String), say);
+    return notAmong(subject, name, issue.options.filter((option) => option !== undefined).map(String), say);
   // The form that the value has is the one that was meant: a map is compared with the map, a word with the word.
   const sameKind = issue.errors.filter((errors) => !errors.some(isRootType));
   const meant = sameKind.length === 1 ? sameKind[0] : undefined;

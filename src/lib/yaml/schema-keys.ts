@@ -31,11 +31,15 @@ export function keysAt(schema: Record<string, unknown>, path: Path, data: unknow
 function objectOf(schema: JsonSchema, value: unknown): JsonSchema {
   const forms = schema.anyOf ?? schema.oneOf;
   if (forms === undefined) return schema;
-  const named = forms.find((form) =>
-    Object.entries(form.properties ?? {}).some(
-      ([key, { const: constant }]) =>
-        constant !== undefined && (value as Record<string, unknown> | null)?.[key] === constant,
-    ),
+  // The more of its fixed words the value has, the more it is meant.
+  const matches = forms.map(
+    (form) =>
+      Object.entries(form.properties ?? {}).filter(
+        ([key, { const: constant }]) =>
+          constant !== undefined && (value as Record<string, unknown> | null)?.[key] === constant,
+      ).length,
   );
+  const most = Math.max(...matches);
+  const named = most > 0 ? forms[matches.indexOf(most)] : undefined;
   return named ?? forms.find((form) => form.properties !== undefined || form.items !== undefined) ?? schema;
 }

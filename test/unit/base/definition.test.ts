@@ -42,7 +42,10 @@ test('an unknown name is told with the nearest, and cannot lead out of the folde
   const dirs = [`${root}/nowhere`, `${root}/images/bases`];
   const unknown = await failure('debian-trixi', dirs);
   assert.is(unknown.exitCode, EXIT.usage);
-  assert.is(unknown.hint, 'Did you mean `debian-trixie`? Bases: debian-trixie.');
+  assert.is(
+    unknown.hint,
+    'Did you mean `debian-trixie`? Bases: debian-trixie, raspios-desktop, raspios-full, raspios-lite.',
+  );
   assert.match((await failure('../roles/web', dirs)).message, 'There is no base `../roles/web`');
   assert.is((await failure('x', [])).hint, 'Bases: none.');
 });
@@ -67,6 +70,7 @@ test('editors have a description for every key', () => {
       if (typeof value.description !== 'string') missing.push(`${path}.${key}`);
       visit(value, `${path}.${key}`);
     }
+    for (const form of (schema.oneOf ?? []) as Record<string, unknown>[]) visit(form, path);
     if (typeof schema.items === 'object') visit(schema.items as Record<string, unknown>, `${path}[]`);
   };
   visit(baseJsonSchema(), '');

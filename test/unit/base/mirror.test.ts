@@ -1,11 +1,11 @@
 // Which address the archives of a base get: the user's, the base's, the one of the host's apt.
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { BaseDefinition } from '../../../src/base/definition.ts';
+import type { PackageBase } from '../../../src/base/definition.ts';
 import { locateArchives } from '../../../src/base/mirror.ts';
 import { smallBase } from '../../helpers/plan-inputs.ts';
 
-const base: BaseDefinition = {
+const base: PackageBase = {
   ...smallBase(),
   archives: [
     { name: 'debian', suites: ['trixie', 'trixie-updates'], components: ['main'] },

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { run } from '../../../src/host/exec.ts';
-import { LEFTOVERS } from '../../../src/layers/leftovers.ts';
+import { CLEAR_LEFTOVERS, LEFTOVERS } from '../../../src/layers/leftovers.ts';
 import { withFolder } from '../cli/piimg.ts';
 
 /** A shell pattern that stays below the folder the shell is in, and holds nothing the shell would take for more. */
@@ -52,7 +52,7 @@ test('clears leftovers and nothing beside them', () =>
       await mkdir(path.dirname(path.join(root, file)), { recursive: true });
       await writeFile(path.join(root, file), '');
     }
-    await run(['sh', '-euc', `cd "$1"; rm -rf ${LEFTOVERS.join(' ')}`, 'sh', root]);
+    await run(['sh', '-euc', `cd "$1"; ${CLEAR_LEFTOVERS}`, 'sh', root]);
     const left = (await readdir(root, { recursive: true, withFileTypes: true }))
       .filter((entry) => entry.isFile())
       .map((entry) => path.relative(root, path.join(entry.parentPath, entry.name)));

@@ -105,7 +105,10 @@ const wrong: Record<string, { work: (tar: LayerTarWriter) => Promise<void>; says
     },
     says: /no file entry is open/,
   },
-  'a device': { work: (tar) => tar.add(header({ path: 'dev/null', type: 'character' })), says: /holds no devices/ },
+  'what is neither': {
+    work: (tar) => tar.add(header({ path: 'run/x', type: 'other' })),
+    says: /a kind that no layer holds/,
+  },
 };
 for (const [what, { work, says }] of Object.entries(wrong)) {
   test(`refuses ${what}`, async () => {

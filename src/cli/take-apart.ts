@@ -1,0 +1,119 @@
+// Takes an image apart: its two file systems become a layer, and what its packages need is kept beside that.
+import path from 'node:path';
+import { imageFacts } from '../base/image-facts.ts';
+import { treeOfExt4, type TreeEntry } from '../image/ext4-tree.ts';
+import { listFat, readFromFat, type FatVolume } from '../image/fat.ts';
+import { makeImageLayer } from '../layers/image-layer.ts';
+import { EXIT, PiimgError } from '../lib/errors.ts';
+import type { Step } from '../lib/progress.ts';
+import { imageLayerKey } from '../plan/image-base.ts';
+import type { Files } from '../vendor/view.ts';
+import { writeImageRecord } from './image-record.ts';
+import { withImageView, type OpenedImage } from './image-view.ts';
+import { withUnpacked } from './unpack-image.ts';
+
+/** Where the FAT is mounted; in a layer its files lie there. */
+const BOOT = 'boot/firmware';
+
+/**
+ * Takes apart the image in the file `packed`, and says which it is. `name` is what messages call it. Throws PiimgError: other bytes than
+ * `expected`, an image that cannot be a base or be read; the cache then has nothing of it.
+ */
+export async function takeApart(
+  packed: string,
+  { name, expected }: { name: string; expected?: { sha256: string; size: number } },
+  cacheDir: string,
+  { step, signal }: { step: Step; signal: AbortSignal },
+): Promise<{ sha256: string; size: number }> {
+  const tmp = path.join(cacheDir, 'tmp');
+  return withUnpacked(packed, tmp, { step, signal }, async ({ file, sha256, size }) => {
+    if (expected && (expected.sha256 !== sha256 || expected.size !== size))
+      throw otherImage(name, expected, { sha256, size });
+    step.update({ message: 'taking it apart' });
+    await withImageView(file, async ({ root, piimg, notes }, opened) => {
+      if (piimg) {
+        throw new PiimgError(`${name} cannot be a base: piimg has built it, for the role ${piimg.role}`, {
+          exitCode: EXIT.usage,
+          hint: 'Take what that one was built on, and let the role extend the other one: `extends`.',
+        });
+      }
+      const facts = await imageFacts(name, root.files);
+      await requireMountPoint(name, root.files);
+      notes.forEach((note) => step.note(`${name}: ${note}`));
+      const cache = { dir: path.join(cacheDir, 'layers'), tmp };
+      const entries = entriesOf(name, opened, (note) => step.note(`${name}: ${note}`));
+      await makeImageLayer(cache, { key: imageLayerKey(sha256), title: 'image' }, entries);
+      await writeImageRecord(cacheDir, sha256, facts);
+    });
+    return { sha256, size };
+  });
+}
+
+/** The root file system, then the files of the FAT at their place in it. */
+async function* entriesOf(
+  name: string,
+  { read, ext4, fat }: OpenedImage,
+  note: (text: string) => void,
+): AsyncGenerator<TreeEntry> {
+  let mtime: number | undefined;
+  let hidden = 0;
+  for await (const entry of treeOfExt4(read, ext4)) {
+    const { header } = entry;
+    if (header.path === BOOT && header.type === 'directory') ({ mtime } = header);
+    if (header.path.startsWith(`${BOOT}/`)) hidden++;
+    else yield entry;
+  }
+  if (mtime === undefined) {
+    throw new PiimgError(`${name} cannot be a base: it has no folder /${BOOT} for its boot partition`, {
+      exitCode: EXIT.usage,
+      hint: '`piimg inspect` says what is in it.',
+    });
+  }
+  if (hidden > 0) note(`${hidden} files below /${BOOT} of the root partition are left out: nobody sees them`);
+  yield* entriesOfFat(fat, BOOT, mtime);
+}
+
+/** FAT knows no owners; and of its times, no zone. */
+async function* entriesOfFat(
+  volume: FatVolume,
+  folder: string,
+  mtime: number,
+  cluster?: number,
+): AsyncGenerator<TreeEntry> {
+  for (const entry of await listFat(volume, cluster)) {
+    const { directory, size } = entry;
+    const place = `${folder}/${entry.name}`;
+    const header = { path: place, mode: directory ? 0o755 : 0o644, uid: 0, gid: 0, mtime };
+    yield directory
+      ? { header: { ...header, type: 'directory', size: 0 }, content: async function* () {} }
+      : {
+          header: { ...header, type: 'file', size },
+          content: async function* () {
+            yield await readFromFat(volume, entry);
+          },
+        };
+    if (directory) yield* entriesOfFat(volume, place, mtime, entry.firstCluster);
+  }
+}
+
+/** Raspberry Pi OS mounted its boot partition at /boot until bullseye. */
+async function requireMountPoint(name: string, files: Files): Promise<void> {
+  const fstab = (await files.read('etc/fstab'))?.toString('utf8') ?? '';
+  const places = [...fstab.matchAll(/^\s*[^#\s]\S*\s+(\S+)\s+vfat\s/gm)].map(([, place = '']) => place);
+  if (places.length === 0 || places.includes(`/${BOOT}`)) return;
+  throw new PiimgError(`${name} cannot be a base: it mounts its boot partition at ${places[0]}, not at /${BOOT}`, {
+    exitCode: EXIT.usage,
+    hint: 'Take a newer image. `piimg customize` works on this one too.',
+  });
+}
+
+function otherImage(
+  name: string,
+  expected: { sha256: string; size: number },
+  found: { sha256: string; size: number },
+): PiimgError {
+  return new PiimgError(`${name} is not the image it should be: ${found.size} bytes with the sha256 ${found.sha256}`, {
+    detail: `expected: ${expected.size} bytes with the sha256 ${expected.sha256}`,
+    hint: 'Build again. If it stays so, ask who keeps the list or the mirror, or name the image itself: --base FILE.',
+  });
+}

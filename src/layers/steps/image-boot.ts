@@ -1,0 +1,99 @@
+// The boot files of a base that is an image: its own kernel, firmware and initramfs, with what the role and the disk change.
+import { readFile } from 'node:fs/promises';
+import { PiimgError } from '../../lib/errors.ts';
+import type { ImageSpec } from '../../plan/image-base.ts';
+import { guardInitramfs } from '../initramfs-guard.ts';
+import type { LayerEntry } from '../layer.ts';
+import { COPY_SCHEMAS } from './boot.ts';
+import { cmdlineFor, configFor, fstabFor } from './boot-texts.ts';
+import { clock, rootOf, type StepContext } from './context.ts';
+import { placeFiles } from './files.ts';
+
+/**
+ * What goes into an initramfs, or says what does (initramfs-tools(7)): a package that has anything to do there brings a hook. The
+ * keyboard's settings are left out: every role writes them, and Debian's initramfs takes them for passwords of disks only.
+ */
+const IN_INITRAMFS = [
+  /^(etc|usr\/share)\/initramfs-tools\//,
+  /^usr\/lib\/(modules|firmware|modprobe\.d|udev)\//,
+  /^etc\/(modprobe\.d|udev)\//,
+  /^etc\/(crypttab|modules)$/,
+  /^boot\/(vmlinuz|config)-/,
+];
+
+/** Whether layers on top of an image's change what its initramfs is made of. */
+export function touchesInitramfs(layers: LayerEntry[][]): boolean {
+  return layers.some((entries) =>
+    entries.some(({ path, type }) => type !== 'directory' && IN_INITRAMFS.some((pattern) => pattern.test(path))),
+  );
+}
+
+/**
+ * Lets the image's own update-initramfs make its initramfs anew, and its hooks copy it to where the firmware looks. Nothing where there is
+ * none, or where nothing on top of the image goes into it. Throws PiimgError with its last lines.
+ */
+export async function updateInitramfs(context: StepContext): Promise<string[]> {
+  const { sandbox, below, tree, guard, signal, step } = context;
+  const [, ...onTop] = await Promise.all(below.map((layer) => layer.entries));
+  if (!touchesInitramfs(onTop)) return [];
+  const script = '[ -x /usr/sbin/update-initramfs ] || exit 97; exec update-initramfs -u -k all';
+  const { exitCode } = await sandbox
+    .inRoot(rootOf(context, 'native'), {
+      argv: ['sh', '-euc', script],
+      env: clock(context),
+      okCodes: [0, 97],
+      signal,
+      onLine: (line) => step.update({ message: line }),
+    })
+    .catch((error: unknown) => {
+      throw new PiimgError('The image could not make its initramfs anew', {
+        ...(error instanceof PiimgError && error.detail !== undefined && { detail: error.detail }),
+        hint: 'Files or packages of the role go into it. Look around with --shell-on-error.',
+        cause: error,
+      });
+    });
+  if (exitCode !== 0) return ['the image has no update-initramfs: its initramfs stays as it is'];
+  await guardInitramfs(sandbox, [...below.map((layer) => layer.tree), tree], guard, signal);
+  return [];
+}
+
+/** Host keys that came with the image go where something on it makes new ones: else nobody could log in. */
+const REMOVE_HOST_KEYS = `
+if [ -x /usr/bin/cloud-init ] || [ -e /usr/lib/systemd/system/regenerate_ssh_host_keys.service ]; then
+  rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub
+fi`;
+
+/** Puts the disk's id and the role's additions into the image's own files. Throws PiimgError when it has no config.txt. */
+export async function fitBootFiles(
+  { diskId, config, cmdline: words }: Extract<ImageSpec, { kind: 'image-boot' }>,
+  context: StepContext,
+): Promise<string[]> {
+  const read = async (path: string): Promise<string | undefined> => {
+    for (const { tree } of context.below.toReversed()) {
+      const text = await readFile(`${tree}/${path}`, 'utf8').catch(() => undefined);
+      if (text !== undefined) return text;
+    }
+    return undefined;
+  };
+  const [settings, cmdline] = [await read('boot/firmware/config.txt'), await read('boot/firmware/cmdline.txt')];
+  if (settings === undefined || cmdline === undefined) {
+    throw new PiimgError(`The image has no ${settings === undefined ? 'config.txt' : 'cmdline.txt'} to boot with`, {
+      hint: 'It is none for a Raspberry Pi, or a package of the role removes it.',
+    });
+  }
+  const owned = { type: 'file', mode: 0o644, owner: 'root', group: 'root' } as const;
+  await placeFiles(
+    [
+      { path: 'boot/firmware/cmdline.txt', content: cmdlineFor(cmdline, { diskId, words }), ...owned },
+      { path: 'boot/firmware/config.txt', content: configFor(settings, config), ...owned },
+      { path: 'etc/fstab', content: fstabFor((await read('etc/fstab')) ?? '', diskId), ...owned },
+    ],
+    context,
+  );
+  await context.sandbox.inRoot(rootOf(context, 'native'), {
+    argv: ['sh', '-euc', `${COPY_SCHEMAS}${REMOVE_HOST_KEYS}`],
+    env: clock(context),
+    signal: context.signal,
+  });
+  return [];
+}

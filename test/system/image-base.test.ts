@@ -1,0 +1,139 @@
+// An image taken apart and put together again, in a real sandbox: the same tree, with devices; its boot files fit the new disk.
+import path from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { withImageView } from '../../src/cli/image-view.ts';
+import { takeApart } from '../../src/cli/take-apart.ts';
+import { toolRunner } from '../../src/cli/build.ts';
+import { assembleImage } from '../../src/image/assemble.ts';
+import { digestOfTree, treeOfExt4 } from '../../src/image/ext4-tree.ts';
+import { buildLayers } from '../../src/layers/build-layers.ts';
+import { removeTrees } from '../../src/layers/cache.ts';
+import type { Layer } from '../../src/layers/layer.ts';
+import { treeDifference } from '../../src/layers/verify-tree.ts';
+import { imageLayerKey } from '../../src/plan/image-base.ts';
+import type { LayerRecipe } from '../../src/plan/plan.ts';
+import { minimalSeed } from '../../src/seed/minimal.ts';
+import { testSandbox } from '../helpers/image-tools.ts';
+import { temporaryFolder } from '../helpers/temporary.ts';
+import { tinyImage } from '../helpers/tiny-image.ts';
+
+const sandbox = await testSandbox();
+const { signal } = new AbortController();
+const step = { update() {}, note() {}, cached() {}, failed() {} };
+const progress = { step: <T>(_title: string, work: (one: typeof step) => Promise<T>): Promise<T> => work(step) };
+
+const image = await tinyImage({
+  'etc/ssh/ssh_host_rsa_key': 'old',
+  'usr/lib/systemd/system/regenerate_ssh_host_keys.service': '[Unit]\n',
+});
+const cacheDir = temporaryFolder();
+const { sha256 } = await takeApart(image, { name: 'tiny' }, cacheDir, { step, signal });
+const recipe: LayerRecipe = { key: imageLayerKey(sha256), title: 'image', spec: { kind: 'image', image: sha256 } };
+const DISK = 0x0badcafe;
+/** A build's clock is never before the image was made: later times would be cut. */
+const EPOCH = Math.floor(Date.now() / 1000) + 1;
+
+const layersOf = (recipes: LayerRecipe[]): Promise<Layer[]> =>
+  buildLayers(recipes, {
+    sandbox,
+    cache: { dir: path.join(cacheDir, 'layers'), tmp: path.join(cacheDir, 'tmp') },
+    epoch: EPOCH,
+    file: () => '',
+    progress,
+    signal,
+    shellOnError: false,
+    offline: true,
+    npmCache: '',
+    roleFile: 'tiny',
+    jobs: 2,
+    noCache: false,
+  });
+
+async function assembled(layers: Layer[]): Promise<string> {
+  const out = path.join(temporaryFolder(), 'again.img');
+  await assembleImage({
+    layers,
+    stable: layers,
+    buildId: 'c0ffee'.repeat(10),
+    diskId: DISK,
+    role: 'none',
+    base: 'tiny',
+    logins: [],
+    seed: minimalSeed('c0ffee'.repeat(10)),
+    bootFiles: [],
+    out,
+    sourceDateEpoch: EPOCH,
+    runTool: toolRunner(sandbox, signal),
+    step,
+    signal,
+  });
+  return out;
+}
+
+const treeOf = (file: string): Promise<string> =>
+  withImageView(file, (_view, { read, ext4 }) => digestOfTree(treeOfExt4(read, ext4)));
+
+const headersOf = (file: string): Promise<string[]> =>
+  withImageView(file, async (_view, { read, ext4 }) => {
+    const found: string[] = [];
+    for await (const { header } of treeOfExt4(read, ext4)) found.push(JSON.stringify(header));
+    return found;
+  });
+
+const layers = await layersOf([recipe]);
+
+test('with no role it is the same tree again', async () => {
+  const again = await assembled(layers);
+  // Times too, which the digest leaves out.
+  assert.equal(await headersOf(again), await headersOf(image));
+  assert.is(await treeOf(again), await treeOf(image));
+});
+
+test('the files that layers are built upon are those of its archive, but for devices', async () => {
+  const [layer] = layers;
+  assert.ok(layer);
+  assert.is(await treeDifference(sandbox, layer, signal), undefined);
+  const { stdout } = await sandbox.tool(['ls', path.join(layer.dir, 'tree/dev')], { readable: [layer.dir] });
+  assert.is(stdout.trim(), '');
+  // Negative control.
+  await sandbox.tool(['sh', '-c', `echo x >>${layer.dir}/tree/etc/owned`], { writable: [layer.dir] });
+  assert.match((await treeDifference(sandbox, layer, signal)) ?? '', '/etc/owned is not what was stored');
+  await removeTrees(sandbox, [path.join(layer.dir, 'tree')]);
+  await layersOf([recipe]);
+  assert.is(await treeDifference(sandbox, layer, signal), undefined);
+});
+
+test('its boot files get the disk’s id and what the role adds; all else stays; old host keys go', async () => {
+  const config = [{ filter: 'pi4', lines: ['hdmi_enable_4kp60=1'] }];
+  const spec = { kind: 'image-boot', diskId: '0badcafe', config, cmdline: ['quiet'] } as const;
+  const both = await layersOf([
+    recipe,
+    { key: 'a'.repeat(64), title: 'initramfs', spec: { kind: 'image-initramfs' } },
+    { key: 'b'.repeat(64), title: 'boot files', spec: { ...spec, cmdline: [...spec.cmdline] } },
+  ]);
+  assert.equal(
+    both[1]?.index.entries.map(({ path: name }) => name),
+    [''],
+  );
+  await withImageView(await assembled(both), async ({ layout, boot, root }) => {
+    assert.is(layout.diskId, '0badcafe');
+    const text = async (files: typeof boot.files, name: string) => (await files.read(name))?.toString();
+    assert.is(
+      await text(boot.files, 'cmdline.txt'),
+      'console=serial0,115200 console=tty1 root=PARTUUID=0badcafe-02 rootfstype=ext4 rootwait resize quiet\n',
+    );
+    assert.match(
+      (await text(boot.files, 'config.txt')) ?? '',
+      /dtparam=audio=on[^]*\[pi4\]\nhdmi_enable_4kp60=1\n\[all\]\n$/,
+    );
+    assert.is(await text(boot.files, 'kernel8.img'), 'kernel');
+    const fstab = (await text(root.files, 'etc/fstab')) ?? '';
+    assert.match(fstab, /^PARTUUID=0badcafe-01 +\/boot\/firmware +vfat +defaults,fmask=0077,dmask=0077 +0 +2$/m);
+    assert.match(fstab, /^PARTUUID=0badcafe-02 +\/ +ext4 +defaults,noatime +0 +1$/m);
+    assert.is(await root.files.read('etc/ssh/ssh_host_rsa_key'), undefined);
+    assert.is(await text(root.files, 'etc/machine-id'), 'uninitialized\n');
+  });
+});
+
+test.run();

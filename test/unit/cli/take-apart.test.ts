@@ -1,0 +1,179 @@
+// An image becomes a layer: the same tree, whatever it was packed in; and what cannot be a base leaves nothing behind.
+import { createReadStream } from 'node:fs';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { readImageRecord } from '../../../src/cli/image-record.ts';
+import { withImageView } from '../../../src/cli/image-view.ts';
+import { takeApart } from '../../../src/cli/take-apart.ts';
+import { run } from '../../../src/host/exec.ts';
+import { digestOfTree, treeOfExt4, type TreeEntry } from '../../../src/image/ext4-tree.ts';
+import { findLayer } from '../../../src/layers/cache.ts';
+import type { Layer, LayerIndex } from '../../../src/layers/layer.ts';
+import { readTar } from '../../../src/layers/tar-reader.ts';
+import { EXIT, PiimgError } from '../../../src/lib/errors.ts';
+import { digestOfFile } from '../../../src/lib/digest.ts';
+import { imageLayerKey } from '../../../src/plan/image-base.ts';
+import { BOOT, SYSTEM, tinyImage } from '../../helpers/tiny-image.ts';
+import { temporaryFolder } from '../../helpers/temporary.ts';
+
+const notes: string[] = [];
+const work = {
+  step: { update() {}, note: (text: string) => void notes.push(text), cached() {}, failed() {} },
+  signal: new AbortController().signal,
+};
+
+async function layerOf(packed: string, cacheDir = temporaryFolder()): Promise<Layer> {
+  const { sha256 } = await takeApart(packed, { name: path.basename(packed) }, cacheDir, work);
+  const found = await findLayer({ dir: path.join(cacheDir, 'layers'), tmp: '' }, imageLayerKey(sha256), () => {});
+  assert.ok(found);
+  assert.equal(await readdir(path.join(cacheDir, 'tmp')), []);
+  return found;
+}
+
+/** The archive of a layer, as the tree of an ext4 is given. */
+async function entriesOf({ dir }: Layer): Promise<TreeEntry[]> {
+  const entries: TreeEntry[] = [];
+  await readTar(createReadStream(path.join(dir, 'layer.tar')), async (header, data) => {
+    const pieces: Buffer[] = [];
+    if (header.type === 'file') await data((chunk) => void pieces.push(chunk));
+    entries.push({
+      header,
+      content: async function* () {
+        yield* pieces;
+      },
+    });
+  });
+  return entries;
+}
+
+const image = await tinyImage();
+const inRoot = ({ header }: TreeEntry): boolean => !header.path.startsWith('boot/firmware/');
+
+async function* each<T>(items: T[]): AsyncGenerator<T> {
+  yield* items;
+}
+
+const digestOfImage = (file: string): Promise<string> =>
+  withImageView(file, (_view, { read, ext4 }) => digestOfTree(treeOfExt4(read, ext4)));
+
+test('the tree of the layer is that of the image: names, owners, modes, links, devices, attributes, contents; and times', async () => {
+  const entries = await entriesOf(await layerOf(image));
+  const own = entries.filter(inRoot);
+  assert.is(await digestOfTree(each(own)), await digestOfImage(image));
+  const found = new Map(entries.map(({ header }) => [header.path, header]));
+  assert.equal(found.get('dev/null')?.device, [1, 3]);
+  assert.is(found.get('dev/pipe')?.type, 'fifo');
+  assert.is(found.get('etc/fstab')?.mtime, 1_600_000_000);
+  assert.equal([found.get('etc/owned')?.uid, found.get('etc/owned')?.gid], [1234, 70_000]);
+  assert.equal(Object.keys(found.get('etc/acl')?.xattrs ?? {}), ['system.posix_acl_access']);
+  const links = ['usr/bin/ping', 'usr/bin/other name'].map((name) => found.get(name)?.type);
+  assert.equal(links.sort(), ['file', 'hardlink']);
+  const boot = entries.filter((entry) => !inRoot(entry) && entry.header.type === 'file');
+  const texts = await Promise.all(
+    boot.map(async ({ header, content }) => {
+      const pieces: Buffer[] = [];
+      for await (const piece of content()) pieces.push(piece);
+      return [header.path.replace('boot/firmware/', ''), Buffer.concat(pieces).toString()];
+    }),
+  );
+  assert.equal(Object.fromEntries(texts), BOOT);
+});
+
+test('negative control: one byte, one owner, one device more is another tree', async () => {
+  const same = await digestOfTree(each((await entriesOf(await layerOf(image))).filter(inRoot)));
+  const byte = await tinyImage({ 'home/pi/.profile': 'umask 077\n' });
+  const more = await tinyImage({ 'home/pi/more': '' });
+  for (const other of [byte, more]) {
+    const entries = (await entriesOf(await layerOf(other))).filter(inRoot);
+    assert.is(await digestOfTree(each(entries)), await digestOfImage(other));
+    assert.is.not(await digestOfTree(each(entries)), same);
+  }
+  const entries = (await entriesOf(await layerOf(image))).filter(inRoot);
+  for (const [file, change] of [
+    ['etc/owned', { uid: 0 }],
+    ['dev/null', { device: [1, 5] }],
+  ] as const) {
+    const changed = entries.map((entry) =>
+      entry.header.path === file ? { ...entry, header: { ...entry.header, ...change } as TreeEntry['header'] } : entry,
+    );
+    assert.is.not(await digestOfTree(each(changed)), same);
+  }
+});
+
+test('packed in whatever way, and with the boot partition at 8192, it is the same layer', async () => {
+  const { index } = await layerOf(image);
+  const old = await layerOf(await tinyImage({}, { start: 8192 }));
+  const facts = ({ entries }: LayerIndex) => entries.map(({ path: name, sha256, uid }) => [name, sha256, uid]);
+  assert.equal(facts(old.index), facts(index));
+  const xz = `${image}.xz`;
+  await run(['xz', '-k', '-0', image]);
+  assert.equal((await layerOf(xz)).index, index);
+});
+
+test('what its packages need is kept beside it', async () => {
+  const cacheDir = temporaryFolder();
+  const { sha256, size } = await takeApart(image, { name: 'tiny' }, cacheDir, work);
+  assert.is(sha256, await digestOfFile(image));
+  assert.is(size, (await readFile(image)).length);
+  const record = await readImageRecord(cacheDir, sha256);
+  assert.equal(record?.packages, { 'base-files': '13.8', dpkg: '1.22.21' });
+  assert.is(await readFile(record?.statusFile ?? '', 'utf8'), SYSTEM['var/lib/dpkg/status']);
+  const [archive] = record?.archives ?? [];
+  assert.equal([archive?.name, archive?.uri], ['image:debian', 'http://deb.debian.org/debian/']);
+  assert.is(await readFile(archive?.keyring ?? '', 'utf8'), 'keys');
+});
+
+const status = SYSTEM['var/lib/dpkg/status'] ?? '';
+const refused: [what: string, make: () => Promise<string>, message: RegExp, exitCode: number][] = [
+  [
+    'a system for armhf',
+    () => tinyImage({ 'var/lib/dpkg/status': status.replaceAll('arm64', 'armhf') }),
+    /tiny\.img cannot be a base: its system is for armhf/,
+    EXIT.usage,
+  ],
+  [
+    'a boot partition at /boot',
+    () => tinyImage({ 'etc/fstab': 'LABEL=boot /boot vfat defaults 0 2\n' }),
+    /mounts its boot partition at \/boot, not/,
+    EXIT.usage,
+  ],
+  ['no boot partition', () => cut(512), /cut off/, EXIT.failed],
+  ['an image that is cut off', () => cut(40 << 20), /cut off/, EXIT.failed],
+  ['no disk at all', () => cut(0, Buffer.alloc(4096, 'text')), /partition table/, EXIT.failed],
+];
+
+async function cut(length: number, bytes?: Buffer): Promise<string> {
+  const file = path.join(temporaryFolder(), 'tiny.img');
+  await writeFile(file, bytes ?? (await readFile(image)).subarray(0, length));
+  return file;
+}
+
+for (const [what, make, message, exitCode] of refused) {
+  test(`refused: ${what}; the cache has nothing of it`, async () => {
+    const cacheDir = temporaryFolder();
+    const file = await make();
+    const taken = takeApart(file, { name: path.basename(file) }, cacheDir, work);
+    const error: unknown = await taken.catch((caught: unknown) => caught);
+    assert.instance(error, PiimgError);
+    assert.match((error as PiimgError).message, message);
+    assert.is((error as PiimgError).exitCode, exitCode);
+    assert.equal(await readdir(path.join(cacheDir, 'layers')).catch(() => []), []);
+    assert.equal(await readdir(path.join(cacheDir, 'tmp')), []);
+  });
+}
+
+test('other bytes than were expected are refused, and both digests named', async () => {
+  const cacheDir = temporaryFolder();
+  const expected = { sha256: 'a'.repeat(64), size: 1 };
+  const error: unknown = await takeApart(image, { name: 'Lite', expected }, cacheDir, work).catch((e: unknown) => e);
+  assert.instance(error, PiimgError);
+  const { message, detail = '' } = error as PiimgError;
+  assert.match(message, `Lite is not the image it should be`);
+  assert.match(message, await digestOfFile(image));
+  assert.match(detail, 'a'.repeat(64));
+  assert.equal(await readdir(path.join(cacheDir, 'tmp')), []);
+});
+
+test.run();
