@@ -52,11 +52,12 @@ function userData({ hostname, users, locale, timezone, hostKeys = [] }: CloudIni
   };
 }
 
-/** No password: logging in takes a key. Somebody has to be able to become root, and it is the first one. */
-function login({ name, keys, groups = [], sudo }: CloudInit['users'][number], index: number): object {
+/** Without a password logging in takes a key. Somebody has to be able to become root, and it is the first one. */
+function login({ name, keys, groups = [], sudo, passwordHash }: CloudInit['users'][number], index: number): object {
   return {
     name,
-    lock_passwd: true,
+    lock_passwd: passwordHash === undefined,
+    ...(passwordHash !== undefined && { passwd: passwordHash }),
     shell: '/bin/bash',
     ...(groups.length > 0 && { groups }),
     ...((sudo ?? index === 0) && { sudo: 'ALL=(ALL) NOPASSWD:ALL' }),
@@ -99,12 +100,16 @@ function wired({ addresses, gateway, dns }: Network): Record<string, unknown> {
 /** The kernel's name for a Pi's own radio. netplan takes no `match:` for Wi-Fi on networkd, only names. */
 const WIFI_CARD = 'wlan0';
 
-function wireless({ ssid, password, country }: Wifi): Record<string, unknown> {
+function wireless({ ssid, password, country, hidden }: Wifi): Record<string, unknown> {
+  const point = {
+    ...(hidden === true && { hidden }),
+    ...(password !== undefined && { password: wifiKey(password, ssid) }),
+  };
   return {
     dhcp4: true,
     dhcp6: true,
     optional: true,
     'regulatory-domain': country,
-    'access-points': { [escapeSsid(ssid)]: password === undefined ? {} : { password: wifiKey(password, ssid) } },
+    'access-points': { [escapeSsid(ssid)]: point },
   };
 }
