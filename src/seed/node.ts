@@ -6,7 +6,8 @@ import { network } from './network.ts';
 
 /** crypt(5): yescrypt, gost-yescrypt, scrypt, sha512crypt, sha256crypt, bcrypt. The message leaves the value out. */
 const passwordHash = z.string().refine((text) => /^\$(y|gy|7|6|5|2[abxy])\$[./A-Za-z0-9$=,]{1,250}$/.test(text), {
-  error: 'the hash of a password begins with `$y$`, `$6$`, `$5$` or the like (crypt(5)): `openssl passwd -6` prints one',
+  error:
+    'the hash of a password begins with `$y$`, `$6$`, `$5$` or the like (crypt(5)): `openssl passwd -6` prints one',
 });
 
 const user = z.strictObject({
