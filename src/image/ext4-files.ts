@@ -1,12 +1,19 @@
-// Lists the files of an ext4 and reads their content.
+// Lists the files of an ext4, finds one by its path, and reads content.
 import { damagedExt4, readInode, type Ext4File, type Ext4Volume } from './ext4-inodes.ts';
+import { PiimgError } from '../lib/errors.ts';
 import type { ReadAt } from './ranges.ts';
 
 const ROOT_INODE = 2;
 /** Of a directory entry before its name. */
 const ENTRY_HEAD = 8;
 
-/** Every file of an ext4, a folder before what is in it. Throws PiimgError for structures that cannot be. */
+/** As many links are followed to one file (the kernel's MAXSYMLINKS). */
+const MOST_LINKS = 40;
+
+/**
+ * Every file of an ext4, a folder before what is in it, names in the order of their bytes (that of `tar --sort=name`). Throws
+ * PiimgError for structures that cannot be.
+ */
 export async function* listExt4(read: ReadAt, volume: Ext4Volume): AsyncGenerator<Ext4File> {
   const waiting = [{ path: '', inode: ROOT_INODE }];
   for (let next = waiting.pop(); next; next = waiting.pop()) {
@@ -15,7 +22,7 @@ export async function* listExt4(read: ReadAt, volume: Ext4Volume): AsyncGenerato
     yield file;
     if (file.type !== 'directory') continue;
     const prefix = path === '' ? '' : `${path}/`;
-    const names = namesIn(await contentOf(read, file), path);
+    const names = await namesOf(read, file);
     waiting.push(...names.map(({ name, inode: child }) => ({ path: prefix + name, inode: child })).toReversed());
   }
 }
@@ -29,6 +36,54 @@ export async function* readExt4(read: ReadAt, { ranges }: Pick<Ext4File, 'ranges
     }
   }
 }
+
+/** What is in a folder, in the order of the names' bytes. Throws PiimgError where it is damaged. */
+export async function namesOf(read: ReadAt, folder: Ext4File): Promise<{ name: string; inode: number }[]> {
+  const names = namesIn(await contentOf(read, folder), folder.path);
+  return names.sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
+}
+
+/**
+ * The file at `path`, without listing others; undefined where there is none. Links in it are followed below the root of the file
+ * system, the last one only with `follow`. Throws PiimgError for links that go in circles.
+ */
+export async function findExt4(
+  read: ReadAt,
+  volume: Ext4Volume,
+  path: string,
+  follow = true,
+): Promise<Ext4File | undefined> {
+  const root = await readInode(volume, ROOT_INODE, '');
+  const above: Ext4File[] = [];
+  let here = root;
+  let links = 0;
+  const left = parts(path);
+  for (let name = left.shift(); name !== undefined; name = left.shift()) {
+    if (here.type !== 'directory') return undefined;
+    if (name === '..') {
+      here = above.pop() ?? root;
+      continue;
+    }
+    const inode = (await namesOf(read, here)).find((entry) => entry.name === name)?.inode;
+    if (inode === undefined) return undefined;
+    const child = await readInode(volume, inode, here === root ? name : `${here.path}/${name}`);
+    if (child.type !== 'symlink' || (left.length === 0 && !follow)) {
+      above.push(here);
+      here = child;
+      continue;
+    }
+    const { target = '' } = child;
+    if (++links > MOST_LINKS) throw new PiimgError(`The links on the way to /${path} lead in circles.`);
+    if (target.startsWith('/')) {
+      above.length = 0;
+      here = root;
+    }
+    left.unshift(...parts(target));
+  }
+  return here;
+}
+
+const parts = (path: string): string[] => path.split('/').filter((part) => part !== '' && part !== '.');
 
 async function contentOf(read: ReadAt, file: Pick<Ext4File, 'ranges'>): Promise<Buffer> {
   const parts: Buffer[] = [];

@@ -1,12 +1,17 @@
 // Reads what an ext4 says of itself and of single files: inodes, where their content lies, attributes. Read-only, without mounting.
 import { PiimgError } from '../lib/errors.ts';
-import type { ReadAt } from './ranges.ts';
+import { featuresOf, requireReadable } from './ext4-features.ts';
+import { piecesOf, type Piece } from './ext4-map.ts';
 import { parseXattrs } from './ext4-xattrs.ts';
+import type { ReadAt } from './ranges.ts';
 
 export interface Ext4File {
   /** Without leading slash; the root is `''`. */
   path: string;
-  type: 'file' | 'directory' | 'symlink' | 'other';
+  type: 'file' | 'directory' | 'symlink' | 'character' | 'block' | 'fifo' | 'socket' | 'other';
+  /** Number of the inode, and how many names it has: files of one number are hard links. */
+  inode: number;
+  links: number;
   /** Permission bits with setuid, setgid and sticky. */
   mode: number;
   uid: number;
@@ -14,21 +19,29 @@ export interface Ext4File {
   size: number;
   /** Seconds since 1970. */
   mtime: number;
-  /** Where its content is on the disk, in order; `undefined` as offset is a hole. */
-  ranges: { offset: number | undefined; length: number }[];
+  /** Where its content is on the disk, in order. */
+  ranges: Piece[];
   target?: string;
+  /** Major and minor number of a device. */
+  device?: [number, number];
   /** Extended attributes, values base64. */
   xattrs?: Record<string, string>;
 }
 
-/** Offsets and flags: the kernel's Documentation/filesystems/ext4 (super, group_descr, inodes, ifork). */
+/** Offsets and flags: the kernel's Documentation/filesystems/ext4 (super, group_descr, inodes). */
 const MAGIC = 0xef53;
-const INCOMPAT = { recover: 0x4, wide: 0x80 };
-/** filetype, extents, 64bit, flex_bg, csum_seed, largedir. */
-const READABLE = 0x2 | 0x40 | INCOMPAT.wide | 0x200 | 0x2000 | 0x4000;
 const EXTENTS = 0x80000;
-const EXTENT_MAGIC = 0xf30a;
-const TYPES: Record<number, Ext4File['type']> = { 0x4: 'directory', 0x8: 'file', 0xa: 'symlink' };
+/** The longest target that lies in the inode itself has one byte less than `i_block`. */
+const SHORT_TARGET = 60;
+const TYPES: Record<number, Ext4File['type']> = {
+  0x1: 'fifo',
+  0x2: 'character',
+  0x4: 'directory',
+  0x6: 'block',
+  0x8: 'file',
+  0xa: 'symlink',
+  0xc: 'socket',
+};
 
 /** How many blocks of inode tables are kept: the inodes of neighbours lie in one. */
 const KEPT = 256;
@@ -36,7 +49,13 @@ const KEPT = 256;
 export interface Ext4Volume {
   /** Byte of the disk where it begins. */
   start: number;
+  label: string;
+  uuid: string;
+  /** As e2fsprogs calls them, sorted. */
+  features: string[];
+  /** Bytes of a block, and of all of them. */
   block: number;
+  length: number;
   inodesPerGroup: number;
   inodeSize: number;
   /** Block of each group's inode table. */
@@ -60,24 +79,21 @@ const refuse: OnJournal = (error) => {
 export async function openExt4(read: ReadAt, start: number, onJournal: OnJournal = refuse): Promise<Ext4Volume> {
   const sb = await read(start + 1024, 1024);
   if (sb.readUInt16LE(0x38) !== MAGIC) throw new PiimgError(`There is no ext4 file system at byte ${start}.`);
-  const incompat = sb.readUInt32LE(0x60);
-  if (incompat & INCOMPAT.recover) {
+  requireReadable(sb, start);
+  const features = featuresOf(sb);
+  if (features.includes('needs_recovery') || features.includes('orphan_present')) {
     onJournal(
       new PiimgError(`The ext4 at byte ${start} was in use when it was copied: its journal holds changes.`, {
-        hint: 'Check and complete it with `e2fsck`, then compare again.',
+        hint: 'Check and complete it with `e2fsck`, then try again.',
       }),
     );
-  }
-  const unknown = incompat & ~(READABLE | INCOMPAT.recover);
-  if (unknown) {
-    const which = unknown.toString(16);
-    throw new PiimgError(`The ext4 at byte ${start} has features piimg does not read (incompat 0x${which}).`);
   }
   const block = 1024 << sb.readUInt32LE(0x18);
   const firstBlock = sb.readUInt32LE(0x14);
   const inodesPerGroup = sb.readUInt32LE(0x28);
   const groups = Math.ceil(sb.readUInt32LE(0) / inodesPerGroup);
-  const size = incompat & INCOMPAT.wide ? sb.readUInt16LE(0xfe) : 32;
+  const wide = features.includes('64bit');
+  const size = wide ? sb.readUInt16LE(0xfe) : 32;
   const descriptors = await read(start + (firstBlock + 1) * block, groups * size);
   const tables = Array.from(
     { length: groups },
@@ -88,7 +104,11 @@ export async function openExt4(read: ReadAt, start: number, onJournal: OnJournal
   const readBlock = (number: number): Promise<Buffer> => read(start + number * block, block);
   return {
     start,
+    label: sb.toString('utf8', 0x78, 0x88).replace(/\0.*$/s, ''),
+    uuid: sb.toString('hex', 0x68, 0x78).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-'),
+    features,
     block,
+    length: (sb.readUInt32LE(4) + (wide ? sb.readUInt32LE(0x150) * 2 ** 32 : 0)) * block,
     inodesPerGroup,
     inodeSize: sb.readUInt16LE(0x58),
     tables,
@@ -119,25 +139,28 @@ export async function readInode(volume: Ext4Volume, number: number, path: string
   const extra = inodeSize > 128 ? inode.readUInt16LE(0x80) : 0;
   const size = inode.readUInt32LE(4) + inode.readUInt32LE(0x6c) * 2 ** 32;
   const type = TYPES[mode >> 12] ?? 'other';
-  const mapped = (inode.readUInt32LE(0x20) & EXTENTS) !== 0;
-  if ((type === 'file' || type === 'directory') && !mapped && size > 0) throw damagedExt4(path);
+  const extents = (inode.readUInt32LE(0x20) & EXTENTS) !== 0;
   const map = inode.subarray(0x28, 0x64);
-  const ranges = mapped ? withHoles(await extentsOf(volume, map, path), size) : [];
+  const short = type === 'symlink' && !extents && size < SHORT_TARGET;
+  const hasContent = type === 'file' || type === 'directory' || (type === 'symlink' && !short);
   const file: Ext4File = {
     path,
     type,
+    inode: number,
+    links: inode.readUInt16LE(0x1a),
     mode: mode & 0o7777,
     uid: inode.readUInt16LE(2) + inode.readUInt16LE(0x78) * 0x10000,
     gid: inode.readUInt16LE(0x18) + inode.readUInt16LE(0x7a) * 0x10000,
     size,
     // Two bits of the extra field continue the seconds.
     mtime: inode.readInt32LE(0x10) + (extra >= 12 ? (inode.readUInt32LE(0x88) & 3) * 2 ** 32 : 0),
-    ranges,
+    ranges: hasContent ? await piecesOf(volume, { map, extents, size, path }) : [],
   };
   // A short target lies where the map of a file would.
-  if (type === 'symlink' && !mapped) file.target = map.toString('utf8', 0, size);
+  if (short) file.target = map.toString('utf8', 0, size);
   else if (type === 'symlink')
-    file.target = (await volume.readBlock(((ranges[0]?.offset ?? 0) - start) / block)).toString('utf8', 0, size);
+    file.target = (await volume.readBlock(((file.ranges[0]?.offset ?? 0) - start) / block)).toString('utf8', 0, size);
+  if (type === 'character' || type === 'block') file.device = deviceOf(map);
   const aclBlock = inode.readUInt32LE(0x68) + inode.readUInt16LE(0x76) * 2 ** 32;
   const xattrs = {
     ...parseXattrs(inode.subarray(128 + extra), 4, 4),
@@ -147,49 +170,12 @@ export async function readInode(volume: Ext4Volume, number: number, path: string
   return file;
 }
 
-interface Extent {
-  /** Byte of the file and of the disk; `undefined` for space that was never written. */
-  from: number;
-  offset: number | undefined;
-  length: number;
-}
-
-/** The extents below a node of the tree, in order. */
-async function extentsOf(volume: Ext4Volume, node: Buffer, path: string, depth = 0): Promise<Extent[]> {
-  if (node.readUInt16LE(0) !== EXTENT_MAGIC || depth > 5) throw damagedExt4(path);
-  const extents: Extent[] = [];
-  const leaf = node.readUInt16LE(6) === 0;
-  const { start, block } = volume;
-  for (let i = 1; i <= node.readUInt16LE(2); i++) {
-    const entry = node.subarray(i * 12, i * 12 + 12);
-    if (leaf) {
-      const blocks = entry.readUInt16LE(4);
-      const unwritten = blocks > 0x8000;
-      extents.push({
-        from: entry.readUInt32LE(0) * block,
-        offset: unwritten ? undefined : start + (entry.readUInt16LE(6) * 2 ** 32 + entry.readUInt32LE(8)) * block,
-        length: (unwritten ? blocks - 0x8000 : blocks) * block,
-      });
-    } else {
-      const child = entry.readUInt16LE(8) * 2 ** 32 + entry.readUInt32LE(4);
-      extents.push(...(await extentsOf(volume, await volume.readBlock(child), path, depth + 1)));
-    }
-  }
-  return extents;
-}
-
-/** `size` bytes of a file: its extents with the holes between them. */
-function withHoles(extents: Extent[], size: number): Ext4File['ranges'] {
-  const ranges: Ext4File['ranges'] = [];
-  let at = 0;
-  for (const { from, offset, length } of [...extents, { from: size, offset: undefined, length: 0 }]) {
-    if (from > at) ranges.push({ offset: undefined, length: Math.min(from, size) - at });
-    at = Math.max(at, from);
-    const used = Math.min(length, size - at);
-    if (used > 0) ranges.push({ offset, length: used });
-    at += Math.max(used, 0);
-  }
-  return ranges;
+/** Numbers that fit one byte each lie in the first word, others in the second: the kernel's linux/kdev_t.h, old_ and new_decode_dev. */
+function deviceOf(map: Buffer): [number, number] {
+  const old = map.readUInt32LE(0);
+  if (old !== 0) return [(old >> 8) & 0xff, old & 0xff];
+  const wide = map.readUInt32LE(4);
+  return [(wide & 0xfff00) >> 8, (wide & 0xff) | ((wide >> 12) & 0xfff00)];
 }
 
 export function damagedExt4(path: string): PiimgError {

@@ -1,17 +1,23 @@
-// Reads a FAT32 file system: where its files lie, and which bytes of it are in use.
+// Reads a FAT file system, of 12, 16 or 32 bits: where its files lie, and which bytes of it are in use.
 import { PiimgError } from '../lib/errors.ts';
 import type { ByteRange, ReadAt } from './ranges.ts';
 
 export interface FatVolume {
   read: ReadAt;
+  /** Of an entry of the table: 12, 16 or 32. */
+  bits: number;
   clusterBytes: number;
   /** Byte of the disk where cluster 2, the first, begins. */
   dataStart: number;
+  /** 0 where the root directory has a place of its own, `root`, before the clusters. */
   rootCluster: number;
-  /** The file allocation table: next cluster by cluster. */
+  root: ByteRange;
+  /** The file allocation table: next cluster by cluster, in the values of 32 bits. */
   next: Uint32Array;
   /** Boot sector, reserved sectors and all copies of the table. */
   metadata: ByteRange;
+  /** Bytes of the whole. */
+  length: number;
 }
 
 export interface FatEntry {
@@ -27,30 +33,57 @@ export interface FatEntry {
 const ATTR = { volumeLabel: 0x08, directory: 0x10, longName: 0x0f };
 const END_OF_CHAIN = 0x0ffffff8;
 const DIRECTORY_ENTRY = 32;
+/** Linux's MAX_FAT12 (fs/fat/fat.h): with more clusters, entries have 16 bits. */
+const MOST_CLUSTERS_OF_12 = 0xff4;
 
-/** Reads boot sector and table of the FAT32 that begins at byte `start`. Throws PiimgError when there is none. */
+/** Reads boot sector and table of the FAT that begins at byte `start`. Throws PiimgError when there is none. */
 export async function openFat(read: ReadAt, start: number): Promise<FatVolume> {
   const boot = await read(start, 512);
   const sector = boot.readUInt16LE(11);
-  const sectorsPerTable = boot.readUInt32LE(36);
-  if (boot.readUInt16BE(510) !== 0x55aa || ![512, 1024, 2048, 4096].includes(sector) || boot.readUInt16LE(22) !== 0) {
-    throw new PiimgError(`There is no FAT32 file system at byte ${start}.`, { hint: 'Is this a Raspberry Pi image?' });
-  }
   const clusterBytes = boot.readUInt8(13) * sector;
   const reserved = boot.readUInt16LE(14);
-  const dataSector = reserved + boot.readUInt8(16) * sectorsPerTable;
+  const tables = boot.readUInt8(16);
+  // 32 bits have no short count of sectors (Linux's fs/fat/inode.c asks the same).
+  const wide = boot.readUInt16LE(22) === 0;
+  const sectorsPerTable = wide ? boot.readUInt32LE(36) : boot.readUInt16LE(22);
+  const odd = ![512, 1024, 2048, 4096].includes(sector) || clusterBytes === 0 || reserved === 0 || tables === 0;
+  if (boot.readUInt16BE(510) !== 0x55aa || odd || sectorsPerTable === 0) {
+    throw new PiimgError(`There is no FAT file system at byte ${start}.`, { hint: 'Is this a Raspberry Pi image?' });
+  }
+  const rootSector = reserved + tables * sectorsPerTable;
+  const rootBytes = boot.readUInt16LE(17) * DIRECTORY_ENTRY;
+  const dataSector = rootSector + Math.ceil(rootBytes / sector);
   const totalSectors = boot.readUInt16LE(19) || boot.readUInt32LE(32);
   const clusters = Math.floor(((totalSectors - dataSector) * sector) / clusterBytes);
-  const table = await read(start + reserved * sector, (clusters + 2) * 4);
+  const bits = wide ? 32 : clusters > MOST_CLUSTERS_OF_12 ? 16 : 12;
+  const table = await read(start + reserved * sector, Math.ceil(((clusters + 2) * bits) / 8));
   return {
     read,
+    bits,
     clusterBytes,
     dataStart: start + dataSector * sector,
-    rootCluster: boot.readUInt32LE(44),
-    // The upper four bits of an entry are reserved.
-    next: Uint32Array.from({ length: clusters + 2 }, (_, cluster) => table.readUInt32LE(cluster * 4) & 0x0fffffff),
+    rootCluster: wide ? boot.readUInt32LE(44) : 0,
+    root: { offset: start + rootSector * sector, length: rootBytes },
+    next: Uint32Array.from({ length: clusters + 2 }, (_, cluster) => tableEntry(table, bits, cluster)),
     metadata: { offset: start, length: dataSector * sector },
+    length: totalSectors * sector,
   };
+}
+
+/** An entry of the table; the values for bad clusters and ends of chains as 32 bits have them. */
+function tableEntry(table: Buffer, bits: number, cluster: number): number {
+  // The upper four bits of 32 are reserved.
+  if (bits === 32) return table.readUInt32LE(cluster * 4) & 0x0fffffff;
+  const value = bits === 16 ? table.readUInt16LE(cluster * 2) : entryOf12(table, cluster);
+  const special = 2 ** bits - 9;
+  return value < special ? value : value - special + END_OF_CHAIN - 1;
+}
+
+/** Two entries share three bytes. */
+function entryOf12(table: Buffer, cluster: number): number {
+  const at = cluster + (cluster >> 1);
+  const pair = table.readUInt8(at) | ((table[at + 1] ?? 0) << 8);
+  return cluster & 1 ? pair >> 4 : pair & 0xfff;
 }
 
 /** Everything in use: the metadata and each cluster that belongs to a file, a directory, or is marked bad. */
@@ -79,6 +112,17 @@ export async function findInFat(volume: FatVolume, path: string): Promise<FatEnt
 /** The content of a file. */
 export async function readFromFat(volume: FatVolume, file: FatEntry): Promise<Buffer> {
   return (await readRanges(volume, file.ranges)).subarray(0, file.size);
+}
+
+/** The label in the root directory; empty without one. */
+export async function fatLabel(volume: FatVolume): Promise<string> {
+  const bytes = await readRanges(volume, chain(volume, volume.rootCluster));
+  for (let at = 0; at < bytes.length && bytes[at] !== 0; at += DIRECTORY_ENTRY) {
+    const attributes = bytes.readUInt8(at + 11);
+    const label = attributes !== ATTR.longName && (attributes & ATTR.volumeLabel) !== 0 && bytes[at] !== 0xe5;
+    if (label) return bytes.toString('latin1', at, at + 11).trimEnd();
+  }
+  return '';
 }
 
 /** What is in the directory that begins at `cluster`, by default the root, in its own order. */
@@ -118,6 +162,7 @@ function shortName(slot: Buffer): string {
 }
 
 function chain(volume: FatVolume, first: number): ByteRange[] {
+  if (first === 0 && volume.rootCluster === 0) return [volume.root];
   const ranges: ByteRange[] = [];
   let steps = 0;
   for (let cluster = first; cluster < END_OF_CHAIN; cluster = volume.next[cluster] ?? 0) {

@@ -1,13 +1,13 @@
 // The files of an image by path, read from its two file systems: for comparing images, without mounting them.
 import { createHash } from 'node:crypto';
 import { listExt4, readExt4 } from './ext4-files.ts';
-import { openExt4, type OnJournal } from './ext4-inodes.ts';
+import { openExt4, type Ext4File, type OnJournal } from './ext4-inodes.ts';
 import { listFat, openFat, readFromFat, type FatEntry, type FatVolume } from './fat.ts';
 import { parseMbr, SECTOR } from './mbr.ts';
 import type { ReadAt } from './ranges.ts';
 
 export interface ImageFile {
-  type: 'file' | 'directory' | 'symlink' | 'other';
+  type: Ext4File['type'];
   size: number;
   /** All that inodes say but times; FAT says nothing. */
   mode?: number;

@@ -1,5 +1,5 @@
 // Turns the upper directory that a sandbox has written into a canonical layer tar.
-import type { TarHeader } from '../lib/tar.ts';
+import { isDevice, type TarHeader } from '../lib/tar.ts';
 import type { StepContext } from './steps/context.ts';
 import { LEFTOVERS } from './leftovers.ts';
 import { readTarFrom, type PassData } from './tar-reader.ts';
@@ -55,7 +55,7 @@ export async function copyEntry(
   const clean = withoutOverlayNotes({ ...header, mtime: Math.min(header.mtime, epoch) });
   if (header.type === 'character' && header.device?.[0] === 0 && header.device[1] === 0) {
     writer.whiteout(header.path);
-  } else if (header.type !== 'other' && header.type !== 'character') {
+  } else if (!isDevice(header.type)) {
     await writer.add(clean, { opaque });
     if (header.type === 'file') await data((chunk) => writer.write(chunk));
   }

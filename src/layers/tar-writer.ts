@@ -1,7 +1,7 @@
 // Writes layer.tar and its index in one pass: each entry's place and digest, and the digest of the whole.
 import { createHash, type Hash } from 'node:crypto';
 import { open } from 'node:fs/promises';
-import { encodeHeader, endOfArchive, padding, type TarHeader } from '../lib/tar.ts';
+import { encodeHeader, endOfArchive, isDevice, padding, type TarHeader } from '../lib/tar.ts';
 import type { Guard } from './guard.ts';
 import type { LayerEntry } from './layer.ts';
 
@@ -84,7 +84,7 @@ function tarWriter(write: (bytes: Buffer[]) => Promise<void>, guard: Pick<Guard,
     async add(header, extra = {}) {
       await close();
       const { path, type, mode, uid, gid, size, target, xattrs } = header;
-      if (type === 'other' || type === 'character') throw new TypeError(`/${path}: a layer holds no devices`);
+      if (isDevice(type)) throw new TypeError(`/${path}: a layer holds no devices`);
       const entry: LayerEntry = { path, type, mode, uid, gid, size, offset };
       if (target !== undefined) entry.target = target;
       if (xattrs) entry.xattrs = xattrs;

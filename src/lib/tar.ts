@@ -7,7 +7,7 @@ export const BLOCK = 512;
 export interface TarHeader {
   /** Path without `./` and without a trailing slash; the root is `''`. */
   path: string;
-  type: 'file' | 'directory' | 'symlink' | 'hardlink' | 'character' | 'other';
+  type: 'file' | 'directory' | 'symlink' | 'hardlink' | 'character' | 'block' | 'fifo' | 'other';
   mode: number;
   uid: number;
   gid: number;
@@ -21,8 +21,21 @@ export interface TarHeader {
   xattrs?: Record<string, string>;
 }
 
+/** Whether it is a device, a pipe, or of a kind that is not known: neither content, folder nor link. */
+export function isDevice(type: TarHeader['type']): type is 'character' | 'block' | 'fifo' | 'other' {
+  return !['file', 'directory', 'symlink', 'hardlink'].includes(type);
+}
+
 /** POSIX.1-2017, pax: typeflag values. */
-const TYPE_FLAGS = { file: '0', hardlink: '1', symlink: '2', character: '3', directory: '5' } as const;
+const TYPE_FLAGS = {
+  file: '0',
+  hardlink: '1',
+  symlink: '2',
+  character: '3',
+  block: '4',
+  directory: '5',
+  fifo: '6',
+} as const;
 const XATTR = 'SCHILY.xattr.';
 
 /** The blocks before an entry's data: a pax header where ustar has no room, then the ustar header. */
@@ -117,7 +130,7 @@ export function parseHeader(block: Buffer, pax: Map<string, Buffer> = new Map())
   const target = utf8(pax.get('linkpath') ?? field(block, 157, 100));
   if (type === 'symlink') header.target = target;
   if (type === 'hardlink') header.target = target.replace(/^\.\//, '');
-  if (type === 'character') header.device = [readOctal(block, 329, 8), readOctal(block, 337, 8)];
+  if (type === 'character' || type === 'block') header.device = [readOctal(block, 329, 8), readOctal(block, 337, 8)];
   const xattrs = [...pax].filter(([key]) => key.startsWith(XATTR));
   if (xattrs.length > 0) {
     header.xattrs = Object.fromEntries(

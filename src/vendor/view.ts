@@ -63,9 +63,19 @@ export interface Layout {
   partitions: Partition[];
 }
 
+/** Files of a system, with its links. */
+export interface LinkedFiles extends Files {
+  /** Where the symbolic link at that path leads, as it is written there; undefined where there is none. */
+  link(path: string): Promise<string | undefined>;
+}
+
 export interface ImageView {
   layout: Layout;
-  /** The partition that the firmware reads. */
-  boot: { facts: FatFacts; files: Files };
-  root: { facts: Ext4Facts; files: Files };
+  /** The partition that the firmware reads, and what told so. */
+  boot: { facts: FatFacts; files: Files; why: string };
+  root: { facts: Ext4Facts; files: LinkedFiles; why: string };
+  /** What it says of itself where piimg has built it. */
+  piimg?: { role: string; base: string; buildId: string };
+  /** What is odd about it, though it can be read: that it was in use when it was copied, say. */
+  notes: string[];
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import type { MergedEntry } from '../../src/image/merge.ts';
 import { readTar } from '../../src/layers/tar-reader.ts';
-import { BLOCK } from '../../src/lib/tar.ts';
+import { BLOCK, isDevice } from '../../src/lib/tar.ts';
 
 export interface TreeEntry {
   /** Hard links count as files with the content of what they link to. */
@@ -59,7 +59,7 @@ export async function treeOfTar(file: string): Promise<Tree> {
   const texts = new Map<string, string>();
   const stream = createReadStream(file, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>;
   await readTar(withPosixDevices(stream), async ({ path, type, mode, uid, gid, target, xattrs }, data) => {
-    if (type === 'character' || type === 'other') return;
+    if (isDevice(type)) return;
     const linked = type === 'hardlink' ? tree.get(target ?? '') : undefined;
     if (linked) {
       tree.set(path, { ...linked });

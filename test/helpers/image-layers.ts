@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { sha256 } from '../../src/lib/digest.ts';
 import { asRoot } from './as-root.ts';
-import { BLOCK, padding, parseHeader, parsePax, paxSize } from '../../src/lib/tar.ts';
+import { BLOCK, isDevice, padding, parseHeader, parsePax, paxSize } from '../../src/lib/tar.ts';
 import type { Layer, LayerEntry, LayerIndex } from '../../src/layers/layer.ts';
 
 /** Packs `tree` into `dir/layer.tar`; whiteouts and opaque directories exist in the index only. */
@@ -41,12 +41,12 @@ export function indexTar(tar: Buffer, title: string): LayerIndex {
       at += BLOCK + size + padding(size);
       continue;
     }
-    const { mtime: _, device: __, ...header } = parseHeader(block, pax);
-    if (header.type === 'character' || header.type === 'other') throw new Error(`${header.path}: a ${header.type}`);
+    const { mtime: _, device: __, type, ...header } = parseHeader(block, pax);
+    if (isDevice(type)) throw new Error(`${header.path}: a ${type}`);
     const data = at + BLOCK;
     at = data + header.size + padding(header.size);
-    const entry: LayerEntry = { ...header, type: header.type, offset, length: at - offset };
-    if (header.type === 'file') entry.sha256 = sha256(tar.subarray(data, data + header.size));
+    const entry: LayerEntry = { ...header, type, offset, length: at - offset };
+    if (type === 'file') entry.sha256 = sha256(tar.subarray(data, data + header.size));
     entries.push(entry);
     pax = undefined;
     offset = at;

@@ -87,13 +87,14 @@ for (const options of [
       const names = (await readdir(tree, { recursive: true })).sort();
       assert.equal([...files.keys()].sort(), ['', ...names].sort());
       for (const name of names) {
-        const { path: _, ranges, xattrs, ...found } = files.get(name) as Ext4File;
+        const { path: _, ranges, xattrs, inode: __, ...found } = files.get(name) as Ext4File;
         const info = await lstat(path.join(tree, name));
         const type = info.isSymbolicLink() ? 'symlink' : info.isDirectory() ? 'directory' : 'file';
         assert.equal(
           { ...found, ...(type === 'directory' && { size: 0 }) },
           {
             type,
+            links: info.nlink,
             mode: info.mode & 0o7777,
             uid: info.uid,
             gid: info.gid,

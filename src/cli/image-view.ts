@@ -1,0 +1,174 @@
+// Opens an image or a card that somebody else made: src/image's readers under the files that src/vendor looks at.
+import { open, stat, type FileHandle } from 'node:fs/promises';
+import { packingOf, type Packing } from '../flash/source/packing.ts';
+import { identifyDisk } from '../host/open-disk.ts';
+import { openExt4, type Ext4Volume } from '../image/ext4-inodes.ts';
+import { fatLabel, listFat, openFat, type FatVolume } from '../image/fat.ts';
+import { isProtective, readGpt } from '../image/gpt.ts';
+import { HEADER_MAX, parseHeader } from '../image/header.ts';
+import { HEADER_LBA } from '../image/layout.ts';
+import { parseMbr, partuuid, SECTOR } from '../image/mbr.ts';
+import { hex32 } from '../image/ids.ts';
+import { readerOf, type ReadAt } from '../image/ranges.ts';
+import { EXIT, PiimgError } from '../lib/errors.ts';
+import { quote } from '../lib/quote.ts';
+import { chooseBoot, chooseRoot } from '../vendor/layout.ts';
+import type { Ext4Facts, FatFacts, ImageView, Layout, Partition } from '../vendor/view.ts';
+import { ext4Files, fatFiles } from './image-view-files.ts';
+import { ownCommand } from './own-command.ts';
+
+/** What lies under an ImageView, for whoever has to read or write more than files. */
+export interface OpenedImage {
+  handle: FileHandle;
+  /** A device, not a file. */
+  block: boolean;
+  read: ReadAt;
+  fat: FatVolume;
+  ext4: Ext4Volume;
+}
+
+const UNPACK: Record<Exclude<Packing, 'none'>, (file: string) => string[]> = {
+  xz: (file) => ['xz', '-dk', file],
+  gz: (file) => ['gunzip', '-k', file],
+  zst: (file) => ['zstd', '-d', file],
+  zip: (file) => ['unzip', file],
+};
+
+/**
+ * Opens a raw image or a card, for reading, for the time of `work`. Throws PiimgError: usage for what is not there or packed (the hint
+ * unpacks it), refused for a device that only root may read, failed for one without partition table, FAT or ext4, cut off or damaged.
+ */
+export async function withImageView<T>(
+  file: string,
+  work: (view: ImageView, opened: OpenedImage) => Promise<T>,
+): Promise<T> {
+  const info = await stat(file).catch(() => undefined);
+  const block = info?.isBlockDevice() ?? false;
+  if (info === undefined || !(info.isFile() || block)) {
+    throw new PiimgError(`There is no image or card ${file}`, {
+      exitCode: EXIT.usage,
+      hint: 'Name the file of an image, or the device of a card, such as /dev/sdX.',
+    });
+  }
+  const handle = await openToRead(file, block);
+  try {
+    const size = block ? (await identifyDisk(file)).size : info.size;
+    const { view, opened } = await openImage(file, handle, { size, block });
+    return await work(view, opened);
+  } catch (error) {
+    // What the tables of a damaged image lead to.
+    if (!(error instanceof RangeError)) throw error;
+    throw new PiimgError(`${file} is damaged or cut off: ${error.message}`, {
+      hint: 'Download or copy it again.',
+      cause: error,
+    });
+  } finally {
+    await handle.close();
+  }
+}
+
+async function openToRead(file: string, block: boolean): Promise<FileHandle> {
+  return open(file).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EACCES' || !block) throw error;
+    throw new PiimgError(`Only root may read ${file}`, {
+      exitCode: EXIT.refused,
+      hint: quote(['sudo', ...ownCommand()]),
+    });
+  });
+}
+
+async function openImage(
+  file: string,
+  handle: FileHandle,
+  { size, block }: { size: number; block: boolean },
+): Promise<{ view: ImageView; opened: OpenedImage }> {
+  const read = readerOf(handle);
+  const beginning = await read(0, Math.min(size, SECTOR));
+  const packing = packingOf(beginning, file);
+  if (packing !== 'none') {
+    throw new PiimgError(`${file} is packed`, {
+      exitCode: EXIT.usage,
+      hint: `Unpack it, then name the image: ${quote(UNPACK[packing](file))}`,
+    });
+  }
+  const notes: string[] = [];
+  const layout = { size, ...(await readTable(read, beginning)) };
+  const fats: { facts: FatFacts; names: string[]; volume: FatVolume }[] = [];
+  const ext4s: { facts: Ext4Facts; volume: Ext4Volume }[] = [];
+  for (const partition of layout.partitions) {
+    requireWhole(file, partition, size);
+    const offset = partition.start * SECTOR;
+    const magic = await read(offset, 2048);
+    const place = { partition: partition.number, offset };
+    if (magic.readUInt16LE(1024 + 0x38) === 0xef53) {
+      const volume = await openExt4(read, offset, ({ message, hint }) => notes.push(`${message} ${hint ?? ''}`.trim()));
+      const { label, uuid, features, block: blockBytes, length } = volume;
+      if (offset + length > size) throw cutOff(file, partition.number, offset + length, size);
+      ext4s.push({ facts: { kind: 'ext4', ...place, length, label, uuid, features, blockBytes }, volume });
+    } else {
+      const volume = await openFat(read, offset).catch((error: unknown) => {
+        if (error instanceof PiimgError) return undefined;
+        throw error;
+      });
+      if (volume === undefined) continue;
+      const { bits, clusterBytes, length } = volume;
+      const names = (await listFat(volume)).map(({ name }) => name);
+      const label = await fatLabel(volume);
+      fats.push({ facts: { kind: 'fat', ...place, length, label, bits, clusterBytes }, names, volume });
+    }
+  }
+  const { chosen: fat, why: whyBoot } = chooseBoot(fats);
+  const bootFiles = fatFiles(fat.volume);
+  const cmdline = (await bootFiles.read('cmdline.txt'))?.toString() ?? '';
+  const { chosen: ext4, why: whyRoot } = chooseRoot(ext4s, { cmdline, partitions: layout.partitions });
+  const view: ImageView = {
+    layout,
+    boot: { facts: fat.facts, files: bootFiles, why: whyBoot },
+    root: { facts: ext4.facts, files: ext4Files(read, ext4.volume), why: whyRoot },
+    notes,
+  };
+  const header = await headerOf(read, size, notes);
+  if (header) view.piimg = { role: header.role, base: header.base, buildId: header.buildId };
+  return { view, opened: { handle, block, read, fat: fat.volume, ext4: ext4.volume } };
+}
+
+async function readTable(read: ReadAt, first: Buffer): Promise<Omit<Layout, 'size'>> {
+  if (first.length === SECTOR && first.readUInt16BE(510) === 0x55aa && isProtective(first)) {
+    const { diskId, entries } = await readGpt(read);
+    return { table: 'gpt', diskId, partitions: entries.map(({ name: _, ...partition }) => partition) };
+  }
+  const { diskId, entries } = parseMbr(first);
+  const partitions = entries.map(({ number, type, start, sectors }): Partition => {
+    return {
+      number,
+      start,
+      sectors,
+      type: `0x${type.toString(16).padStart(2, '0')}`,
+      partuuid: partuuid(diskId, number),
+    };
+  });
+  return { table: 'mbr', diskId: hex32(diskId), partitions };
+}
+
+function requireWhole(file: string, { number, start, sectors }: Partition, size: number): void {
+  const end = (start + sectors) * SECTOR;
+  if (end > size) throw cutOff(file, number, end, size);
+}
+
+function cutOff(file: string, partition: number, end: number, size: number): PiimgError {
+  return new PiimgError(`${file} is cut off: partition ${partition} goes to byte ${end}, but there are ${size}`, {
+    hint: 'Download or copy it again.',
+  });
+}
+
+/** piimg's own header; one that is damaged is a note, as it does not keep the image from being read. */
+async function headerOf(read: ReadAt, size: number, notes: string[]): Promise<ReturnType<typeof parseHeader>> {
+  const offset = HEADER_LBA * SECTOR;
+  try {
+    return parseHeader(await read(offset, Math.min(HEADER_MAX, size - offset)));
+  } catch (error) {
+    if (!(error instanceof PiimgError)) throw error;
+    notes.push(error.message);
+    return undefined;
+  }
+}
