@@ -27,6 +27,8 @@ export interface FatEntry {
   /** Where its clusters are on the disk, adjacent ones as one range: whole clusters, so mostly longer than `size`. */
   ranges: ByteRange[];
   firstCluster: number;
+  /** Byte of the disk where its slot in the directory is, of 32 bytes: without those of a long name. */
+  slot: number;
 }
 
 /** Offsets and values: Microsoft's "FAT: General Overview of On-Disk Format", version 1.03. */
@@ -127,7 +129,8 @@ export async function fatLabel(volume: FatVolume): Promise<string> {
 
 /** What is in the directory that begins at `cluster`, by default the root, in its own order. */
 export async function listFat(volume: FatVolume, cluster: number = volume.rootCluster): Promise<FatEntry[]> {
-  const bytes = await readRanges(volume, chain(volume, cluster));
+  const places = chain(volume, cluster);
+  const bytes = await readRanges(volume, places);
   const entries: FatEntry[] = [];
   let longName = '';
   for (let at = 0; at < bytes.length && bytes[at] !== 0; at += DIRECTORY_ENTRY) {
@@ -146,7 +149,7 @@ export async function listFat(volume: FatVolume, cluster: number = volume.rootCl
     const firstCluster = slot.readUInt16LE(20) * 0x10000 + slot.readUInt16LE(26);
     const ranges = firstCluster === 0 ? [] : chain(volume, firstCluster);
     const directory = (attributes & ATTR.directory) !== 0;
-    entries.push({ name, directory, size: slot.readUInt32LE(28), ranges, firstCluster });
+    entries.push({ name, directory, size: slot.readUInt32LE(28), ranges, firstCluster, slot: placeOf(places, at) });
   }
   return entries;
 }
@@ -176,6 +179,16 @@ function chain(volume: FatVolume, first: number): ByteRange[] {
   return ranges;
 }
 
+/** Byte of the disk where byte `at` of what lies in `ranges` is. */
+function placeOf(ranges: ByteRange[], at: number): number {
+  let left = at;
+  for (const { offset, length } of ranges) {
+    if (left < length) return offset + left;
+    left -= length;
+  }
+  throw new RangeError(`there is no byte ${at}`);
+}
+
 function clusterRange(volume: FatVolume, cluster: number): ByteRange {
   return { offset: volume.dataStart + (cluster - 2) * volume.clusterBytes, length: volume.clusterBytes };
 }
@@ -194,3 +207,23 @@ async function readRanges(volume: FatVolume, ranges: ByteRange[]): Promise<Buffe
   for (const { offset, length } of ranges) parts.push(await volume.read(offset, length));
   return Buffer.concat(parts);
 }
+
+/** Where its directories lie, the root first. A damaged one that holds itself is told once. */
+export async function directoryRanges(volume: FatVolume): Promise<ByteRange[]> {
+  const seen = new Set<number>();
+  const ranges: ByteRange[] = [...chain(volume, volume.rootCluster)];
+  const folders = [volume.rootCluster];
+  for (let cluster = folders.pop(); cluster !== undefined; cluster = folders.pop()) {
+    for (const entry of await listFat(volume, cluster)) {
+      if (!entry.directory || seen.has(entry.firstCluster)) continue;
+      seen.add(entry.firstCluster);
+      folders.push(entry.firstCluster);
+      ranges.push(...entry.ranges);
+    }
+  }
+  return ranges;
+}
+
+/** Clusters that nothing has. Of the first two, which do not exist, entries are never 0. */
+export const freeClusters = ({ next }: FatVolume): number =>
+  next.reduce((free, entry) => (entry === 0 ? free + 1 : free), 0);
