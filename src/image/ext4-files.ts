@@ -1,6 +1,7 @@
 // Lists the files of an ext4, finds one by its path, and reads content.
-import { damagedExt4, readInode, type Ext4File, type Ext4Volume } from './ext4-inodes.ts';
+import { readInode, type Ext4File, type Ext4Volume } from './ext4-inodes.ts';
 import { PiimgError } from '../lib/errors.ts';
+import { damagedExt4 } from './ext4-map.ts';
 import type { ReadAt } from './ranges.ts';
 
 const ROOT_INODE = 2;

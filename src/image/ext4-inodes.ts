@@ -1,7 +1,7 @@
 // Reads what an ext4 says of itself and of single files: inodes, where their content lies, attributes. Read-only, without mounting.
 import { PiimgError } from '../lib/errors.ts';
 import { featuresOf, requireReadable } from './ext4-features.ts';
-import { piecesOf, type Piece } from './ext4-map.ts';
+import { damagedExt4, piecesOf, type Blocks, type Piece } from './ext4-map.ts';
 import { parseXattrs } from './ext4-xattrs.ts';
 import type { ReadAt } from './ranges.ts';
 
@@ -46,23 +46,18 @@ const TYPES: Record<number, Ext4File['type']> = {
 /** How many blocks of inode tables are kept: the inodes of neighbours lie in one. */
 const KEPT = 256;
 
-export interface Ext4Volume {
-  /** Byte of the disk where it begins. */
-  start: number;
+export interface Ext4Volume extends Blocks {
   label: string;
   uuid: string;
   /** As e2fsprogs calls them, sorted. */
   features: string[];
-  /** Bytes of a block, and of all of them. */
-  block: number;
+  /** Bytes of all blocks. */
   length: number;
   inodesPerGroup: number;
   inodeSize: number;
   /** Block of each group's inode table. */
   tables: number[];
-  /** Reads a block. */
-  readBlock: (number: number) => Promise<Buffer>;
-  /** The same, of the last ones kept. */
+  /** Reads a block, of the last ones kept. */
   readKept: (number: number) => Promise<Buffer>;
 }
 
@@ -176,10 +171,4 @@ function deviceOf(map: Buffer): [number, number] {
   if (old !== 0) return [(old >> 8) & 0xff, old & 0xff];
   const wide = map.readUInt32LE(4);
   return [(wide & 0xfff00) >> 8, (wide & 0xff) | ((wide >> 12) & 0xfff00)];
-}
-
-export function damagedExt4(path: string): PiimgError {
-  return new PiimgError(`The ext4 is damaged at /${path}.`, {
-    hint: 'Check it with `e2fsck -fn`, or build the image again.',
-  });
 }

@@ -1,5 +1,5 @@
 // Where the content of a file of an ext4 lies: by extents, or by the block maps of files that older systems wrote.
-import { damagedExt4, type Ext4Volume } from './ext4-inodes.ts';
+import { PiimgError } from '../lib/errors.ts';
 
 /** `undefined` as offset is a hole. */
 export interface Piece {
@@ -11,6 +11,14 @@ export interface Piece {
 const EXTENT_MAGIC = 0xf30a;
 const DIRECT_BLOCKS = 12;
 
+/** The blocks of a file system that begins at byte `start` of the disk. */
+export interface Blocks {
+  start: number;
+  /** Bytes of one. */
+  block: number;
+  readBlock: (number: number) => Promise<Buffer>;
+}
+
 interface Extent extends Piece {
   /** Byte of the file. */
   from: number;
@@ -18,7 +26,7 @@ interface Extent extends Piece {
 
 /** `size` bytes of the file with that `i_block`, holes included. Throws PiimgError where the tree cannot be. */
 export async function piecesOf(
-  volume: Ext4Volume,
+  volume: Blocks,
   { map, extents, size, path }: { map: Buffer; extents: boolean; size: number; path: string },
 ): Promise<Piece[]> {
   if (extents) return withHoles(await extentsOf(volume, map, path), size);
@@ -26,7 +34,7 @@ export async function piecesOf(
 }
 
 /** The extents below a node of the tree, in order. */
-async function extentsOf(volume: Ext4Volume, node: Buffer, path: string, depth = 0): Promise<Extent[]> {
+async function extentsOf(volume: Blocks, node: Buffer, path: string, depth = 0): Promise<Extent[]> {
   if (node.readUInt16LE(0) !== EXTENT_MAGIC || depth > 5) throw damagedExt4(path);
   const extents: Extent[] = [];
   const leaf = node.readUInt16LE(6) === 0;
@@ -50,28 +58,39 @@ async function extentsOf(volume: Ext4Volume, node: Buffer, path: string, depth =
   return extents;
 }
 
-/** Twelve blocks, then those that one, two and three levels of blocks of numbers lead to; 0 is a hole. */
-async function mappedBlocks(volume: Ext4Volume, map: Buffer, blocks: number, path: string): Promise<Extent[]> {
+/** Twelve blocks, then those that one, two and three levels of blocks of numbers lead to. */
+async function mappedBlocks(volume: Blocks, map: Buffer, blocks: number, path: string): Promise<Extent[]> {
   const { start, block } = volume;
-  const perBlock = block / 4;
   const extents: Extent[] = [];
   let at = 0;
-  const visit = async (number: number, level: number): Promise<void> => {
-    const covered = perBlock ** level;
-    if (number !== 0 && level === 0)
-      append(extents, { from: at * block, offset: start + number * block, length: block });
-    if (number === 0 || level === 0) {
-      at += covered;
-      return;
+  for (let i = 0; i < DIRECT_BLOCKS + 3; i++) {
+    for await (const { number, count } of blocksBelow(
+      volume,
+      map.readUInt32LE(i * 4),
+      Math.max(0, i - DIRECT_BLOCKS + 1),
+    )) {
+      if (at >= blocks) return extents;
+      if (number !== 0) append(extents, { from: at * block, offset: start + number * block, length: block });
+      at += count;
     }
-    const numbers = await volume.readBlock(number);
-    for (let i = 0; i < perBlock && at < blocks; i++) await visit(numbers.readUInt32LE(i * 4), level - 1);
-  };
-  for (let i = 0; i < DIRECT_BLOCKS + 3 && at < blocks; i++) {
-    await visit(map.readUInt32LE(i * 4), Math.max(0, i - DIRECT_BLOCKS + 1));
   }
   if (at < blocks) throw damagedExt4(path);
   return extents;
+}
+
+/** One by one the blocks that a number leads to over so many levels; number 0 is a hole, of `count` blocks. */
+async function* blocksBelow(
+  volume: Blocks,
+  number: number,
+  level: number,
+): AsyncGenerator<{ number: number; count: number }> {
+  const perBlock = volume.block / 4;
+  if (number === 0 || level === 0) {
+    yield { number, count: perBlock ** level };
+    return;
+  }
+  const numbers = await volume.readBlock(number);
+  for (let i = 0; i < perBlock; i++) yield* blocksBelow(volume, numbers.readUInt32LE(i * 4), level - 1);
 }
 
 function append(extents: Extent[], extent: Extent): void {
@@ -96,4 +115,10 @@ function withHoles(extents: Extent[], size: number): Piece[] {
     at += Math.max(used, 0);
   }
   return ranges;
+}
+
+export function damagedExt4(path: string): PiimgError {
+  return new PiimgError(`The ext4 is damaged at /${path}.`, {
+    hint: 'Check it with `e2fsck -fn`, or build the image again.',
+  });
 }

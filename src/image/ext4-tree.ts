@@ -10,7 +10,7 @@ import type { ReadAt } from './ranges.ts';
 export interface TreeEntry {
   header: TarHeader;
   /** What the file holds, holes as zeros; nothing for what is no file. */
-  content(): AsyncIterable<Buffer>;
+  content: () => AsyncIterable<Buffer>;
 }
 
 /** What mke2fs makes in every file system for e2fsck. */

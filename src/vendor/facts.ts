@@ -1,0 +1,226 @@
+// Facts about images of Raspberry Pi OS that piimg relies on: each with where it is documented, and how it is read from an image.
+import { dataSource } from './cloud-init.ts';
+import { growthOf } from './growth.ts';
+import { machineIdOf } from './identity.ts';
+import { kernelsOf } from './kernel.ts';
+import { recognise } from './recognise.ts';
+import { textOf, unitsOf } from './system.ts';
+import type { ImageView, Partition } from './view.ts';
+
+export interface Fact {
+  id: string;
+  what: string;
+  /** What its source says, of which releases. */
+  documented: string;
+  /** Public: repository and path or commit, or documentation. */
+  source: string;
+  /** As this image has it; disk ids as `XXXXXXXX`, `none` for what is not there. */
+  read: (view: ImageView) => Promise<string> | string;
+}
+
+const NONE = 'none';
+const PRERUN = 'RPi-Distro/pi-gen export-image/prerun.sh';
+const CLOUD = 'RPi-Distro/pi-gen stage2/04-cloud-init';
+const SYS_MODS = 'RPi-Distro/raspberrypi-sys-mods';
+
+/** Units that do something on a first boot, and never again. */
+const FIRST_BOOT_UNITS =
+  /^(rpi-resize|userconfig|sshswitch|regenerate_ssh_host_keys|cloud-init[\w-]*|cloud-config|cloud-final|rpi-preseed[\w-]*|resize2fs_once)\.service$/;
+
+export const FACTS: Fact[] = [
+  {
+    id: 'table',
+    what: 'partition table',
+    documented: 'mbr (parted mklabel msdos)',
+    source: PRERUN,
+    read: ({ layout }) => layout.table,
+  },
+  {
+    id: 'p1-start',
+    what: 'first sector of the boot partition',
+    documented: '16384 since 2025-03-13, 8192 before',
+    source: `${PRERUN}, f621f9e2`,
+    read: (view) => number(bootPartition(view)?.start),
+  },
+  {
+    id: 'p1-sectors',
+    what: 'its length in sectors',
+    documented: '1048576: 512 MiB',
+    source: PRERUN,
+    read: (view) => number(bootPartition(view)?.sectors),
+  },
+  {
+    id: 'p1-type',
+    what: 'its type',
+    documented: '0x0c: FAT with LBA (parted mkpart fat32)',
+    source: PRERUN,
+    read: (view) => bootPartition(view)?.type ?? NONE,
+  },
+  {
+    id: 'p1-label',
+    what: 'its label',
+    documented: 'bootfs; rpi-image-gen makes BOOT',
+    source: `${PRERUN} (mkdosfs -n)`,
+    read: ({ boot }) => boot.facts.label || NONE,
+  },
+  {
+    id: 'cluster-bytes',
+    what: 'bytes of its clusters',
+    documented: '512 since 2026-03-27 (mkdosfs -s 1), 2048 before and on bookworm (-s 4)',
+    source: `${PRERUN}, 46c69572`,
+    read: ({ boot }) => number(boot.facts.clusterBytes),
+  },
+  {
+    id: 'p2-start',
+    what: 'first sector of the root partition',
+    documented: '1064960 since 2025-03-13, 1056768 before',
+    source: `${PRERUN}, f621f9e2`,
+    read: (view) => number(rootPartition(view)?.start),
+  },
+  {
+    id: 'p2-type',
+    what: 'its type',
+    documented: '0x83: Linux (parted mkpart ext4)',
+    source: PRERUN,
+    read: (view) => rootPartition(view)?.type ?? NONE,
+  },
+  {
+    id: 'p2-label',
+    what: 'its label',
+    documented: 'rootfs; rpi-image-gen makes ROOT',
+    source: `${PRERUN} (mkfs.ext4 -L)`,
+    read: ({ root }) => root.facts.label || NONE,
+  },
+  {
+    id: 'ext4-features',
+    what: 'features of the ext4',
+    documented: "neither 64bit nor huge_file; the rest is the build host's default (not documented)",
+    source: `${PRERUN} (ROOT_FEATURES)`,
+    read: ({ root }) => root.facts.features.join(' '),
+  },
+  {
+    id: 'cmdline',
+    what: 'cmdline.txt',
+    documented:
+      'trixie: console=serial0,115200 console=tty1 root=PARTUUID=XXXXXXXX-02 rootfstype=ext4 fsck.repair=yes rootwait resize; bookworm ends with: rootwait quiet init=/usr/lib/raspberrypi-sys-mods/firstboot',
+    source:
+      'RPi-Distro/pi-gen stage1/00-boot-files/files/cmdline.txt, 04bc6843; bookworm: stage2/01-sys-tweaks/00-patches/07-resize-init.diff',
+    read: async (view) => plain(view, await textOf(view.boot.files, 'cmdline.txt')),
+  },
+  {
+    id: 'fstab',
+    what: '/etc/fstab, partitions of the image',
+    documented:
+      'PARTUUID=XXXXXXXX-01 /boot/firmware vfat defaults 0 2; PARTUUID=XXXXXXXX-02 / ext4 defaults,noatime 0 1',
+    source: 'RPi-Distro/pi-gen stage1/01-sys-tweaks/files/fstab, export-image/04-set-partuuid',
+    read: fstab,
+  },
+  {
+    id: 'machine-id',
+    what: '/etc/machine-id',
+    documented: 'trixie: uninitialized; bookworm: empty',
+    source: 'RPi-Distro/pi-gen export-image/05-finalise/01-run.sh; machine-id(5)',
+    read: ({ root }) => machineIdOf(root.files),
+  },
+  {
+    id: 'host-keys',
+    what: 'ssh host keys in the image',
+    documented: 'none: removed when it is built, made on the first boot',
+    source: 'RPi-Distro/pi-gen stage2/01-sys-tweaks/01-run.sh',
+    read: async ({ root }) =>
+      listed((await root.files.list('etc/ssh')).filter((name) => /^ssh_host_.*_key$/.test(name))),
+  },
+  {
+    id: 'cloud-cfg',
+    what: 'files in /etc/cloud/cloud.cfg.d',
+    documented:
+      '99_raspberry-pi.cfg since 2025-10-01 (of rpi-cloud-init-mods since 2025-11-24) beside those of Debian; none on bookworm',
+    source: `${CLOUD}, 372e5636, cb05dfcc`,
+    read: async ({ root }) =>
+      listed((await root.files.list('etc/cloud/cloud.cfg.d')).filter((name) => name.endsWith('.cfg'))),
+  },
+  {
+    id: 'datasource',
+    what: "cloud-init's data source",
+    documented: 'NoCloud, None; seedfrom: file:///boot/firmware',
+    source: `${CLOUD}/files/99_raspberry-pi.cfg, 372e5636`,
+    read: async (view) => {
+      const { list, seed } = await dataSource(view);
+      return [list?.join(', '), seed].filter((part) => part !== undefined).join('; ') || NONE;
+    },
+  },
+  {
+    id: 'first-boot-units',
+    what: 'units of the first boot that are enabled',
+    documented:
+      'trixie: rpi-resize, userconfig, sshswitch, and those of cloud-init; bookworm: regenerate_ssh_host_keys, userconfig, sshswitch',
+    source: `${SYS_MODS} debian/*.service, RPi-Distro/userconf-pi, RPi-Distro/pi-gen stage2/01-sys-tweaks/01-run.sh (e2893c11, 0a8f9826)`,
+    read: async (view) => listed((await unitsOf(view)).names().filter((name) => FIRST_BOOT_UNITS.test(name))),
+  },
+  {
+    id: 'resize',
+    what: 'how it grows',
+    documented:
+      'trixie: resize on the command line for the partition (initramfs, resize_early), rpi-resize.service for the file system; bookworm: init=…/firstboot with an initramfs script for both',
+    source: `${SYS_MODS} initramfs-tools/scripts/local-premount/{resize_early,firstboot}, debian/raspberrypi-sys-mods.rpi-resize.service (5c673174)`,
+    read: async (view) => {
+      const ways = (await growthOf(view)).map(
+        ({ what, how, armed }) => `${what}: ${how}${armed ? '' : ' (not armed)'}`,
+      );
+      return ways.join('; ') || NONE;
+    },
+  },
+  {
+    id: 'kernel8-gzip',
+    what: 'how kernel8.img is packed',
+    documented: 'gzip',
+    source: 'airplanes-live/feed#54 (third party, read from a real image)',
+    read: async (view) => (await kernelsOf(view)).find(({ file }) => file === 'kernel8.img')?.packing ?? NONE,
+  },
+  {
+    id: 'config-auto-initramfs',
+    what: 'auto_initramfs in config.txt',
+    documented: '1',
+    source: 'RPi-Distro/pi-gen stage1/00-boot-files/files/config.txt',
+    read: async ({ boot }) => /^auto_initramfs=(\S+)/m.exec(await textOf(boot.files, 'config.txt'))?.[1] ?? NONE,
+  },
+  {
+    id: 'init-format',
+    what: 'how its first boot is told who it is',
+    documented:
+      'bookworm and trixie of 2025-10-01: systemd (bookworm reads custom.toml, too); later trixie: cloudinit-rpi',
+    source:
+      'raspberrypi/rpi-imager doc/os_customisation_formats.md; custom.toml: raspberrypi-sys-mods init_config (bookworm)',
+    read: async (view) => (await recognise(view)).format,
+  },
+];
+
+export interface FactValue extends Omit<Fact, 'read'> {
+  value: string;
+}
+
+/** The table with what this image says. */
+export async function readFacts(view: ImageView): Promise<FactValue[]> {
+  const values: FactValue[] = [];
+  for (const { read, ...fact } of FACTS) values.push({ ...fact, value: await read(view) });
+  return values;
+}
+
+const bootPartition = ({ layout, boot }: ImageView): Partition | undefined =>
+  partition(layout.partitions, boot.facts.partition);
+const rootPartition = ({ layout, root }: ImageView): Partition | undefined =>
+  partition(layout.partitions, root.facts.partition);
+const partition = (all: Partition[], wanted: number): Partition | undefined => all.find((one) => one.number === wanted);
+const number = (value: number | undefined): string => (value === undefined ? NONE : String(value));
+const listed = (names: string[]): string => [...names].sort().join(' ') || NONE;
+
+/** On one line, without what is drawn by lot. */
+const plain = ({ layout }: ImageView, text: string): string =>
+  text.replaceAll(layout.diskId, 'XXXXXXXX').replaceAll(/\s+/g, ' ').trim() || NONE;
+
+async function fstab(view: ImageView): Promise<string> {
+  const lines = (await textOf(view.root.files, 'etc/fstab'))
+    .split('\n')
+    .filter((line) => /^[^#\s]+\s+\/\S*\s+(vfat|ext4)\s/.test(line));
+  return lines.map((line) => plain(view, line)).join('; ') || NONE;
+}

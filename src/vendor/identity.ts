@@ -1,0 +1,140 @@
+// Pure: what identity an image carries, by names only: nothing secret of it is read out.
+import { asObject, commandLine, onBoot, parseObject, textOf, unitsOf } from './system.ts';
+import type { Files, ImageView } from './view.ts';
+
+export interface Identity {
+  hostname?: string;
+  /** Accounts for people on the root file system, and those that files of the boot partition will make. */
+  users: { name: string; from: string; password: 'set' | 'locked' | 'unknown' }[];
+  /** cloud-init's, and which file says it. */
+  instanceId?: { value: string; from: string };
+  /** What starts sshd, or undefined. */
+  ssh?: string;
+  wifi: { name: string; from: string }[];
+  /** Files of private keys that every card of this image would share. */
+  hostKeys: string[];
+  machineId: MachineId;
+}
+
+/** machine-id(5): `uninitialized` makes the next boot the first one, as does no file; an empty one does not. */
+export type MachineId = 'uninitialized' | 'empty' | 'missing' | 'set';
+
+/** Ids of people's accounts: Debian's adduser.conf, FIRST_UID and LAST_UID. */
+const [FIRST_UID, LAST_UID] = [1000, 59_999];
+const CONNECTIONS = 'etc/NetworkManager/system-connections';
+
+export async function identityOf(view: ImageView): Promise<Identity> {
+  const { boot, root } = view;
+  const hostname = (await textOf(root.files, 'etc/hostname')).trim();
+  const instanceId = await instanceIdOf(view);
+  const ssh = await sshOf(view);
+  const hostKeys = (await root.files.list('etc/ssh')).filter((name) => /^ssh_host_\w+_key$/.test(name));
+  return {
+    ...(hostname !== '' && { hostname }),
+    users: [...(await accounts(root.files)), ...(await promisedUsers(boot.files))],
+    ...(instanceId && { instanceId }),
+    ...(ssh !== undefined && { ssh }),
+    wifi: await wifiOf(view),
+    hostKeys: hostKeys.map((name) => `/etc/ssh/${name}`),
+    machineId: await machineIdOf(root.files),
+  };
+}
+
+export async function machineIdOf(files: Files): Promise<MachineId> {
+  const content = await files.read('etc/machine-id');
+  if (content === undefined) return 'missing';
+  const text = content.toString().trim();
+  return text === '' ? 'empty' : text === 'uninitialized' ? 'uninitialized' : 'set';
+}
+
+async function accounts(files: Files): Promise<Identity['users']> {
+  const rows = (text: string): string[][] => text.split('\n').map((line) => line.split(':'));
+  const shadow = new Map(rows(await textOf(files, 'etc/shadow')).map(([name = '', hash = '']) => [name, hash]));
+  return rows(await textOf(files, 'etc/passwd'))
+    .filter(([, , uid]) => Number(uid) >= FIRST_UID && Number(uid) <= LAST_UID)
+    .map(([name = '']) => {
+      const hash = shadow.get(name);
+      const password = hash === undefined ? 'unknown' : /^[!*]/.test(hash) ? 'locked' : 'set';
+      return { name, from: '/etc/passwd', password };
+    });
+}
+
+/** Names that user-data, userconf.txt, custom.toml and rpi-preseed.toml give. */
+async function promisedUsers(files: Files): Promise<Identity['users']> {
+  const found: Identity['users'] = [];
+  const add = (name: unknown, from: string): void => {
+    if (typeof name === 'string' && name !== '') found.push({ name, from, password: 'unknown' });
+  };
+  const userData = parseObject(await textOf(files, 'user-data'));
+  const users: unknown[] = Array.isArray(userData?.['users']) ? userData['users'] : [];
+  for (const user of [...users, userData?.['user']]) add(asObject(user)?.['name'], 'user-data');
+  for (const name of ['userconf', 'userconf.txt']) {
+    const [user] = (await textOf(files, name)).split(':');
+    add(user?.trim(), name);
+  }
+  for (const name of ['custom.toml', 'rpi-preseed.toml'])
+    add(tomlString(await textOf(files, name), 'user', 'name'), name);
+  return found;
+}
+
+/** A string of one table; enough of TOML for names, and nothing that has to be right for more than showing. */
+export function tomlString(text: string, table: string, key: string): string | undefined {
+  let here = '';
+  for (const line of text.split('\n')) {
+    here = /^\s*\[([\w.-]+)\]/.exec(line)?.[1] ?? here;
+    const [, name, value] = /^\s*([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|'[^']*')/.exec(line) ?? [];
+    if (here === table && name === key) return value ?? /'([^']*)'/.exec(line)?.[1];
+  }
+  return undefined;
+}
+
+/** NoCloud's `instance-id`; pi-gen's template has `instance_id`, which cloud-init does not know. */
+async function instanceIdOf(view: ImageView): Promise<Identity['instanceId']> {
+  const word = (await commandLine(view)).find((text) => text.startsWith('ds=nocloud'));
+  const given = word
+    ?.split(';')
+    .find((part) => part.startsWith('i='))
+    ?.slice(2);
+  if (given !== undefined) return { value: given, from: 'cmdline.txt' };
+  const meta = parseObject(await textOf(view.boot.files, 'meta-data'));
+  for (const key of ['instance-id', 'instance_id']) {
+    const value = meta?.[key];
+    if (typeof value === 'string') return { value, from: `meta-data, ${key}` };
+  }
+  return undefined;
+}
+
+async function sshOf(view: ImageView): Promise<string | undefined> {
+  const units = await unitsOf(view);
+  for (const unit of ['ssh.service', 'ssh.socket', 'sshd.service']) {
+    const link = units.enabled(unit);
+    if (link !== undefined && (await units.masked(unit)) === undefined) return link;
+  }
+  for (const name of ['ssh', 'ssh.txt']) if (await onBoot(view, name)) return `${name} on the boot partition`;
+  return undefined;
+}
+
+async function wifiOf({ boot, root }: ImageView): Promise<Identity['wifi']> {
+  const found: Identity['wifi'] = [];
+  const network = parseObject(await textOf(boot.files, 'network-config'));
+  const config = asObject(network?.['network']) ?? network;
+  for (const card of Object.values(asObject(config?.['wifis']) ?? {}))
+    for (const name of Object.keys(asObject(asObject(card)?.['access-points']) ?? {}))
+      found.push({ name, from: 'network-config' });
+  for (const file of ['custom.toml', 'rpi-preseed.toml']) {
+    const name = tomlString(await textOf(boot.files, file), 'wlan', 'ssid');
+    if (name !== undefined) found.push({ name, from: file });
+  }
+  const supplicants: [Files, string, string][] = [
+    [boot.files, 'wpa_supplicant.conf', 'wpa_supplicant.conf'],
+    [root.files, 'etc/wpa_supplicant/wpa_supplicant.conf', '/etc/wpa_supplicant/wpa_supplicant.conf'],
+  ];
+  for (const [files, path, from] of supplicants)
+    for (const [, name, hex = ''] of (await textOf(files, path)).matchAll(/^\s*ssid=(?:"([^"]*)"|([0-9a-fA-F]+))/gm))
+      found.push({ name: name ?? Buffer.from(hex, 'hex').toString(), from });
+  for (const file of await root.files.list(CONNECTIONS)) {
+    const name = /^ssid=(.+)$/m.exec(await textOf(root.files, `${CONNECTIONS}/${file}`))?.[1];
+    if (name !== undefined) found.push({ name, from: `/${CONNECTIONS}/${file}` });
+  }
+  return found;
+}
