@@ -13,7 +13,7 @@ export function cloudinitEdits(node: Node, facts: ImageFacts, raspberryPi: boole
   const words = [
     ...(wifi === undefined ? [] : [regdomWord(wifi.country)]),
     // Without it cloud-init looks for its data anew on every boot: the cache can be compared with nothing else (Imager's comment).
-    `ds=nocloud;i=${instanceId}`,
+    [...sourceOf(facts), `i=${instanceId}`].join(';'),
   ];
   const gone = (wifi === undefined ? [] : [REGDOM]).concat(/^ds=nocloud(;|$)/);
   return [
@@ -22,6 +22,12 @@ export function cloudinitEdits(node: Node, facts: ImageFacts, raspberryPi: boole
     textFile('meta-data', yaml({ 'instance-id': instanceId, 'local-hostname': node.node })),
     ...cmdlineEdit(facts, new RegExp(gone.map(({ source }) => source).join('|')), words),
   ];
+}
+
+/** What the command line says of the source already, like where it is, but for an earlier id; both spellings are cloud-init's. */
+function sourceOf({ cmdline = '' }: ImageFacts): string[] {
+  const word = cmdline.split(/\s+/).find((one) => /^ds=nocloud(;|$)/.test(one)) ?? 'ds=nocloud';
+  return word.split(';').filter((part) => !/^(i|instance-id)=/.test(part));
 }
 
 function userData({ node, users, locale, timezone }: Node, { hostKeys }: ImageFacts, raspberryPi: boolean): object {

@@ -47,6 +47,20 @@ export function editsFor(format: Exclude<InitFormat, 'piimg'>, node: Node, facts
   return WRITERS[format](node, facts);
 }
 
+/**
+ * The first of `formats` that carries all that the node asks for, the best ones first, and its edits. Throws PiimgError (usage) as `editsFor`
+ * does for the first where none carries it.
+ */
+export function bestEdits(
+  formats: Exclude<InitFormat, 'piimg'>[],
+  node: Node,
+  facts: ImageFacts,
+): { format: InitFormat; edits: Edit[] } {
+  const [first = 'none'] = formats;
+  const format = formats.find((one) => one !== 'none' && refusalsOf(one, node, facts).length === 0) ?? first;
+  return { format, edits: editsFor(format, node, facts) };
+}
+
 const NOTHING =
   'Build the image on it with piimg build --base, which brings a first boot of its own, or set it up by hand on the machine.';
 

@@ -122,6 +122,11 @@ test('words of an earlier time go from cmdline.txt, others and further lines sta
   const node = nodeOf({ network: { wifi } });
   const after = 'quiet resize cfg80211.ieee80211_regdom=DE ds=nocloud;i=piimg-pi1-0123456789abcdef\nx\n';
   assert.is(textIn(editsFor('cloudinit-rpi', node, facts), 'cmdline.txt'), after);
+  const seeded = factsOf('cloudinit', { cmdline: 'ds=nocloud;s=/boot/firmware/;i=old rw\n' });
+  assert.match(
+    textIn(editsFor('cloudinit', nodeOf({}), seeded), 'cmdline.txt') ?? '',
+    /^rw ds=nocloud;s=\/boot\/firmware\/;i=piimg-/,
+  );
   const first = textIn(editsFor('systemd', node, factsOf('systemd')), 'cmdline.txt') ?? '';
   assert.is(textIn(editsFor('systemd', node, factsOf('systemd', { cmdline: first })), 'cmdline.txt'), first);
   assert.is(

@@ -1,0 +1,153 @@
+// The story of `piimg customize`: image → how its first boot is told who it is → a node in those words → files on its boot partition.
+import path from 'node:path';
+import type { ImageFacts, Edit } from '../seed/formats/edits.ts';
+import { bestEdits } from '../seed/formats/write.ts';
+import { completeNode } from '../seed/given.ts';
+import type { Node } from '../seed/node.ts';
+import { loadNodes } from '../seed/nodes-file.ts';
+import { holdsSecrets } from '../seed/texts.ts';
+import { EXIT, PiimgError } from '../lib/errors.ts';
+import { releaseOf } from '../vendor/describe.ts';
+import { recognise, type Recognised } from '../vendor/recognise.ts';
+import { bootMount, textOf, unitsOf } from '../vendor/system.ts';
+import type { ImageView, InitFormat } from '../vendor/view.ts';
+import { changesFor } from './boot-changes.ts';
+import { writeEdits } from './boot-write.ts';
+import type { Context } from './context.ts';
+import { withImageView } from './image-view.ts';
+import { knownHosts, newHostKeys, newRandom } from './seed-machine.ts';
+import { refuseOut, writeTarget } from './seed-target.ts';
+import { seedCard, type SeedRequest, type SeedResult } from './seeding.ts';
+
+export interface CustomizeResult {
+  image: string;
+  /** What carries the node now. */
+  target: string;
+  inPlace: boolean;
+  node: string;
+  format: InitFormat;
+  /** What of the image says that it reads this format. */
+  evidence: string[];
+  /** Files of the boot partition that are new, or others than before. */
+  files: string[];
+  users: { name: string; keys: number; password: boolean }[];
+  addresses: string[];
+  /** Name of a Wi-Fi. */
+  wifi?: string;
+  /** Lines for ~/.ssh/known_hosts. */
+  knownHosts: string[];
+  warnings: string[];
+}
+
+/** What is known and prepared before a byte is written. */
+interface Prepared extends Pick<CustomizeResult, 'format' | 'evidence' | 'knownHosts'> {
+  edits: Edit[];
+  /** Byte where the boot partition begins. */
+  offset: number;
+  block: boolean;
+  secret: boolean;
+}
+
+/**
+ * Throws PiimgError before a byte is written for all that is wrong with node or image; a failed copy leaves nothing. An image that piimg has
+ * built gets its seed.
+ */
+export async function customizeImage(
+  request: SeedRequest,
+  context: Context,
+): Promise<CustomizeResult | { seeded: SeedResult }> {
+  const { image, out, from, given } = request;
+  const file = from === undefined ? undefined : (await loadNodes(path.resolve(from))).nodeFile(given.node);
+  const node = completeNode(file, given);
+  if (out !== undefined) await refuseDevice(image, out);
+  const prepared = await withImageView(image, async (view, { block, read }) => {
+    const found = await recognise(view);
+    if (found.format === 'piimg') return undefined;
+    const ready = await prepare(node, view, found, context.signal);
+    // Of a card it is done with the card to itself, and once is enough.
+    if (out !== undefined) await changesFor(read, { offset: ready.offset, what: image }, ready.edits, context.signal);
+    return { ...ready, block };
+  });
+  if (prepared === undefined) return { seeded: await seedCard(request, context) };
+  const { edits, offset, secret, block, ...told } = prepared;
+  await context.progress.step(`first boot of ${node.node}`, (step) =>
+    writeTarget({ image, out, secret }, (target) => writeEdits(target, offset, edits, context.signal), {
+      step,
+      signal: context.signal,
+    }),
+  );
+  const { wifi, addresses } = node.network;
+  return {
+    image,
+    target: out ?? image,
+    inPlace: out === undefined,
+    node: node.node,
+    ...told,
+    files: edits.map((edit) => edit.path),
+    users: node.users.map(({ name, keys, passwordHash }) => ({
+      name,
+      keys: keys.length,
+      password: passwordHash !== undefined,
+    })),
+    addresses,
+    ...(wifi !== undefined && { wifi: wifi.ssid }),
+    warnings: warningsFor(node, block),
+  };
+}
+
+async function refuseDevice(image: string, out: string): Promise<void> {
+  await withImageView(image, async (_view, { block }) => {
+    if (!block) return;
+    throw new PiimgError(`${image} is a device: --out makes a copy of the file of an image`, {
+      exitCode: EXIT.usage,
+      hint: 'With --in-place it is written to the card itself.',
+    });
+  });
+  await refuseOut(image, out);
+}
+
+/** The node in the first of the image's formats that carries it. Throws PiimgError (usage) where none does. */
+export async function prepare(
+  node: Node,
+  view: ImageView,
+  { format: best, others, evidence }: Recognised,
+  signal: AbortSignal,
+): Promise<Omit<Prepared, 'block'>> {
+  const formats = [best, ...others].filter((format) => format !== 'piimg');
+  const facts = await factsOf(view);
+  // Host keys take a while: at first without.
+  bestEdits(formats, node, facts);
+  const hostKeys = node.hostKeys ? await newHostKeys(node.node, signal) : [];
+  const { format, edits } = bestEdits(formats, node, { ...facts, hostKeys });
+  return {
+    format,
+    // Of another format than the best one it is known only that it would be read.
+    evidence:
+      format === best ? evidence : [`${best} does not carry all that was asked for, and the image reads ${format} too`],
+    edits,
+    offset: view.boot.facts.offset,
+    knownHosts: knownHosts(node, hostKeys),
+    secret: holdsSecrets(node, hostKeys),
+  };
+}
+
+async function factsOf(view: ImageView): Promise<ImageFacts> {
+  const hostname = (await textOf(view.root.files, 'etc/hostname')).trim();
+  return {
+    cmdline: (await view.boot.files.read('cmdline.txt'))?.toString('utf8'),
+    bootPath: (await bootMount(view)) === '/boot' ? '/boot' : '/boot/firmware',
+    hostname: hostname === '' ? undefined : hostname,
+    released: (await releaseOf(view))?.date,
+    networkManager: (await unitsOf(view)).enabled('NetworkManager.service') !== undefined,
+    random: newRandom(),
+    hostKeys: [],
+  };
+}
+
+function warningsFor({ users }: Node, block: boolean): string[] {
+  const closed = users.every(({ keys, passwordHash }) => keys.length === 0 && passwordHash === undefined);
+  return [
+    ...(closed ? ['no ssh key was given: nobody can log in, unless the image itself lets somebody in'] : []),
+    ...(block && process.platform !== 'linux' ? ['only on Linux is it checked whether a card is mounted'] : []),
+  ];
+}
