@@ -156,6 +156,16 @@ function addBuildCommands(program: Command, signal: AbortSignal): void {
 
 function addImageCommands(program: Command, signal: AbortSignal): void {
   program
+    .command('inspect')
+    .summary('say what an image of anybody is and carries')
+    .description(
+      'say what an image or a card is, whoever made it: layout, system, how its first boot works, what identity it carries',
+    )
+    .argument('<image>', 'file of the image, or device of a card')
+    .option('--facts', 'compare it with what is documented of Raspberry Pi OS, fact by fact')
+    .addOption(json('it'))
+    .action(async (file: string, options) => (await import('./commands/inspect.ts')).inspect(file, options));
+  program
     .command('diff')
     .summary('compare two images or plans')
     .description('compare the packages and files of two images or plans')

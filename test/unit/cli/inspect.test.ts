@@ -1,0 +1,49 @@
+// `piimg inspect` on an image that is one, and what it exits with where it is not.
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { EXIT } from '../../../src/lib/errors.ts';
+import type { Description } from '../../../src/vendor/describe.ts';
+import type { FactValue } from '../../../src/vendor/facts.ts';
+import { BOOKWORM } from '../../helpers/vendor-eras.ts';
+import { temporaryFolder } from '../../helpers/temporary.ts';
+import { makeVendorImage } from '../../helpers/vendor-image.ts';
+import { piimg } from './piimg.ts';
+
+test('an image is told in text, as JSON, and fact by fact', async () => {
+  const { file } = await makeVendorImage({ ...BOOKWORM, start: 8192 });
+  const [text, json, facts, both] = await Promise.all([
+    piimg(['inspect', file]),
+    piimg(['inspect', file, '--json']),
+    piimg(['inspect', file, '--facts']),
+    piimg(['inspect', file, '--facts', '--json']),
+  ]);
+  assert.equal(
+    [text, json, facts, both].map(({ exitCode, stderr }) => [exitCode, stderr]),
+    Array(4).fill([0, '']),
+  );
+  assert.match(text.stdout, /told by +custom-toml: custom\.toml/);
+  assert.match(text.stdout, /os +Debian GNU\/Linux 12 \(bookworm\)/);
+  const { init, boot, root, release, layout } = JSON.parse(json.stdout) as Description;
+  assert.equal([init.format, init.others], ['custom-toml', ['systemd', 'userconf']]);
+  assert.equal([boot.kind, boot.bits, root.kind, root.label], ['fat', 16, 'ext4', 'rootfs']);
+  assert.equal([release?.date, layout.partitions[0]?.start], ['2023-10-10', 8192]);
+  assert.match(
+    facts.stdout,
+    /^p1-start .*\n +image +8192\n +documented +16384 since 2025-03-13, 8192 before\n +source +RPi-Distro\/pi-gen/m,
+  );
+  const values = JSON.parse(both.stdout) as FactValue[];
+  assert.is(values.find(({ id }) => id === 'machine-id')?.value, 'empty');
+});
+
+test('what is no image is refused with a reason', async () => {
+  const file = join(temporaryFolder(), 'text.img');
+  await writeFile(file, 'no image at all\n');
+  const [none, text] = await Promise.all([piimg(['inspect', '/none.img']), piimg(['inspect', file])]);
+  assert.equal([none.exitCode, text.exitCode, none.stdout + text.stdout], [EXIT.usage, EXIT.failed, '']);
+  assert.match(none.stderr, 'There is no image or card /none.img');
+  assert.match(text.stderr, 'holds no MBR partition table');
+});
+
+test.run();
