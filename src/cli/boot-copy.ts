@@ -49,14 +49,12 @@ export async function giveNames({ file, handle }: Copy, read: ReadAt, offset: nu
     } else if (added !== undefined) {
       await mtools(['mren', '-i', file, `::${newName(index)}`, `::${edit.path}`]);
     } else if (old !== undefined) {
+      // What is read-only mdel would ask about.
+      await mtools(['mattrib', '-i', file, '-r', `::${edit.path}`]);
       gone.push(edit.path);
     }
   }
-  const names = gone.map((name) => `::${name}`);
-  if (names.length === 0) return;
-  // What is read-only mdel would ask about.
-  await mtools(['mattrib', '-i', file, '-r', ...names]);
-  await mtools(['mdel', '-i', file, ...names]);
+  if (gone.length > 0) await mtools(['mdel', '-i', file, ...gone.map((name) => `::${name}`)]);
 }
 
 /** From there to its end a slot has first cluster, time and day of the last change, and size ("FAT: General Overview", version 1.03). */

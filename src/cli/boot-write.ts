@@ -1,38 +1,42 @@
 // Writes changes of a boot partition to an image or a card, in an order that a cut leaves whole, and reads them back.
 import { constants, open, stat, type FileHandle } from 'node:fs/promises';
-import { readerOf } from '../image/ranges.ts';
+import { readerOf, type ReadAt } from '../image/ranges.ts';
 import { PiimgError } from '../lib/errors.ts';
-import type { Edit } from '../seed/formats/edits.ts';
-import { changesFor, settled, type Change, type Stages } from './boot-changes.ts';
+import { settled, type Change, type Stages } from './boot-changes.ts';
 import { openExclusively } from './seed-card.ts';
 import { refuseMounted } from './seed-write.ts';
 
 /**
- * Changes files of the boot partition that begins at byte `offset`. Throws PiimgError (refused) for a device that is in use or mounted,
- * and as `changesFor`, before a byte is written; `signal` stops it until then only.
+ * Makes the changes that `prepare` finds out with the image, or the card to itself; `signal` stops it before the first byte only. Throws
+ * PiimgError (refused) for a device that is in use or mounted, and as `prepare`, before a byte is written.
  */
-export async function writeEdits(file: string, offset: number, edits: Edit[], signal?: AbortSignal): Promise<void> {
+export async function writeStages(
+  file: string,
+  prepare: (read: ReadAt) => Promise<Stages>,
+  signal?: AbortSignal,
+): Promise<void> {
   const block = (await stat(file)).isBlockDevice();
   const handle = await openExclusively(file, true, block);
   let stages: Stages;
   try {
     if (block) await refuseMounted(file);
-    stages = await changesFor(readerOf(handle), { offset, what: file }, edits, signal);
-    await writeStages(handle, stages);
+    stages = await prepare(readerOf(handle));
+    signal?.throwIfAborted();
+    await writeInTurns(handle, stages);
   } finally {
     await handle.close();
   }
   await compare(file, block, settled(stages));
 }
 
-async function writeStages(handle: FileHandle, stages: Stages): Promise<void> {
+async function writeInTurns(handle: FileHandle, stages: Stages): Promise<void> {
   for (const stage of stages) {
     for (const { offset, content } of stage) {
       for (let at = 0; at < content.length;) {
         at += (await handle.write(content, at, content.length - at, offset + at)).bytesWritten;
       }
     }
-    if (stage.length > 0) await handle.sync();
+    if (stage.length > 0) await handle.datasync();
   }
 }
 

@@ -6,13 +6,14 @@ import { completeNode } from '../seed/given.ts';
 import type { Node } from '../seed/node.ts';
 import { loadNodes } from '../seed/nodes-file.ts';
 import { holdsSecrets } from '../seed/texts.ts';
+import type { ReadAt } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import { releaseOf } from '../vendor/describe.ts';
 import { recognise, type Recognised } from '../vendor/recognise.ts';
 import { bootMount, textOf, unitsOf } from '../vendor/system.ts';
 import type { ImageView, InitFormat } from '../vendor/view.ts';
-import { changesFor } from './boot-changes.ts';
-import { writeEdits } from './boot-write.ts';
+import { changesFor, type Stages } from './boot-changes.ts';
+import { writeStages } from './boot-write.ts';
 import type { Context } from './context.ts';
 import { withImageView } from './image-view.ts';
 import { knownHosts, newHostKeys, newRandom } from './seed-machine.ts';
@@ -44,7 +45,6 @@ interface Prepared extends Pick<CustomizeResult, 'format' | 'evidence' | 'knownH
   edits: Edit[];
   /** Byte where the boot partition begins. */
   offset: number;
-  block: boolean;
   secret: boolean;
 }
 
@@ -57,24 +57,25 @@ export async function customizeImage(
   context: Context,
 ): Promise<CustomizeResult | { seeded: SeedResult }> {
   const { image, out, from, given } = request;
+  const { signal } = context;
   const file = from === undefined ? undefined : (await loadNodes(path.resolve(from))).nodeFile(given.node);
   const node = completeNode(file, given);
-  if (out !== undefined) await refuseDevice(image, out);
   const prepared = await withImageView(image, async (view, { block, read }) => {
+    if (out !== undefined) await refuseDevice(image, out, block);
     const found = await recognise(view);
     if (found.format === 'piimg') return undefined;
-    const ready = await prepare(node, view, found, context.signal);
-    // Of a card it is done with the card to itself, and once is enough.
-    if (out !== undefined) await changesFor(read, { offset: ready.offset, what: image }, ready.edits, context.signal);
-    return { ...ready, block };
+    const ready = await prepare(node, view, found, signal);
+    const changes = (from: ReadAt): Promise<Stages> =>
+      changesFor(from, { offset: ready.offset, what: image }, ready.edits, signal);
+    if (out === undefined) return { ...ready, block, changes };
+    // A copy is the same as the image. In place it is found out once nobody else can change anything.
+    const known = await changes(read);
+    return { ...ready, block, changes: () => Promise.resolve(known) };
   });
   if (prepared === undefined) return { seeded: await seedCard(request, context) };
-  const { edits, offset, secret, block, ...told } = prepared;
+  const { edits, offset: _, secret, block, changes, ...told } = prepared;
   await context.progress.step(`first boot of ${node.node}`, (step) =>
-    writeTarget({ image, out, secret }, (target) => writeEdits(target, offset, edits, context.signal), {
-      step,
-      signal: context.signal,
-    }),
+    writeTarget({ image, out, secret }, (target) => writeStages(target, changes, signal), { step, signal }),
   );
   const { wifi, addresses } = node.network;
   return {
@@ -95,15 +96,12 @@ export async function customizeImage(
   };
 }
 
-async function refuseDevice(image: string, out: string): Promise<void> {
-  await withImageView(image, async (_view, { block }) => {
-    if (!block) return;
-    throw new PiimgError(`${image} is a device: --out makes a copy of the file of an image`, {
-      exitCode: EXIT.usage,
-      hint: 'With --in-place it is written to the card itself.',
-    });
+async function refuseDevice(image: string, out: string, block: boolean): Promise<void> {
+  if (!block) return refuseOut(image, out);
+  throw new PiimgError(`${image} is a device: --out makes a copy of the file of an image`, {
+    exitCode: EXIT.usage,
+    hint: 'With --in-place it is written to the card itself.',
   });
-  await refuseOut(image, out);
 }
 
 /** The node in the first of the image's formats that carries it. Throws PiimgError (usage) where none does. */
@@ -112,7 +110,7 @@ export async function prepare(
   view: ImageView,
   { format: best, others, evidence }: Recognised,
   signal: AbortSignal,
-): Promise<Omit<Prepared, 'block'>> {
+): Promise<Prepared> {
   const formats = [best, ...others].filter((format) => format !== 'piimg');
   const facts = await factsOf(view);
   // Host keys take a while: at first without.

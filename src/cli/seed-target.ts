@@ -1,6 +1,7 @@
 // Where a seed goes: into the image or card itself, or into a copy of the image that appears when it is whole.
-import { chmod, lstat, open, rename, rm, stat } from 'node:fs/promises';
+import { chmod, lstat, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
+import { run } from '../host/exec.ts';
 import { requireSpace } from '../host/space.ts';
 import { copyImage } from '../image/copy.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
@@ -54,7 +55,7 @@ async function writeCopy(
   try {
     const file = await open(part, 'wx', 0o600);
     try {
-      await copyImage(image, file, { signal, step });
+      await copyWhole(image, part, file, { signal, step });
       await write(part);
       if (!secret) await file.chmod(mode & 0o777);
       await file.sync();
@@ -66,5 +67,29 @@ async function writeCopy(
   } catch (error) {
     await rm(part, { force: true });
     throw error;
+  }
+}
+
+/**
+ * On Linux by cp(1), which leaves out holes without reading them and shares blocks where the file system can: a file that is there keeps
+ * its mode.
+ */
+async function copyWhole(
+  image: string,
+  part: string,
+  file: FileHandle,
+  { signal, step }: { signal: AbortSignal; step: Step },
+): Promise<void> {
+  if (process.platform !== 'linux') return copyImage(image, file, { signal, step });
+  const { blocks } = await stat(image);
+  const look = setInterval(() => {
+    const show = ({ blocks: done }: { blocks: number }): void =>
+      step.update({ done: Math.min(done, blocks) * 512, total: blocks * 512, unit: 'bytes' });
+    void file.stat().then(show, () => {});
+  }, 250);
+  try {
+    await run(['cp', '--reflink=auto', '--sparse=auto', '--', image, part], { signal });
+  } finally {
+    clearInterval(look);
   }
 }

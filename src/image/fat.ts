@@ -66,16 +66,25 @@ export async function openFat(read: ReadAt, start: number): Promise<FatVolume> {
     dataStart: start + dataSector * sector,
     rootCluster: wide ? boot.readUInt32LE(44) : 0,
     root: { offset: start + rootSector * sector, length: rootBytes },
-    next: Uint32Array.from({ length: clusters + 2 }, (_, cluster) => tableEntry(table, bits, cluster)),
+    next: entriesOf(table, bits, clusters + 2),
     metadata: { offset: start, length: dataSector * sector },
     length: totalSectors * sector,
   };
 }
 
-/** An entry of the table; the values for bad clusters and ends of chains as 32 bits have them. */
-function tableEntry(table: Buffer, bits: number, cluster: number): number {
+/** There may be a million of them. */
+function entriesOf(table: Buffer, bits: number, count: number): Uint32Array {
+  const entries = new Uint32Array(count);
+  const view = new DataView(table.buffer, table.byteOffset, table.byteLength);
   // The upper four bits of 32 are reserved.
-  if (bits === 32) return table.readUInt32LE(cluster * 4) & 0x0fffffff;
+  if (bits === 32)
+    for (let cluster = 0; cluster < count; cluster++) entries[cluster] = view.getUint32(cluster * 4, true) & 0x0fffffff;
+  else for (let cluster = 0; cluster < count; cluster++) entries[cluster] = tableEntry(table, bits, cluster);
+  return entries;
+}
+
+/** An entry of a table of 12 or 16 bits; the values for bad clusters and ends of chains as 32 bits have them. */
+function tableEntry(table: Buffer, bits: number, cluster: number): number {
   const value = bits === 16 ? table.readUInt16LE(cluster * 2) : entryOf12(table, cluster);
   const special = 2 ** bits - 9;
   return value < special ? value : value - special + END_OF_CHAIN - 1;
@@ -225,5 +234,8 @@ export async function directoryRanges(volume: FatVolume): Promise<ByteRange[]> {
 }
 
 /** Clusters that nothing has. Of the first two, which do not exist, entries are never 0. */
-export const freeClusters = ({ next }: FatVolume): number =>
-  next.reduce((free, entry) => (entry === 0 ? free + 1 : free), 0);
+export function freeClusters({ next }: FatVolume): number {
+  let free = 0;
+  for (let cluster = 0; cluster < next.length; cluster++) if (next[cluster] === 0) free++;
+  return free;
+}

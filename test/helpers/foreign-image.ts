@@ -6,7 +6,6 @@ import { encodeMbr } from '../../src/image/mbr.ts';
 import { temporaryFolder } from './temporary.ts';
 
 export const BOOT = { start: 8192, sectors: 70_000 };
-const ROOT = { start: 81_920, sectors: 32_768 };
 
 /** Paths of the root file system with their texts; `-> TARGET` is a symbolic link. */
 type Tree = Record<string, string>;
@@ -68,39 +67,42 @@ export const LOOKALIKES = {
   none: { root: {}, boot: {}, cmdline: 'root=PARTUUID=1a2b3c4d-02\n' },
 } satisfies Record<string, { root: Tree; boot: Tree; cmdline: string }>;
 
-/** Makes `card.img` in a new folder, and gives its path. `sparse`: bytes that it has more, as a hole. */
-export async function foreignImage(format: keyof typeof LOOKALIKES, { sparse = 0 } = {}): Promise<string> {
+interface Size {
+  /** Sectors of the two partitions. */
+  bootSectors?: number;
+  rootSectors?: number;
+  /** MiB of noise in the root. */
+  noise?: number;
+  folder?: string;
+}
+
+/** Makes `card.img` in a new folder, and gives its path. */
+export async function foreignImage(
+  format: keyof typeof LOOKALIKES,
+  { bootSectors = BOOT.sectors, rootSectors = 32_768, noise = 0, folder = temporaryFolder() }: Size = {},
+): Promise<string> {
   const { root, boot, cmdline } = LOOKALIKES[format];
-  const folder = temporaryFolder();
+  const start = BOOT.start + bootSectors + (2048 - (bootSectors % 2048));
   const file = join(folder, 'card.img');
   for (const [path, text] of Object.entries({ ...COMMON, ...root })) await put(join(folder, 'root', path), text);
   for (const [path, text] of Object.entries({ ...boot, 'cmdline.txt': cmdline, 'config.txt': 'arm_64bit=1\n' }))
     await put(join(folder, 'boot', path), text);
+  if (noise > 0)
+    await run(['dd', 'if=/dev/urandom', `of=${join(folder, 'root/noise')}`, 'bs=1M', `count=${noise}`, 'status=none']);
   const handle = await open(file, 'w');
   const table = [
-    { number: 1, type: 0x0c, ...BOOT },
-    { number: 2, type: 0x83, ...ROOT },
+    { number: 1, type: 0x0c, start: BOOT.start, sectors: bootSectors },
+    { number: 2, type: 0x83, start, sectors: rootSectors },
   ] as const;
-  await handle.truncate((ROOT.start + ROOT.sectors) * 512 + sparse);
+  await handle.truncate((start + rootSectors) * 512);
   await handle.write(encodeMbr(0x1a2b3c4d, [...table]), 0, 512, 0);
   await handle.close();
-  const fat = ['-F', '32', '-s', '1', '-n', 'bootfs', '--offset', `${BOOT.start}`, file, `${BOOT.sectors / 2}`];
+  const fat = ['-F', '32', '-s', '1', '-n', 'bootfs', '--offset', `${BOOT.start}`, file, `${bootSectors / 2}`];
   await run(['mkfs.vfat', ...fat]);
   const files = Object.keys({ ...boot, 'cmdline.txt': '', 'config.txt': '' }).map((name) => join(folder, 'boot', name));
   await mtools(file, 'mcopy', ...files, '::/');
-  const ext4 = [
-    '-q',
-    '-F',
-    '-t',
-    'ext4',
-    '-L',
-    'rootfs',
-    '-E',
-    `offset=${ROOT.start * 512}`,
-    '-d',
-    join(folder, 'root'),
-  ];
-  await run(['mke2fs', ...ext4, file, `${ROOT.sectors / 2}k`]);
+  const ext4 = ['-q', '-F', '-t', 'ext4', '-L', 'rootfs', '-E', `offset=${start * 512}`, '-d', join(folder, 'root')];
+  await run(['mke2fs', ...ext4, file, `${rootSectors / 2}k`]);
   return file;
 }
 

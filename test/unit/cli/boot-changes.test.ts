@@ -3,7 +3,7 @@ import { copyFile, open, readFile, symlink } from 'node:fs/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { changesFor, settled, type Stages } from '../../../src/cli/boot-changes.ts';
-import { writeEdits } from '../../../src/cli/boot-write.ts';
+import { writeStages } from '../../../src/cli/boot-write.ts';
 import { findInFat } from '../../../src/image/fat.ts';
 import { readerOf } from '../../../src/image/ranges.ts';
 import { PiimgError } from '../../../src/lib/errors.ts';
@@ -28,6 +28,9 @@ async function stagesOf(file: string, wanted = edits): Promise<Stages> {
     await handle.close();
   }
 }
+
+const writeEdits = (file: string, offset: number, wanted: Edit[], signal?: AbortSignal): Promise<void> =>
+  writeStages(file, (read) => changesFor(read, { offset, what: file }, wanted, signal), signal);
 
 async function apply(file: string, changes: { offset: number; content: Buffer }[]): Promise<void> {
   const handle = await open(file, 'r+');
