@@ -118,8 +118,8 @@ export const CONSUMERS: Record<WrittenFormat, { reads: string; run: string }> = 
 function isOdd(ssid: string, format: WrittenFormat): boolean {
   // NetworkManager's keyfile, to which netplan hands it: a list of bytes.
   if (format === 'cloudinit-rpi') return /^[\d; ]*;[\d; ]*$/.test(ssid);
-  // imager_custom writes it into a keyfile as it is, and takes these words for options of its own.
-  return !plainSsid(ssid) || ['-h', '--hidden', '-p', '--plain'].includes(ssid);
+  // imager_custom writes it into a keyfile as it is, and takes these words for options of its own; python3-toml 0.10 drops a quote alone.
+  return !plainSsid(ssid) || ssid === '"' || ['-h', '--hidden', '-p', '--plain'].includes(ssid);
 }
 
 export interface Refusal {
