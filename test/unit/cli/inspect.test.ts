@@ -19,10 +19,7 @@ test('an image is told in text, as JSON, and fact by fact', async () => {
     piimg(['inspect', file, '--facts']),
     piimg(['inspect', file, '--facts', '--json']),
   ]);
-  assert.equal(
-    [text, json, facts, both].map(({ exitCode, stderr }) => [exitCode, stderr]),
-    Array(4).fill([0, '']),
-  );
+  for (const { exitCode, stderr } of [text, json, facts, both]) assert.equal([exitCode, stderr], [0, '']);
   assert.match(text.stdout, /told by +custom-toml: custom\.toml/);
   assert.match(text.stdout, /os +Debian GNU\/Linux 12 \(bookworm\)/);
   const { init, boot, root, release, layout } = JSON.parse(json.stdout) as Description;

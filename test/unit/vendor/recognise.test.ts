@@ -27,7 +27,7 @@ const CFG = 'etc/cloud/cloud.cfg.d/99_raspberry-pi.cfg';
 const cfg = (text: string): Tree => ({ ...TRIXIE.root, [CFG]: text });
 const cmdline = (era: Era, change: (text: string) => string): Tree => ({
   ...era.boot,
-  'cmdline.txt': change(String(era.boot['cmdline.txt'])),
+  'cmdline.txt': change(era.boot['cmdline.txt'] as string),
 });
 
 const CASES: Record<
