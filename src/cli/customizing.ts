@@ -142,7 +142,8 @@ async function factsOf(view: ImageView): Promise<ImageFacts> {
   };
 }
 
-function warningsFor({ users }: Node, block: boolean): string[] {
+/** What somebody should know of a node before its machine is out of reach; `block`: it goes to a card. */
+export function warningsFor({ users }: Node, block: boolean): string[] {
   const closed = users.every(({ keys, passwordHash }) => keys.length === 0 && passwordHash === undefined);
   return [
     ...(closed ? ['no ssh key was given: nobody can log in, unless the image itself lets somebody in'] : []),

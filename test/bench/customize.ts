@@ -30,7 +30,10 @@ const stop = new AbortController();
 process.once('SIGINT', () => stop.abort());
 try {
   const image = await foreignImage('cloudinit-rpi', {
-    ...{ bootSectors: bootMiB * 2048, rootSectors: rootMiB * 2048, noise: Math.round(rootMiB * 0.75), folder: work },
+    bootSectors: bootMiB * 2048,
+    rootSectors: rootMiB * 2048,
+    noise: Math.round(rootMiB * 0.75),
+    folder: work,
   });
   await writeFile(path.join(work, 'me.pub'), `${keyLine()}\n`);
   const piimg = [process.execPath, path.join(packageRoot, 'dist/cli/main.js'), 'customize', image];

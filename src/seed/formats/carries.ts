@@ -78,24 +78,28 @@ export const FIELDS = {
 
 export type FieldName = keyof typeof FIELDS;
 
+const none = (...fields: FieldName[]): Partial<Record<FieldName, Cell>> =>
+  Object.fromEntries(fields.map((field) => [field, 'no'] as const));
+
 /** The agent's, which only images that piimg has built have. */
-const AGENT = { variables: 'no', peers: 'no', secrets: 'no', report: 'no' } as const;
+const AGENT: FieldName[] = ['variables', 'peers', 'secrets', 'report'];
 
 /** What is not `yes`. */
 const LIMITS: Record<WrittenFormat, Partial<Record<FieldName, Cell>>> = {
   piimg: {},
-  // regenerate_ssh_host_keys.service of Raspberry Pi OS makes others, at a time that cloud-init does not know. In names of Wi-Fi: see isOdd.
-  'cloudinit-rpi': { ssid: 'no', hostKeys: 'no', ...AGENT },
-  cloudinit: AGENT,
-  systemd: { address: 'NetworkManager', addresses: 'NetworkManager', dns: 'NetworkManager', ...AGENT },
-  'custom-toml': {
-    ...{ users: 'no', groups: 'no', sudo: 'no', address: 'no', addresses: 'no', dns: 'no', ssid: 'no', locale: 'no' },
-    ...{ hostKeys: 'no', ...AGENT },
-  },
-  'rpi-preseed': { users: 'no', addresses: 'no', dnsAlone: 'no', hostKeys: 'no', ...AGENT },
+  // regenerate_ssh_host_keys.service of Raspberry Pi OS makes others, at a time that cloud-init does not know.
+  'cloudinit-rpi': none('ssid', 'hostKeys', ...AGENT),
+  cloudinit: none(...AGENT),
+  systemd: { address: 'NetworkManager', addresses: 'NetworkManager', dns: 'NetworkManager', ...none(...AGENT) },
+  'custom-toml': none(
+    ...(['users', 'groups', 'sudo', 'address', 'addresses', 'dns', 'ssid', 'locale', 'hostKeys'] as const),
+    ...AGENT,
+  ),
+  'rpi-preseed': none('users', 'addresses', 'dnsAlone', 'hostKeys', ...AGENT),
   userconf: {
-    ...{ node: 'no', name: 'no', users: 'no', keys: 'no', noPassword: 'no', groups: 'no', sudo: 'no', address: 'no' },
-    ...{ addresses: 'no', dns: 'no', wifi: 'dhcpcd', locale: 'no', timezone: 'no', hostKeys: 'no', ...AGENT },
+    ...none('node', 'name', 'users', 'keys', 'noPassword', 'groups', 'sudo', 'address', 'addresses', 'dns'),
+    ...none('locale', 'timezone', 'hostKeys', ...AGENT),
+    wifi: 'dhcpcd',
   },
 };
 
@@ -118,8 +122,8 @@ export const CONSUMERS: Record<WrittenFormat, { reads: string; run: string }> = 
 function isOdd(ssid: string, format: WrittenFormat): boolean {
   // NetworkManager's keyfile, to which netplan hands it: a list of bytes.
   if (format === 'cloudinit-rpi') return /^[\d; ]*;[\d; ]*$/.test(ssid);
-  // imager_custom writes it into a keyfile as it is, and takes these words for options of its own; python3-toml 0.10 drops a quote alone.
-  return !plainSsid(ssid) || ssid === '"' || ['-h', '--hidden', '-p', '--plain'].includes(ssid);
+  // imager_custom writes it into a keyfile as it is, and takes these words for options of its own; python3-toml 0.10 drops quotes at the beginning that have nothing or another one behind.
+  return !plainSsid(ssid) || /^("$|"")/.test(ssid) || ['-h', '--hidden', '-p', '--plain'].includes(ssid);
 }
 
 export interface Refusal {

@@ -5,7 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { run, type RunResult } from '../../../src/host/exec.ts';
 import { START } from '../../helpers/fat-image.ts';
-import { foreignImage, LOOKALIKES, mtools } from '../../helpers/foreign-image.ts';
+import { foreignImage, mtools, type LOOKALIKES } from '../../helpers/foreign-image.ts';
 import { HASH } from '../../helpers/format-nodes.ts';
 import { seedImage } from '../../helpers/seed-image.ts';
 import { keyLine } from '../../helpers/ssh-keys.ts';
