@@ -17,6 +17,7 @@ const SYSTEM = [
   'image',
   'stage',
   'seed',
+  'customize',
   'drives',
   'rig',
   'probe',
