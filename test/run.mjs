@@ -18,6 +18,7 @@ const SYSTEM = [
   'image',
   'stage',
   'seed',
+  'customize',
   'drives',
   'rig',
   'probe',

@@ -3,7 +3,7 @@ import { Option, type Command } from 'commander';
 import { json, progress } from './common-options.ts';
 import { collect, collectNames, collectPairs } from './parse.ts';
 
-/** Adds `flash`, `verify`, `probe`, `card`, `seed`, `result`, `drives` and `ledger`. */
+/** Adds `flash`, `verify`, `probe`, `card`, `seed`, `customize`, `result`, `drives` and `ledger`. */
 export function addCardCommands(program: Command, signal: AbortSignal): void {
   addFlash(program, signal);
   const seed = withNodeOptions(
@@ -26,6 +26,22 @@ export function addCardCommands(program: Command, signal: AbortSignal): void {
     .argument('<image>', 'file of the image, or device of a card')
     .addOption(json('it'))
     .action(async (file: string, options) => (await import('./commands/seed.ts')).show(file, options));
+  withNodeOptions(
+    program
+      .command('customize')
+      .summary('give an image of any maker its identity')
+      .description(
+        'give an image of any maker, or a card it was written to, a name, users and network, in the words of its own first boot',
+      )
+      .argument('<image>', 'file of the image; with --in-place also the device of a card')
+      .option('--out <file>', 'write a copy of the image')
+      .option('--in-place', 'write to the image or the card itself'),
+  )
+    .addOption(json('what was written, without secrets,'))
+    .addOption(progress())
+    .action(async (image: string, options) =>
+      (await import('./commands/customize.ts')).customize(image, options, signal),
+    );
   program
     .command('result')
     .summary('print how the first boot of a card went')

@@ -45,12 +45,7 @@ export async function cardSeeds(
   { nodes, given, schemas = {}, logins = [], random = newRandom }: SeedSources,
   signal: AbortSignal,
 ): Promise<CardSeed[]> {
-  refuseOneName(names, given);
-  const machines = names.map((name) => {
-    const node = name ?? given.node;
-    return completeNode(nodes?.nodeFile(node), { ...given, node });
-  });
-  refuseTwins(machines);
+  const machines = machinesFor(names, { nodes, given });
   const image = { role: header.role, buildId: header.buildId, slots: slotsOf(header), schemas };
   const seeds: CardSeed[] = [];
   for (const machine of machines) {
@@ -61,6 +56,20 @@ export async function cardSeeds(
     seeds.push({ ...seed, node, users, network, patches: patches.sort((a, b) => a.offset - b.offset) });
   }
   return seeds;
+}
+
+/** The nodes of the cards, in their order. Throws PiimgError (usage) as `cardSeeds` does. */
+export function machinesFor(
+  names: (string | undefined)[],
+  { nodes, given }: Pick<SeedSources, 'nodes' | 'given'>,
+): Node[] {
+  refuseOneName(names, given);
+  const machines = names.map((name) => {
+    const node = name ?? given.node;
+    return completeNode(nodes?.nodeFile(node), { ...given, node });
+  });
+  refuseTwins(machines);
+  return machines;
 }
 
 const usage = (message: string, hint: string): PiimgError => new PiimgError(message, { exitCode: EXIT.usage, hint });

@@ -1,7 +1,7 @@
 // An image or a card as `piimg seed` sees it: its header, its boot partition, and where the seed's files lie there now.
 import { constants, open, stat, type FileHandle } from 'node:fs/promises';
 import { gunzipSync } from 'node:zlib';
-import { findInFat, openFat, readFromFat, type FatEntry, type FatVolume } from '../image/fat.ts';
+import { findInFat, freeClusters, openFat, readFromFat, type FatEntry, type FatVolume } from '../image/fat.ts';
 import { HEADER_MAX, parseHeader, type ImageHeader } from '../image/header.ts';
 import { HEADER_LBA } from '../image/layout.ts';
 import { parseMbr, SECTOR } from '../image/mbr.ts';
@@ -80,7 +80,7 @@ export async function withCard<T>(
 }
 
 /** open(2): for a block device O_EXCL fails when something has it, or a partition of it, mounted or in use. */
-async function openExclusively(file: string, write: boolean, block: boolean): Promise<FileHandle> {
+export async function openExclusively(file: string, write: boolean, block: boolean): Promise<FileHandle> {
   const flags = (write ? constants.O_RDWR : constants.O_RDONLY) | (write && block ? constants.O_EXCL : 0);
   return open(file, flags).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'EACCES' && block) {
@@ -126,9 +126,8 @@ export async function findSlots(card: SeedCard): Promise<FoundSlot[]> {
 
 /** Bytes that no file has. */
 export async function freeBytes(card: SeedCard): Promise<number> {
-  const { next, clusterBytes } = await bootPartition(card);
-  // Clusters 0 and 1 do not exist; their entries are never 0.
-  return next.reduce((free, entry) => (entry === 0 ? free + 1 : free), 0) * clusterBytes;
+  const volume = await bootPartition(card);
+  return freeClusters(volume) * volume.clusterBytes;
 }
 
 /** What the files of the seed say; those that are gone are absent. */

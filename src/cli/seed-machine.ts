@@ -57,7 +57,8 @@ export async function seedOf<Slot extends { name: string; length: number }>(
   };
 }
 
-async function newHostKeys(node: string, signal: AbortSignal): Promise<HostKey[]> {
+/** Made in a folder of their own, which goes again. */
+export async function newHostKeys(node: string, signal: AbortSignal): Promise<HostKey[]> {
   const folder = await makeWorkFolder('seed');
   try {
     return await makeHostKeys(folder, node, signal);
@@ -81,7 +82,8 @@ function checkedSlots<Slot extends { name: string; length: number }>(
   return fillSlots(slots, texts);
 }
 
-function knownHosts({ node, network }: Node, hostKeys: HostKey[]): string[] {
+/** Lines for ~/.ssh/known_hosts. */
+export function knownHosts({ node, network }: Node, hostKeys: HostKey[]): string[] {
   const names = [node, ...network.addresses.map((text) => splitCidr(text).address)].join(',');
   return hostKeys.map(({ publicKey }) => `${names} ${publicKey.split(' ').slice(0, 2).join(' ')}`);
 }

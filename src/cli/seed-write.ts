@@ -38,8 +38,8 @@ export async function writeSeed(file: string, contents: Contents, signal?: Abort
   });
 }
 
-/** Of other systems it is not known. */
-async function refuseMounted(device: string): Promise<void> {
+/** Throws PiimgError (refused) for a device that is mounted, or a partition of it. Of other systems it is not known. */
+export async function refuseMounted(device: string): Promise<void> {
   const [place] = (await mountPointsOf(device)) ?? [];
   if (place === undefined) return;
   throw new PiimgError(`${device} is mounted at ${place}`, {

@@ -21,7 +21,7 @@ const boots = verb === 'test' || args[0] === 'test' || args[0] === 'boot';
 installPackages([
   'build',
   ...(boots ? ['boot'] : []),
-  ...(args[0] === 'seed' ? ['seed'] : []),
+  ...(args[0] === 'seed' || args[0] === 'customize' ? ['seed'] : []),
   ...(verb === 'test' ? ['test'] : []),
 ]);
 await goOn();

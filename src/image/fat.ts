@@ -27,6 +27,8 @@ export interface FatEntry {
   /** Where its clusters are on the disk, adjacent ones as one range: whole clusters, so mostly longer than `size`. */
   ranges: ByteRange[];
   firstCluster: number;
+  /** Byte of the disk where its slot in the directory is, of 32 bytes: without those of a long name. */
+  slot: number;
 }
 
 /** Offsets and values: Microsoft's "FAT: General Overview of On-Disk Format", version 1.03. */
@@ -64,16 +66,25 @@ export async function openFat(read: ReadAt, start: number): Promise<FatVolume> {
     dataStart: start + dataSector * sector,
     rootCluster: wide ? boot.readUInt32LE(44) : 0,
     root: { offset: start + rootSector * sector, length: rootBytes },
-    next: Uint32Array.from({ length: clusters + 2 }, (_, cluster) => tableEntry(table, bits, cluster)),
+    next: entriesOf(table, bits, clusters + 2),
     metadata: { offset: start, length: dataSector * sector },
     length: totalSectors * sector,
   };
 }
 
-/** An entry of the table; the values for bad clusters and ends of chains as 32 bits have them. */
-function tableEntry(table: Buffer, bits: number, cluster: number): number {
+/** There may be a million of them. */
+function entriesOf(table: Buffer, bits: number, count: number): Uint32Array {
+  const entries = new Uint32Array(count);
+  const view = new DataView(table.buffer, table.byteOffset, table.byteLength);
   // The upper four bits of 32 are reserved.
-  if (bits === 32) return table.readUInt32LE(cluster * 4) & 0x0fffffff;
+  if (bits === 32)
+    for (let cluster = 0; cluster < count; cluster++) entries[cluster] = view.getUint32(cluster * 4, true) & 0x0fffffff;
+  else for (let cluster = 0; cluster < count; cluster++) entries[cluster] = tableEntry(table, bits, cluster);
+  return entries;
+}
+
+/** An entry of a table of 12 or 16 bits; the values for bad clusters and ends of chains as 32 bits have them. */
+function tableEntry(table: Buffer, bits: number, cluster: number): number {
   const value = bits === 16 ? table.readUInt16LE(cluster * 2) : entryOf12(table, cluster);
   const special = 2 ** bits - 9;
   return value < special ? value : value - special + END_OF_CHAIN - 1;
@@ -127,7 +138,8 @@ export async function fatLabel(volume: FatVolume): Promise<string> {
 
 /** What is in the directory that begins at `cluster`, by default the root, in its own order. */
 export async function listFat(volume: FatVolume, cluster: number = volume.rootCluster): Promise<FatEntry[]> {
-  const bytes = await readRanges(volume, chain(volume, cluster));
+  const places = chain(volume, cluster);
+  const bytes = await readRanges(volume, places);
   const entries: FatEntry[] = [];
   let longName = '';
   for (let at = 0; at < bytes.length && bytes[at] !== 0; at += DIRECTORY_ENTRY) {
@@ -146,7 +158,7 @@ export async function listFat(volume: FatVolume, cluster: number = volume.rootCl
     const firstCluster = slot.readUInt16LE(20) * 0x10000 + slot.readUInt16LE(26);
     const ranges = firstCluster === 0 ? [] : chain(volume, firstCluster);
     const directory = (attributes & ATTR.directory) !== 0;
-    entries.push({ name, directory, size: slot.readUInt32LE(28), ranges, firstCluster });
+    entries.push({ name, directory, size: slot.readUInt32LE(28), ranges, firstCluster, slot: placeOf(places, at) });
   }
   return entries;
 }
@@ -176,6 +188,16 @@ function chain(volume: FatVolume, first: number): ByteRange[] {
   return ranges;
 }
 
+/** Byte of the disk where byte `at` of what lies in `ranges` is. */
+function placeOf(ranges: ByteRange[], at: number): number {
+  let left = at;
+  for (const { offset, length } of ranges) {
+    if (left < length) return offset + left;
+    left -= length;
+  }
+  throw new RangeError(`there is no byte ${at}`);
+}
+
 function clusterRange(volume: FatVolume, cluster: number): ByteRange {
   return { offset: volume.dataStart + (cluster - 2) * volume.clusterBytes, length: volume.clusterBytes };
 }
@@ -193,4 +215,27 @@ async function readRanges(volume: FatVolume, ranges: ByteRange[]): Promise<Buffe
   const parts: Buffer[] = [];
   for (const { offset, length } of ranges) parts.push(await volume.read(offset, length));
   return Buffer.concat(parts);
+}
+
+/** Where its directories lie, the root first. A damaged one that holds itself is told once. */
+export async function directoryRanges(volume: FatVolume): Promise<ByteRange[]> {
+  const seen = new Set<number>();
+  const ranges: ByteRange[] = [...chain(volume, volume.rootCluster)];
+  const folders = [volume.rootCluster];
+  for (let cluster = folders.pop(); cluster !== undefined; cluster = folders.pop()) {
+    for (const entry of await listFat(volume, cluster)) {
+      if (!entry.directory || seen.has(entry.firstCluster)) continue;
+      seen.add(entry.firstCluster);
+      folders.push(entry.firstCluster);
+      ranges.push(...entry.ranges);
+    }
+  }
+  return ranges;
+}
+
+/** Clusters that nothing has. Of the first two, which do not exist, entries are never 0. */
+export function freeClusters({ next }: FatVolume): number {
+  let free = 0;
+  for (let cluster = 0; cluster < next.length; cluster++) if (next[cluster] === 0) free++;
+  return free;
 }

@@ -26,6 +26,12 @@ export function keyParts(line: string): { type: string; comment: string } {
   return { type, comment: comment.join(' ') };
 }
 
+/** The key without a comment that shells and old parsers would read as something else: `DOMAIN\\name` has a line break for dash's echo. */
+export function plainKey(line: string): string {
+  const [type = '', body = '', ...comment] = line.split(' ');
+  return /^[\w@. +:/-]*$/.test(comment.join(' ')) ? line : `${type} ${body}`;
+}
+
 /** As `ssh-keygen -l` prints it and ssh asks about it: `SHA256:…`. */
 export function fingerprint(line: string): string {
   const body = Buffer.from(line.trim().split(/\s+/)[1] ?? '', 'base64');

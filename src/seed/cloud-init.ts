@@ -52,11 +52,12 @@ function userData({ hostname, users, locale, timezone, hostKeys = [] }: CloudIni
   };
 }
 
-/** No password: logging in takes a key. Somebody has to be able to become root, and it is the first one. */
-function login({ name, keys, groups = [], sudo }: CloudInit['users'][number], index: number): object {
+/** Without a password logging in takes a key. Somebody has to be able to become root, and it is the first one. */
+function login({ name, keys, groups = [], sudo, passwordHash }: CloudInit['users'][number], index: number): object {
   return {
     name,
-    lock_passwd: true,
+    lock_passwd: passwordHash === undefined,
+    ...(passwordHash !== undefined && { passwd: passwordHash }),
     shell: '/bin/bash',
     ...(groups.length > 0 && { groups }),
     ...((sudo ?? index === 0) && { sudo: 'ALL=(ALL) NOPASSWD:ALL' }),
@@ -69,7 +70,11 @@ const keyPair = ({ type, privateKey, publicKey }: HostKey): [string, string][] =
   [`${type}_public`, publicKey],
 ];
 
-function networkConfig({ network, fixed = [] }: CloudInit): Record<string, unknown> {
+/** `raspberryPi`: as Raspberry Pi OS has it, where NetworkManager is behind netplan; else networkd is, as on piimg's own images. */
+export function networkConfig(
+  { network, fixed = [] }: Pick<CloudInit, 'network' | 'fixed'>,
+  raspberryPi = false,
+): Record<string, unknown> {
   // A card that two sections match takes the one whose name comes first.
   const sections = fixed.map(({ mac, addresses }, index) => [
     `fixed${index}`,
@@ -77,8 +82,12 @@ function networkConfig({ network, fixed = [] }: CloudInit): Record<string, unkno
   ]);
   return {
     version: 2,
-    ethernets: { ...Object.fromEntries(sections), wired: wired(network) },
-    ...(network.wifi && { wifis: { [WIFI_CARD]: wireless(network.wifi) } }),
+    ethernets: {
+      ...Object.fromEntries(sections),
+      // Raspberry Pi OS keeps the kernel's names.
+      ...(raspberryPi ? { eth0: wired(network) } : { wired: { match: { name: 'e*' }, ...wired(network) } }),
+    },
+    ...(network.wifi && { wifis: { [WIFI_CARD]: wireless(network.wifi, raspberryPi) } }),
   };
 }
 
@@ -86,7 +95,6 @@ function networkConfig({ network, fixed = [] }: CloudInit): Record<string, unkno
 function wired({ addresses, gateway, dns }: Network): Record<string, unknown> {
   const has = (six: boolean) => addresses.some((text) => isIPv6(splitCidr(text).address) === six);
   return {
-    match: { name: 'e*' },
     ...(!has(false) && { dhcp4: true }),
     ...(!has(true) && { dhcp6: true }),
     ...(addresses.length > 0 && { addresses }),
@@ -99,12 +107,19 @@ function wired({ addresses, gateway, dns }: Network): Record<string, unknown> {
 /** The kernel's name for a Pi's own radio. netplan takes no `match:` for Wi-Fi on networkd, only names. */
 const WIFI_CARD = 'wlan0';
 
-function wireless({ ssid, password, country }: Wifi): Record<string, unknown> {
+function wireless({ ssid, password, country, hidden }: Wifi, raspberryPi: boolean): Record<string, unknown> {
+  const open = raspberryPi ? { auth: { 'key-management': 'none' } } : {};
+  const point = {
+    ...(hidden === true && { hidden }),
+    ...(password === undefined ? open : { password: wifiKey(password, ssid) }),
+  };
+  // To NetworkManager netplan hands names with escapes of its own.
+  const name = raspberryPi ? ssid : escapeSsid(ssid);
   return {
     dhcp4: true,
     dhcp6: true,
     optional: true,
     'regulatory-domain': country,
-    'access-points': { [escapeSsid(ssid)]: password === undefined ? {} : { password: wifiKey(password, ssid) } },
+    'access-points': { [name]: point },
   };
 }

@@ -27,6 +27,7 @@ const wifi = z.strictObject({
   country: word(/^[A-Z]{2}$/, 'a country in two capital letters, like `DE`').describe(
     'Where the machine is: radio rules depend on it.',
   ),
+  hidden: z.boolean().optional().describe('Whether it does not tell its name: the machine then asks for it.'),
 });
 
 export const network = z

@@ -43,7 +43,7 @@ function hideSecrets(text: YamlText, issues: Issue[]): Issue[] {
   return issues.map((issue) => ({ ...issue, excerpt: excerptOf(shown, issue.line) }));
 }
 
-const SECRET = /^(secrets|password)$/;
+const SECRET = /^(secrets|password|passwordHash)$/;
 
 /** Where the text is no YAML nobody knows what in it is a secret: then the place must do, if there may be one. */
 function withoutExcerpts({ text }: YamlText, issues: Issue[]): Issue[] {

@@ -4,6 +4,12 @@ import { accountName, publicKey, timeZone, utf8Locale } from '../lib/yaml/words.
 import { nodeDocument, nodeName, RESERVED, variableName } from './document.ts';
 import { network } from './network.ts';
 
+/** crypt(5): yescrypt, gost-yescrypt, scrypt, sha512crypt, sha256crypt, bcrypt. The message leaves the value out. */
+const passwordHash = z.string().refine((text) => /^\$(y|gy|7|6|5|2[abxy])\$[./A-Za-z0-9$=,]{1,250}$/.test(text), {
+  error:
+    'the hash of a password begins with `$y$`, `$6$`, `$5$` or the like (crypt(5)): `openssl passwd -6` prints one',
+});
+
 const user = z.strictObject({
   name: accountName
     .refine((name) => name !== 'root', { error: 'root cannot log in by ssh: name another user, with sudo' })
@@ -11,6 +17,9 @@ const user = z.strictObject({
   keys: z.array(publicKey).default([]).describe('Public ssh keys that may log in.'),
   sudo: z.boolean().optional().describe('Whether sudo asks for nothing; true for the first user when left out.'),
   groups: z.array(accountName).default([]).describe('Further groups.'),
+  passwordHash: passwordHash
+    .optional()
+    .describe('Hash of a password, as `mkpasswd` or `openssl passwd -6` prints it; left out: logging in takes a key.'),
 });
 
 /** What a machine is given, all but its name. */

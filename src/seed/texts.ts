@@ -42,6 +42,11 @@ function documentOf(node: Node, buildId: string, role: string): NodeDocument {
 }
 
 /** Whether a text of this node's must not be read by others. */
-export function holdsSecrets({ secrets, network }: Node, hostKeys: HostKey[]): boolean {
-  return Object.keys(secrets).length > 0 || network.wifi?.password !== undefined || hostKeys.length > 0;
+export function holdsSecrets({ secrets, network, users }: Node, hostKeys: HostKey[]): boolean {
+  return (
+    Object.keys(secrets).length > 0 ||
+    network.wifi?.password !== undefined ||
+    users.some(({ passwordHash }) => passwordHash !== undefined) ||
+    hostKeys.length > 0
+  );
 }

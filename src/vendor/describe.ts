@@ -69,7 +69,8 @@ async function systemOf({ root: { files } }: ImageView): Promise<Description['os
   };
 }
 
-async function releaseOf({ boot, root }: ImageView): Promise<Description['release']> {
+/** The date of the release, by the files that its makers leave; undefined where none says it. */
+export async function releaseOf({ boot, root }: ImageView): Promise<Description['release']> {
   const places = [
     ...ISSUES.map((path) => ({ files: root.files, path, from: `/${path}` })),
     { files: boot.files, path: 'issue.txt', from: 'issue.txt' },

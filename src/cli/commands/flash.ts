@@ -11,7 +11,7 @@ import { confirmTargets } from '../flashing/confirm.ts';
 import { requireFile } from '../flashing/file-target.ts';
 import { ageOf, flashCards, nameOf, type Flashed, type ReadyCard } from '../flashing/flash.ts';
 import { keptIdentity, prepareIdentities, type Identity } from '../flashing/identities.ts';
-import { mappedBytes, openImage, type FlashImage } from '../flashing/image.ts';
+import { coveringAll, mappedBytes, openImage, type FlashImage } from '../flashing/image.ts';
 import { lastBuild } from '../flashing/last-build.ts';
 import { keepLedger, notedDigest } from '../flashing/note.ts';
 import { resumePoint } from '../flashing/resume.ts';
@@ -45,17 +45,23 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
   const context = createContext(signal, flags.progress);
   if (cards.length === 0 && flags.to === undefined && !somebodyIsThere())
     throw usage('No card was named', 'piimg drives lists what could be one. A file is written with --to FILE.');
-  const image = await openImage(await imageOf(named, flags, context), signal);
-  const targets = flags.to === undefined ? await targetsOf(cards, image, flags, signal) : [];
-  if (flags.to !== undefined) await requireFile(flags.to, image);
+  const opened = await openImage(await imageOf(named, flags, context), signal);
+  const targets = flags.to === undefined ? await targetsOf(cards, opened, flags, signal) : [];
+  if (flags.to !== undefined) await requireFile(flags.to, opened);
   const names = targets.length > 0 ? targets.map(({ node }) => node) : [undefined];
   const identities =
-    mode === 'verify' ? names.map(() => keptIdentity(image)) : await prepareIdentities(image, names, flags, context);
+    mode === 'verify' ? names.map(() => keptIdentity(opened)) : await prepareIdentities(opened, names, flags, context);
+  const image = coveringAll(
+    opened,
+    identities.flatMap(({ patches }) => patches),
+  );
   const ready: ReadyCard[] = await Promise.all(
     identities.map(async ({ node, cardId, patches }, index) => {
       const target = targets[index];
+      // Where an identity has no place of its own in the image, that of an earlier run may be anywhere on the boot partition.
+      const known = image.header !== undefined || patches.length === 0;
       const resumeFrom =
-        flags.resume && target !== undefined && image.source.rereadable
+        flags.resume && target !== undefined && image.source.rereadable && known
           ? await resumePoint(context.cacheDir, target, image)
           : 0;
       return { target, file: flags.to, node, cardId, patches, resumeFrom };

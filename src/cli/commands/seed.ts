@@ -1,35 +1,32 @@
 // `piimg seed`: gives an image or a card its identity; `seed show` says which it carries.
 import path from 'node:path';
-import { EXIT, PiimgError } from '../../lib/errors.ts';
 import { quote } from '../../lib/quote.ts';
 import type { ProgressKind } from '../../ui/progress.ts';
 import { formatSeed, formatSeedSummary } from '../../ui/seed-summary.ts';
 import { styleFor } from '../../ui/style.ts';
 import { createContext } from '../context.ts';
-import { readGiven, type NodeFlags } from '../seed-options.ts';
+import { readGiven, requireOneTarget, type NodeFlags, type TargetFlags } from '../seed-options.ts';
 import { readSeed, seedCard, type SeedResult } from '../seeding.ts';
 import { ownName, print, printJson, tell } from './output.ts';
 
-export interface SeedFlags extends NodeFlags {
-  out?: string;
-  inPlace?: boolean;
+export interface SeedFlags extends NodeFlags, TargetFlags {
   from?: string;
   json?: boolean;
   progress: ProgressKind;
 }
 
 export async function seed(image: string, flags: SeedFlags, signal: AbortSignal): Promise<void> {
-  const { out, inPlace = false, from } = flags;
-  if ((out === undefined) !== inPlace) {
-    throw new PiimgError('Either --out or --in-place is needed, and not both', {
-      exitCode: EXIT.usage,
-      hint: '--out FILE makes a copy of the image; --in-place writes to the image or card that is named.',
-    });
-  }
+  const { out, from } = flags;
+  requireOneTarget(flags);
   const given = await readGiven(flags);
   const result = await seedCard({ image, out, from, given }, createContext(signal, flags.progress));
+  tellSeed(result, flags.json);
+}
+
+/** What was written, on stdout; its warnings on stderr. */
+export function tellSeed(result: SeedResult, json = false): void {
   for (const warning of result.warnings) tell(`warning: ${warning}`);
-  if (flags.json) printJson(result);
+  if (json) printJson(result);
   else print(formatSeedSummary(result, nextCommands(result), styleFor(process.stdout)));
 }
 

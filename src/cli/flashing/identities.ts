@@ -14,6 +14,7 @@ import { loginOf, type Logins } from '../logins.ts';
 import { readGiven, type NodeFlags } from '../seed-options.ts';
 import { findPublicKeys } from '../ssh-keys.ts';
 import { ask, somebodyIsThere } from './ask.ts';
+import { foreignIdentities } from './foreign.ts';
 import type { FlashImage } from './image.ts';
 import { ownPlaces } from './own.ts';
 
@@ -60,10 +61,7 @@ export async function prepareIdentities(
   if (header === undefined) {
     const warning = `piimg has not built ${source.name}: whether anybody can log in to it is not known here`;
     if (!wanted) return names.map((_, index) => ({ ...keptIdentity(image), warnings: index === 0 ? [warning] : [] }));
-    throw new PiimgError(`${source.name} has no place for an identity: piimg has not built it`, {
-      exitCode: EXIT.usage,
-      hint: 'Write it without --node, --from and the like.',
-    });
+    return foreignIdentities(source, names, { nodes, given }, signal);
   }
   const plain = source.kind === 'file' && source.packing === 'none';
   const inside = plain

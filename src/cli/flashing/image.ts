@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { parseBmap } from '../../flash/bmap.ts';
 import { readBeginning } from '../../flash/source/beginning.ts';
 import { openSource, type Source } from '../../flash/source/source.ts';
-import { BLOCK, covering, totalOf, type CheckedRange } from '../../flash/write/chunks.ts';
+import { BLOCK, covering, totalOf, type CheckedRange, type Range } from '../../flash/write/chunks.ts';
 import { HEADER_MAX, parseHeader, type ImageHeader } from '../../image/header.ts';
 import { HEADER_LBA } from '../../image/layout.ts';
 import { parseMbr, SECTOR } from '../../image/mbr.ts';
@@ -53,6 +53,12 @@ export async function openImage(name: string, signal: AbortSignal): Promise<Flas
   const fits = map !== undefined && map.blockSize % BLOCK === 0;
   return { source, size, least, ranges: fits ? covering(map.ranges, ownPlaces(header)) : undefined, header };
 }
+
+/** With all blocks of `patches` among those that are written, which a block map of the image need not name. */
+export const coveringAll = (image: FlashImage, patches: Range[]): FlashImage => ({
+  ...image,
+  ranges: image.ranges && covering(image.ranges, patches),
+});
 
 /** Bytes that are written to a card. */
 export const mappedBytes = ({ ranges, size }: FlashImage): number | undefined =>

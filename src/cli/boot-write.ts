@@ -1,0 +1,57 @@
+// Writes changes of a boot partition to an image or a card, in an order that a cut leaves whole, and reads them back.
+import { constants, open, stat, type FileHandle } from 'node:fs/promises';
+import { readerOf, type ReadAt } from '../image/ranges.ts';
+import { PiimgError } from '../lib/errors.ts';
+import { settled, type Change, type Stages } from './boot-changes.ts';
+import { openExclusively } from './seed-card.ts';
+import { refuseMounted } from './seed-write.ts';
+
+/**
+ * Makes the changes that `prepare` finds out with the image, or the card to itself; `signal` stops it before the first byte only. Throws
+ * PiimgError (refused) for a device that is in use or mounted, and as `prepare`, before a byte is written.
+ */
+export async function writeStages(
+  file: string,
+  prepare: (read: ReadAt) => Promise<Stages>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const block = (await stat(file)).isBlockDevice();
+  const handle = await openExclusively(file, true, block);
+  let stages: Stages;
+  try {
+    if (block) await refuseMounted(file);
+    stages = await prepare(readerOf(handle));
+    signal?.throwIfAborted();
+    await writeInTurns(handle, stages);
+  } finally {
+    await handle.close();
+  }
+  await compare(file, block, settled(stages));
+}
+
+async function writeInTurns(handle: FileHandle, stages: Stages): Promise<void> {
+  for (const stage of stages) {
+    for (const { offset, content } of stage) {
+      for (let at = 0; at < content.length;) {
+        at += (await handle.write(content, at, content.length - at, offset + at)).bytesWritten;
+      }
+    }
+    if (stage.length > 0) await handle.datasync();
+  }
+}
+
+/** Opened anew: with its last user a device's cache is gone, and what comes is from the card. */
+async function compare(file: string, block: boolean, changes: Change[]): Promise<void> {
+  const handle = await open(file, constants.O_RDONLY | (block ? constants.O_EXCL : 0));
+  try {
+    const read = readerOf(handle);
+    for (const { offset, content } of changes) {
+      if ((await read(offset, content.length)).equals(content)) continue;
+      throw new PiimgError(`The boot partition of ${file} reads differently from what was written to it`, {
+        hint: 'The card may be worn out or counterfeit: try another one.',
+      });
+    }
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,152 @@
+// The story of `piimg customize`: image → how its first boot is told who it is → a node in those words → files on its boot partition.
+import path from 'node:path';
+import type { ImageFacts, Edit } from '../seed/formats/edits.ts';
+import { bestEdits } from '../seed/formats/write.ts';
+import { completeNode } from '../seed/given.ts';
+import type { Node } from '../seed/node.ts';
+import { loadNodes } from '../seed/nodes-file.ts';
+import { holdsSecrets } from '../seed/texts.ts';
+import type { ReadAt } from '../image/ranges.ts';
+import { EXIT, PiimgError } from '../lib/errors.ts';
+import { releaseOf } from '../vendor/describe.ts';
+import { recognise, type Recognised } from '../vendor/recognise.ts';
+import { bootMount, textOf, unitsOf } from '../vendor/system.ts';
+import type { ImageView, InitFormat } from '../vendor/view.ts';
+import { changesFor, type Stages } from './boot-changes.ts';
+import { writeStages } from './boot-write.ts';
+import type { Context } from './context.ts';
+import { withImageView } from './image-view.ts';
+import { knownHosts, newHostKeys, newRandom } from './seed-machine.ts';
+import { refuseOut, writeTarget } from './seed-target.ts';
+import { seedCard, type SeedRequest, type SeedResult } from './seeding.ts';
+
+export interface CustomizeResult {
+  image: string;
+  /** What carries the node now. */
+  target: string;
+  inPlace: boolean;
+  node: string;
+  format: InitFormat;
+  /** What of the image says that it reads this format. */
+  evidence: string[];
+  /** Files of the boot partition that are new, or others than before. */
+  files: string[];
+  users: { name: string; keys: number; password: boolean }[];
+  addresses: string[];
+  /** Name of a Wi-Fi. */
+  wifi?: string;
+  /** Lines for ~/.ssh/known_hosts. */
+  knownHosts: string[];
+  warnings: string[];
+}
+
+/** What is known and prepared before a byte is written. */
+interface Prepared extends Pick<CustomizeResult, 'format' | 'evidence' | 'knownHosts'> {
+  edits: Edit[];
+  /** Byte where the boot partition begins. */
+  offset: number;
+  secret: boolean;
+}
+
+/**
+ * Throws PiimgError before a byte is written for all that is wrong with node or image; a failed copy leaves nothing. An image that piimg has
+ * built gets its seed.
+ */
+export async function customizeImage(
+  request: SeedRequest,
+  context: Context,
+): Promise<CustomizeResult | { seeded: SeedResult }> {
+  const { image, out, from, given } = request;
+  const { signal } = context;
+  const file = from === undefined ? undefined : (await loadNodes(path.resolve(from))).nodeFile(given.node);
+  const node = completeNode(file, given);
+  const prepared = await withImageView(image, async (view, { block, read }) => {
+    if (out !== undefined) await refuseDevice(image, out, block);
+    const found = await recognise(view);
+    if (found.format === 'piimg') return undefined;
+    const ready = await prepare(node, view, found, signal);
+    const changes = (from: ReadAt): Promise<Stages> =>
+      changesFor(from, { offset: ready.offset, what: image }, ready.edits, signal);
+    if (out === undefined) return { ...ready, block, changes };
+    // A copy is the same as the image. In place it is found out once nobody else can change anything.
+    const known = await changes(read);
+    return { ...ready, block, changes: () => Promise.resolve(known) };
+  });
+  if (prepared === undefined) return { seeded: await seedCard(request, context) };
+  const { edits, offset: _, secret, block, changes, ...told } = prepared;
+  await context.progress.step(`first boot of ${node.node}`, (step) =>
+    writeTarget({ image, out, secret }, (target) => writeStages(target, changes, signal), { step, signal }),
+  );
+  const { wifi, addresses } = node.network;
+  return {
+    image,
+    target: out ?? image,
+    inPlace: out === undefined,
+    node: node.node,
+    ...told,
+    files: edits.map((edit) => edit.path),
+    users: node.users.map(({ name, keys, passwordHash }) => ({
+      name,
+      keys: keys.length,
+      password: passwordHash !== undefined,
+    })),
+    addresses,
+    ...(wifi !== undefined && { wifi: wifi.ssid }),
+    warnings: warningsFor(node, block),
+  };
+}
+
+async function refuseDevice(image: string, out: string, block: boolean): Promise<void> {
+  if (!block) return refuseOut(image, out);
+  throw new PiimgError(`${image} is a device: --out makes a copy of the file of an image`, {
+    exitCode: EXIT.usage,
+    hint: 'With --in-place it is written to the card itself.',
+  });
+}
+
+/** The node in the first of the image's formats that carries it. Throws PiimgError (usage) where none does. */
+export async function prepare(
+  node: Node,
+  view: ImageView,
+  { format: best, others, evidence }: Recognised,
+  signal: AbortSignal,
+): Promise<Prepared> {
+  const formats = [best, ...others].filter((format) => format !== 'piimg');
+  const facts = await factsOf(view);
+  // Host keys take a while: at first without.
+  bestEdits(formats, node, facts);
+  const hostKeys = node.hostKeys ? await newHostKeys(node.node, signal) : [];
+  const { format, edits } = bestEdits(formats, node, { ...facts, hostKeys });
+  return {
+    format,
+    // Of another format than the best one it is known only that it would be read.
+    evidence:
+      format === best ? evidence : [`${best} does not carry all that was asked for, and the image reads ${format} too`],
+    edits,
+    offset: view.boot.facts.offset,
+    knownHosts: knownHosts(node, hostKeys),
+    secret: holdsSecrets(node, hostKeys),
+  };
+}
+
+async function factsOf(view: ImageView): Promise<ImageFacts> {
+  const hostname = (await textOf(view.root.files, 'etc/hostname')).trim();
+  return {
+    cmdline: (await view.boot.files.read('cmdline.txt'))?.toString('utf8'),
+    bootPath: (await bootMount(view)) === '/boot' ? '/boot' : '/boot/firmware',
+    hostname: hostname === '' ? undefined : hostname,
+    released: (await releaseOf(view))?.date,
+    networkManager: (await unitsOf(view)).enabled('NetworkManager.service') !== undefined,
+    random: newRandom(),
+    hostKeys: [],
+  };
+}
+
+/** What somebody should know of a node before its machine is out of reach; `block`: it goes to a card. */
+export function warningsFor({ users }: Node, block: boolean): string[] {
+  const closed = users.every(({ keys, passwordHash }) => keys.length === 0 && passwordHash === undefined);
+  return [
+    ...(closed ? ['no ssh key was given: nobody can log in, unless the image itself lets somebody in'] : []),
+    ...(block && process.platform !== 'linux' ? ['only on Linux is it checked whether a card is mounted'] : []),
+  ];
+}

@@ -1,0 +1,79 @@
+// Identities for cards of an image that somebody else made: blocks of its boot partition with the files that its first boot reads.
+import { BLOCK } from '../../flash/write/chunks.ts';
+import type { Source } from '../../flash/source/source.ts';
+import type { Patch } from '../../flash/write/types.ts';
+import type { ReadAt } from '../../image/ranges.ts';
+import { EXIT, PiimgError } from '../../lib/errors.ts';
+import type { Node } from '../../seed/node.ts';
+import { recognise } from '../../vendor/recognise.ts';
+import { changesFor, settled, type Change } from '../boot-changes.ts';
+import { prepare, warningsFor } from '../customizing.ts';
+import { machinesFor, type SeedSources } from '../flash-seeds.ts';
+import { withImageView } from '../image-view.ts';
+import type { Identity } from './identities.ts';
+
+/**
+ * One for each of `names`, in their order. Throws PiimgError (usage) for all that is wrong with them, for what the first boot of the image
+ * cannot be told, and for an image that is packed or elsewhere: where files go is known only of one that can be read at any place.
+ */
+export async function foreignIdentities(
+  source: Source,
+  names: (string | undefined)[],
+  sources: Pick<SeedSources, 'nodes' | 'given'>,
+  signal: AbortSignal,
+): Promise<Identity[]> {
+  const machines = machinesFor(names, sources);
+  if (source.kind !== 'file' || source.packing !== 'none') {
+    throw new PiimgError(
+      `${source.name === '-' ? 'What comes from stdin' : source.name} is no plain file: no card of it can be given a name`,
+      {
+        exitCode: EXIT.usage,
+        hint: 'piimg has not built it. Download and unpack it, then flash the .img; or write it without --node, --from and the like.',
+      },
+    );
+  }
+  const identities: Identity[] = [];
+  for (const machine of machines) identities.push(await identityOf(source.name, machine, signal));
+  return identities;
+}
+
+function identityOf(file: string, node: Node, signal: AbortSignal): Promise<Identity> {
+  return withImageView(file, async (view, { read }) => {
+    const { edits, offset, knownHosts, secret } = await prepare(node, view, await recognise(view), signal);
+    const changes = settled(await changesFor(read, { offset, what: file }, edits, signal));
+    const user = node.users.find(({ keys }) => keys.length > 0)?.name;
+    const host = node.network.addresses[0]?.split('/')[0] ?? node.node;
+    return {
+      node: node.node,
+      // For a record of the card there is no place.
+      cardId: undefined,
+      patches: await inBlocks(read, changes),
+      login: user === undefined ? undefined : `${user}@${host}`,
+      knownHosts,
+      warnings: warningsFor(node, false),
+      secret,
+    };
+  });
+}
+
+/** Whole blocks, as cards are written in them; what is not changed in one is the image's. Adjacent ones are one patch. */
+async function inBlocks(read: ReadAt, changes: Change[]): Promise<Patch[]> {
+  const blocks = new Map<number, Buffer>();
+  for (const { offset, content } of changes) {
+    const start = offset - (offset % BLOCK);
+    const block = blocks.get(start) ?? (await read(start, BLOCK));
+    content.copy(block, offset - start);
+    blocks.set(start, block);
+  }
+  const patches: { offset: number; length: number; content: Buffer }[] = [];
+  for (const [offset, block] of blocks) {
+    const last = patches.at(-1);
+    if (last !== undefined && last.offset + last.length === offset) {
+      last.content = Buffer.concat([last.content, block]);
+      last.length += BLOCK;
+    } else {
+      patches.push({ offset, length: BLOCK, content: block });
+    }
+  }
+  return patches;
+}

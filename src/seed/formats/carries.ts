@@ -1,0 +1,143 @@
+// What each first-boot format can carry of a node: the table, and what a node asks for beyond it.
+import { isIPv6 } from 'node:net';
+import type { InitFormat } from '../../vendor/view.ts';
+import { splitCidr } from '../network.ts';
+import type { Node, User } from '../node.ts';
+import type { ImageFacts } from './edits.ts';
+import { plainSsid } from './network-manager.ts';
+
+/** Formats that something can be written in, piimg's own among them. */
+export type WrittenFormat = Exclude<InitFormat, 'none'>;
+
+/** Yes, no, or only where the image's network is run by one of the two. */
+export type Cell = 'yes' | 'no' | 'NetworkManager' | 'dhcpcd';
+
+interface Field {
+  title: string;
+  /** Where it is said, for the complaint. */
+  said: string;
+  /** Whether a node asks for it. */
+  used: (node: Node, facts: Pick<ImageFacts, 'hostname'>, format: WrittenFormat) => boolean;
+}
+
+const someUser = (test: (user: User) => boolean) => (node: Node) => node.users.some(test);
+const isSix = (cidr: string): boolean => isIPv6(splitCidr(cidr).address);
+
+export const FIELDS = {
+  node: { title: 'host name', said: '--node', used: ({ node }, { hostname }) => node !== hostname },
+  user: { title: 'a user', said: '--user', used: ({ users }) => users.length > 0 },
+  name: {
+    title: 'a user name with `_` or `$`',
+    said: '--user',
+    used: someUser(({ name }) => /[^a-z0-9-]|^[^a-z]/.test(name)),
+  },
+  users: { title: 'several users', said: 'users', used: ({ users }) => users.length > 1 },
+  keys: { title: 'ssh keys', said: '--ssh-key', used: someUser(({ keys }) => keys.length > 0) },
+  passwordHash: {
+    title: 'hash of a password',
+    said: 'users.passwordHash',
+    used: someUser((user) => user.passwordHash !== undefined),
+  },
+  noPassword: {
+    title: 'a user without password',
+    said: '--user',
+    used: someUser((user) => user.passwordHash === undefined),
+  },
+  groups: { title: 'further groups', said: 'users.groups', used: someUser(({ groups }) => groups.length > 0) },
+  sudo: {
+    title: 'sudo, said either way',
+    said: 'users.sudo',
+    used: someUser(({ sudo }) => sudo !== undefined),
+  },
+  address: { title: 'one fixed IPv4 address', said: '--ip', used: ({ network }) => network.addresses.length > 0 },
+  addresses: {
+    title: 'IPv6, or several addresses',
+    said: '--ip',
+    used: ({ network: { addresses, dns } }) => addresses.length > 1 || addresses.some(isSix) || dns.some(isIPv6),
+  },
+  dns: { title: 'name servers', said: '--dns', used: ({ network }) => network.dns.length > 0 },
+  dnsAlone: {
+    title: 'name servers beside DHCP',
+    said: '--dns',
+    used: ({ network }) => network.dns.length > 0 && network.addresses.length === 0,
+  },
+  wifi: { title: 'Wi-Fi, open or hidden too', said: '--wifi', used: ({ network }) => network.wifi !== undefined },
+  ssid: {
+    title: 'any name of a Wi-Fi',
+    said: '--wifi',
+    used: ({ network: { wifi } }, _facts, format) => wifi !== undefined && isOdd(wifi.ssid, format),
+  },
+  locale: { title: 'locale', said: 'locale', used: ({ locale }) => locale !== undefined },
+  timezone: { title: 'time zone', said: 'timezone', used: ({ timezone }) => timezone !== undefined },
+  hostKeys: { title: 'ssh host keys', said: '--host-keys', used: ({ hostKeys }) => hostKeys },
+  variables: { title: 'variables', said: '--set', used: ({ variables }) => Object.keys(variables).length > 0 },
+  peers: { title: 'peers', said: 'peers', used: ({ peers }) => Object.keys(peers).length > 0 },
+  secrets: { title: 'secrets', said: '--secret', used: ({ secrets }) => Object.keys(secrets).length > 0 },
+  report: { title: 'report of the first boot', said: 'report', used: ({ report }) => report !== undefined },
+} satisfies Record<string, Field>;
+
+export type FieldName = keyof typeof FIELDS;
+
+const none = (...fields: FieldName[]): Partial<Record<FieldName, Cell>> =>
+  Object.fromEntries(fields.map((field) => [field, 'no'] as const));
+
+/** The agent's, which only images that piimg has built have. */
+const AGENT: FieldName[] = ['variables', 'peers', 'secrets', 'report'];
+
+/** What is not `yes`. */
+const LIMITS: Record<WrittenFormat, Partial<Record<FieldName, Cell>>> = {
+  piimg: {},
+  // regenerate_ssh_host_keys.service of Raspberry Pi OS makes others, at a time that cloud-init does not know.
+  'cloudinit-rpi': none('ssid', 'hostKeys', ...AGENT),
+  cloudinit: none(...AGENT),
+  systemd: { address: 'NetworkManager', addresses: 'NetworkManager', dns: 'NetworkManager', ...none(...AGENT) },
+  'custom-toml': none(
+    ...(['users', 'groups', 'sudo', 'address', 'addresses', 'dns', 'ssid', 'locale', 'hostKeys'] as const),
+    ...AGENT,
+  ),
+  'rpi-preseed': none('users', 'addresses', 'dnsAlone', 'hostKeys', ...AGENT),
+  userconf: {
+    ...none('node', 'name', 'users', 'keys', 'noPassword', 'groups', 'sudo', 'address', 'addresses', 'dns'),
+    ...none('locale', 'timezone', 'hostKeys', ...AGENT),
+    wifi: 'dhcpcd',
+  },
+};
+
+export const FORMATS = Object.keys(LIMITS) as WrittenFormat[];
+
+export const cellOf = (format: WrittenFormat, field: FieldName): Cell => LIMITS[format][field] ?? 'yes';
+
+/** What read the files of the format when it was tried: a table in the README says it, format by format. */
+export const CONSUMERS: Record<WrittenFormat, { reads: string; run: string }> = {
+  piimg: { reads: 'cloud-init and the agent', run: 'yes: every boot test' },
+  'cloudinit-rpi': { reads: "Raspberry Pi OS's cloud-init", run: 'no' },
+  cloudinit: { reads: 'cloud-init', run: 'no; user-data of the same kind in every boot test' },
+  systemd: { reads: "systemd's kernel-command-line.service", run: 'the script, in a scratch root; systemd not' },
+  'custom-toml': { reads: "raspberrypi-sys-mods' init_config", run: 'by hand, with stand-ins for imager_custom' },
+  'rpi-preseed': { reads: 'rpi-preseed', run: 'by hand, in a scratch root' },
+  userconf: { reads: 'userconf-pi, sshswitch', run: 'no' },
+};
+
+/** Of names of Wi-Fi, what a reader takes for something else than the name. */
+function isOdd(ssid: string, format: WrittenFormat): boolean {
+  // NetworkManager's keyfile, to which netplan hands it: a list of bytes.
+  if (format === 'cloudinit-rpi') return /^[\d; ]*;[\d; ]*$/.test(ssid);
+  // imager_custom writes it into a keyfile as it is, and takes these words for options of its own; python3-toml 0.10 drops quotes at the beginning that have nothing or another one behind.
+  return !plainSsid(ssid) || /^("$|"")/.test(ssid) || ['-h', '--hidden', '-p', '--plain'].includes(ssid);
+}
+
+export interface Refusal {
+  title: string;
+  said: string;
+  cell: Cell;
+}
+
+/** What the node asks for and the format cannot carry; empty when it can be written. */
+export function refusalsOf(format: WrittenFormat, node: Node, facts: ImageFacts): Refusal[] {
+  const runs = facts.networkManager ? 'NetworkManager' : 'dhcpcd';
+  return (Object.keys(FIELDS) as FieldName[]).flatMap((name) => {
+    const { title, said, used }: Field = FIELDS[name];
+    const cell = cellOf(format, name);
+    return cell === 'yes' || cell === runs || !used(node, facts, format) ? [] : [{ title, said, cell }];
+  });
+}

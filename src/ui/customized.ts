@@ -1,0 +1,46 @@
+// What was written to the image of another maker, for people.
+import type { Style } from './style.ts';
+import { formatTable } from './table.ts';
+
+/** What was written, and beside it what there is to know. */
+export interface Customized {
+  target: string;
+  node: string;
+  format: string;
+  evidence: string[];
+  files: string[];
+  users: { name: string; keys: number; password: boolean }[];
+  addresses: string[];
+  wifi?: string;
+  knownHosts: string[];
+}
+
+/** The report, as text without a final line feed; `next` are commands worth trying. */
+export function formatCustomized(written: Customized, next: string[], style: Style): string {
+  const { target, node, format, evidence, files, users, addresses, wifi, knownHosts } = written;
+  const rows: [string, string][] = [
+    ['first boot', format],
+    ...evidence.map((text): [string, string] => ['', text]),
+    ['files', files.join(', ')],
+    ['users', users.map(userText).join(', ') || '(as the image has them)'],
+    ['network', addresses.join(', ') || 'DHCP'],
+    ...(wifi === undefined ? [] : [['Wi-Fi', wifi] satisfies [string, string]]),
+    ['checked', 'the boot partition by fsck.vfat; what was written was read back'],
+  ];
+  return [
+    style.bold(`${node}: written to ${target}`),
+    formatTable(rows.map(([name, value]) => [style.dim(name), value])),
+    ...(knownHosts.length > 0
+      ? [['For ~/.ssh/known_hosts:', ...knownHosts.map((line) => `  ${line}`)].join('\n')]
+      : []),
+    ...(next.length > 0 ? [['Next:', ...next.map((command) => `  ${style.cyan(command)}`)].join('\n')] : []),
+  ].join('\n\n');
+}
+
+function userText({ name, keys, password }: Customized['users'][number]): string {
+  const marks = [
+    ...(keys > 0 ? [`${keys} ssh ${keys === 1 ? 'key' : 'keys'}`] : []),
+    ...(password ? ['a password'] : []),
+  ];
+  return `${name} (${marks.join(', ') || 'no key'})`;
+}

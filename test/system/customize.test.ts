@@ -1,0 +1,110 @@
+// `piimg customize` on a card: a loop device that is free, one that is mounted, one that only root may open; and Ctrl-C amid a copy.
+import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { execa } from 'execa';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { EXIT } from '../../src/lib/errors.ts';
+import { run } from '../../src/host/exec.ts';
+import { asRoot } from '../helpers/as-root.ts';
+import { checkFat, textsOf } from '../helpers/fat-image.ts';
+import { foreignImage } from '../helpers/foreign-image.ts';
+import { keyLine } from '../helpers/ssh-keys.ts';
+
+const image = await foreignImage('systemd');
+const folder = dirname(image);
+await writeFile(join(folder, 'me.pub'), `${keyLine()}\n`);
+const NODE = ['--node', 'pi1', '--ssh-key', 'me.pub'];
+
+const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+const PIIMG = [process.execPath, '--import', import.meta.resolve('tsx'), main];
+
+async function sh(script: string, ...args: string[]): Promise<string> {
+  const [program = '', ...command] = asRoot(['sh', '-euc', script, 'sh', ...args]);
+  return (await execa(program, command, { timeout: 60_000 })).stdout;
+}
+
+/** As root, as devices are. */
+async function customize(...args: string[]): Promise<{ exitCode: number; all: string }> {
+  const [program = '', ...command] = asRoot([...PIIMG, 'customize', ...args]);
+  const { exitCode = -1, all } = await execa(program, command, {
+    cwd: folder,
+    reject: false,
+    all: true,
+    timeout: 60_000,
+  });
+  return { exitCode, all };
+}
+
+async function withLoop<T>(file: string, use: (device: string) => Promise<T>): Promise<T> {
+  const device = (await sh('losetup --find --show "$1"', file)).trim();
+  try {
+    return await use(device);
+  } finally {
+    await sh('losetup --detach "$1"', device);
+  }
+}
+
+/** The kernel may have no node for a partition where no udev runs. */
+const MOUNT = `
+name=$(basename "$1"); mkdir "$2"
+[ -e "/sys/block/$name/\${name}p2" ] || addpart "$1" 2 79872 32768
+mknod "$2.device" b $(tr : ' ' < "/sys/block/$name/\${name}p2/dev")
+mount -o ro,noload "$2.device" "$2"
+`;
+
+test('a mounted card is refused, and not a byte of it changes; unmounted it is written, whole and sound', async () => {
+  const mount = join(folder, 'mounted here');
+  await withLoop(image, async (device) => {
+    await sh(MOUNT, device, mount);
+    try {
+      const before = await readFile(image);
+      const { exitCode, all } = await customize(device, '--in-place', ...NODE);
+      assert.is(exitCode, EXIT.refused, all);
+      assert.match(all, /in use|is mounted at/);
+      assert.ok((await readFile(image)).equals(before));
+    } finally {
+      await sh('umount "$1"', mount);
+    }
+    const { exitCode, all } = await customize(device, '--in-place', ...NODE);
+    assert.is(exitCode, 0, all);
+    const copy = await customize(device, '--out', 'x.img', ...NODE);
+    assert.is(copy.exitCode, EXIT.usage);
+    await sh('sync; blockdev --flushbufs "$1"', device);
+  });
+  const [script, cmdline] = await textsOf(image, ['firstrun.sh', 'cmdline.txt']);
+  assert.match(script ?? '', 'step set_hostname pi1');
+  assert.match(cmdline ?? '', 'systemd.run=/boot/firmware/firstrun.sh');
+  const { exitCode, stdout } = await checkFat(image);
+  assert.is(exitCode, 0, stdout);
+});
+
+test('only root may open a card: the command through sudo is named', async () => {
+  // Root, who runs the tests perhaps, may open everything: somebody else tries.
+  const tool = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'];
+  await sh('chmod 711 "$1" "$2"', dirname(folder), folder);
+  await chmod(join(folder, 'me.pub'), 0o644);
+  await withLoop(image, async (device) => {
+    await sh('chmod 600 "$1"', device);
+    const [program = '', ...command] = asRoot([...tool, ...PIIMG, 'customize', device, '--in-place', ...NODE]);
+    const { exitCode, all } = await execa(program, command, { cwd: folder, reject: false, all: true, timeout: 60_000 });
+    assert.is(exitCode, EXIT.refused, all);
+    assert.match(all, /Only root may read[\s\S]*sudo/);
+  });
+});
+
+test('Ctrl-C leaves no copy and no part of one', async () => {
+  const line = '"$@" --out stopped.img --node pi1 & sleep 1.2; kill -INT $!; wait $!';
+  await run(['sh', '-c', `cd "$0"; ${line}`, folder, ...PIIMG, 'customize', 'card.img'], {
+    okCodes: [0, EXIT.interrupted],
+    signal: AbortSignal.timeout(60_000),
+  });
+  const left = (await readdir(folder)).filter((name) => name.startsWith('stopped'));
+  // It may have been quicker: then the copy is whole.
+  if (left.length > 0) {
+    assert.equal(left, ['stopped.img']);
+    assert.is((await stat(join(folder, 'stopped.img'))).size, (await stat(image)).size);
+  }
+});
+
+test.run();

@@ -1,0 +1,177 @@
+// Files of a boot partition are changed so that a cut at any write leaves whole files, and so that its file system stays sound.
+import { copyFile, open, readFile, symlink } from 'node:fs/promises';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { changesFor, settled, type Stages } from '../../../src/cli/boot-changes.ts';
+import { writeStages } from '../../../src/cli/boot-write.ts';
+import { findInFat } from '../../../src/image/fat.ts';
+import { readerOf } from '../../../src/image/ranges.ts';
+import { PiimgError } from '../../../src/lib/errors.ts';
+import type { Edit } from '../../../src/seed/formats/edits.ts';
+import { checkFat, fatImage, OLD, START, textsOf, withFat } from '../../helpers/fat-image.ts';
+
+const NEW: Record<string, string> = {
+  'user-data': '#cloud-config\n'.repeat(200),
+  'network-config': 'network: {}\n'.repeat(60),
+  'meta-data': 'instance-id: piimg-pi1\n',
+  'cmdline.txt': 'console=tty1 rootwait ds=nocloud;i=piimg-pi1\n',
+  ssh: '',
+};
+const edits: Edit[] = Object.entries(NEW).map(([path, text]) => ({ path, content: Buffer.from(text) }));
+const names = Object.keys(NEW);
+
+async function stagesOf(file: string, wanted = edits): Promise<Stages> {
+  const handle = await open(file);
+  try {
+    return await changesFor(readerOf(handle), { offset: START, what: 'card.img' }, wanted);
+  } finally {
+    await handle.close();
+  }
+}
+
+const writeEdits = (file: string, offset: number, wanted: Edit[], signal?: AbortSignal): Promise<void> =>
+  writeStages(file, (read) => changesFor(read, { offset, what: file }, wanted, signal), signal);
+
+async function apply(file: string, changes: { offset: number; content: Buffer }[]): Promise<void> {
+  const handle = await open(file, 'r+');
+  for (const { offset, content } of changes) await handle.write(content, 0, content.length, offset);
+  await handle.close();
+}
+
+const refused = async (work: Promise<unknown>, pattern: RegExp): Promise<void> => {
+  try {
+    await work;
+  } catch (error) {
+    assert.instance(error, PiimgError);
+    assert.match((error as PiimgError).message, pattern);
+    assert.is((error as PiimgError).exitCode, 3);
+    return;
+  }
+  assert.unreachable('it was not refused');
+};
+
+for (const fat of [12, 16, 32]) {
+  test(`FAT${fat}: what is written is what is read, other files stay, and the file system is sound`, async () => {
+    const { file } = await fatImage({ fat, fill: fat === 12 ? 2 : 40 });
+    const before = await readFile(file);
+    await writeEdits(file, START, edits);
+    assert.equal(await textsOf(file, names), Object.values(NEW));
+    assert.equal(await textsOf(file, ['overlays/vc4.dtbo', 'a file with a long name 1.dtb']), [
+      OLD['cmdline.txt'],
+      '1\n'.repeat(300),
+    ]);
+    const { exitCode, stdout } = await checkFat(file);
+    assert.is(exitCode, 0, stdout);
+    assert.equal((await readFile(file)).subarray(0, START), before.subarray(0, START));
+    // And once more, as when a card is given to another machine; then some are taken away.
+    await writeEdits(file, START, [
+      { path: 'user-data', content: Buffer.from('again\n') },
+      { path: 'ssh', remove: true },
+    ]);
+    assert.equal(await textsOf(file, ['user-data', 'ssh', 'meta-data']), ['again\n', undefined, NEW['meta-data']]);
+    assert.is((await checkFat(file)).exitCode, 0);
+  });
+}
+
+test('cut after any write: each file is the old one or the new one, and meta-data and cmdline.txt are new only when all others are', async () => {
+  const { file } = await fatImage();
+  const copy = `${file}.cut`;
+  const changes = (await stagesOf(file)).flat();
+  assert.ok(changes.length > 8, String(changes.length));
+  await copyFile(file, copy);
+  const old = names.map((name) => (OLD as Record<string, string>)[name]);
+  for (const change of changes) {
+    await apply(copy, [change]);
+    const texts = await textsOf(copy, names);
+    const isNew = texts.map((text, index) => text === Object.values(NEW)[index]);
+    for (const [index, text] of texts.entries())
+      assert.ok(isNew[index] || text === old[index], `${names[index]}: ${text}`);
+    const last = ['meta-data', 'cmdline.txt'].map((name) => isNew[names.indexOf(name)]);
+    if (last[0]) assert.ok(isNew[0] && isNew[1] && isNew[4]);
+    if (last[1]) assert.ok(last[0]);
+  }
+  assert.is((await checkFat(copy)).exitCode, 0);
+});
+
+test('settled: the same image at once, for a card that is written anew', async () => {
+  const { file } = await fatImage();
+  const [staged, whole] = [`${file}.staged`, `${file}.settled`];
+  const stages = await stagesOf(file);
+  for (const copy of [staged, whole]) await copyFile(file, copy);
+  await apply(staged, stages.flat());
+  await apply(whole, settled(stages));
+  assert.ok((await readFile(staged)).equals(await readFile(whole)));
+});
+
+test('a directory that has no place left grows', async () => {
+  const { file, mtools } = await fatImage({ fill: 0 });
+  const many = Array.from({ length: 40 }, (_, index): Edit => ({
+    path: `some longer name ${index}.txt`,
+    content: Buffer.from('x'),
+  }));
+  await writeEdits(file, START, many);
+  assert.is((await checkFat(file)).exitCode, 0);
+  assert.match((await mtools('mdir', '-b', '::')).stdout, 'some longer name 39.txt');
+});
+
+test('read-only files are replaced, names keep their case', async () => {
+  const { file, mtools } = await fatImage({ fill: 0 });
+  await mtools('mren', '::cmdline.txt', '::other');
+  await mtools('mren', '::other', '::CmdLine.TXT');
+  await mtools('mattrib', '+r', '::CmdLine.TXT');
+  await writeEdits(file, START, edits);
+  assert.equal(await textsOf(file, ['cmdline.txt']), [NEW['cmdline.txt']]);
+  assert.match((await mtools('mdir', '-b', '::')).stdout, 'CmdLine.TXT');
+});
+
+test('a damaged file system, one that is full and a folder in the place of a file are refused, and not a byte is written', async () => {
+  const [damaged, folder, full] = [
+    await fatImage({ fill: 0 }),
+    await fatImage({ fill: 0 }),
+    await fatImage({ fill: 0 }),
+  ];
+  await freeInSecondTable(damaged.file, 'cmdline.txt');
+  await folder.mtools('mmd', '::user-data');
+  const large = [{ path: 'a', content: Buffer.alloc(36 << 20) }];
+  for (const [{ file }, wanted, pattern] of [
+    [damaged, edits, /is damaged/],
+    [folder, edits, /user-data is a folder/],
+    [full, large, /has no room/],
+  ] as const) {
+    const before = await readFile(file);
+    await refused(writeEdits(file, START, [...wanted]), pattern);
+    assert.ok((await readFile(file)).equals(before));
+  }
+});
+
+async function assertRejects(work: Promise<unknown>, pattern: RegExp): Promise<void> {
+  const message = await work.then(
+    () => '',
+    (error: Error) => error.message,
+  );
+  assert.match(message, pattern);
+}
+
+/** As a computer leaves it that was switched off too early. */
+async function freeInSecondTable(file: string, name: string): Promise<void> {
+  const cluster = await withFat(file, async (volume) => (await findInFat(volume, name))?.firstCluster ?? 0);
+  const handle = await open(file, 'r+');
+  const boot = Buffer.alloc(512);
+  await handle.read(boot, 0, 512, START);
+  const table = START + (boot.readUInt16LE(14) + boot.readUInt32LE(36)) * 512;
+  await handle.write(Buffer.alloc(4), 0, 4, table + cluster * 4);
+  await handle.close();
+}
+
+test('a file by way of a symbolic link, and a signal before the first byte', async () => {
+  const { file } = await fatImage({ fill: 0 });
+  await symlink(file, `${file}.link`);
+  const stop = AbortSignal.abort(new Error('stopped'));
+  const before = await readFile(file);
+  await assertRejects(writeEdits(file, START, edits, stop), /stopped/);
+  assert.ok((await readFile(file)).equals(before));
+  await writeEdits(`${file}.link`, START, edits);
+  assert.equal(await textsOf(file, names), Object.values(NEW));
+});
+
+test.run();

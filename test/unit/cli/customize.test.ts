@@ -1,0 +1,154 @@
+// `piimg customize` as its users meet it, on small images of every first-boot format.
+import { chmod, copyFile, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { run, type RunResult } from '../../../src/host/exec.ts';
+import { START } from '../../helpers/fat-image.ts';
+import { foreignImage, mtools, type LOOKALIKES } from '../../helpers/foreign-image.ts';
+import { HASH } from '../../helpers/format-nodes.ts';
+import { seedImage } from '../../helpers/seed-image.ts';
+import { keyLine } from '../../helpers/ssh-keys.ts';
+import { piimg } from './piimg.ts';
+
+const SECRET = 'hunter2hunter2';
+
+/** Beside the image, in its folder. */
+async function withFiles(image: string): Promise<string> {
+  const folder = dirname(image);
+  await writeFile(join(folder, 'me.pub'), `${keyLine()}\n`);
+  await writeFile(join(folder, 'password'), `${SECRET}\n`);
+  await writeFile(join(folder, 'node.yaml'), `version: 1\nusers: [{ name: ann, passwordHash: '${HASH}' }]\n`);
+  return folder;
+}
+
+const customize = (folder: string, ...args: string[]): Promise<RunResult> =>
+  piimg(['customize', 'card.img', ...args], { cwd: folder });
+const NODE = ['--node', 'pi1', '--user', 'ann', '--ssh-key', 'me.pub'];
+const WIFI = ['--wifi', 'my "net"', '--wifi-password-file', 'password', '--wifi-country', 'DE'];
+const EXPECTED: Record<string, string> = {
+  'cloudinit-rpi': 'user-data',
+  cloudinit: 'user-data',
+  systemd: 'firstrun.sh',
+  'custom-toml': 'custom.toml',
+  'rpi-preseed': 'rpi-preseed.toml',
+};
+
+for (const [format, file] of Object.entries(EXPECTED)) {
+  test(`${format}: a private copy, sound, with what the first boot reads; the image stays`, async () => {
+    const image = await foreignImage(format as keyof typeof LOOKALIKES);
+    const folder = await withFiles(image);
+    const before = await readFile(image);
+    const { stdout, stderr, exitCode } = await customize(folder, '--out', 'pi1.img', '--json', ...NODE, ...WIFI);
+    assert.is(exitCode, 0, stderr);
+    const result = JSON.parse(stdout) as { format: string; files: string[] };
+    assert.is(result.format, format);
+    assert.ok(result.files.includes(file));
+    const copy = join(folder, 'pi1.img');
+    const text = (await mtools(copy, 'mtype', `::${file}`)).stdout;
+    assert.match(text, keyLine().split(' ')[1] ?? '');
+    assert.not.match(`${text}${stdout}${stderr}`, SECRET);
+    assert.is((await stat(copy)).mode & 0o777, 0o600);
+    assert.ok((await readFile(image)).equals(before));
+    await run(['dd', `if=${copy}`, `of=${copy}.fat`, 'bs=512', 'skip=8192', 'count=70000', 'status=none']);
+    await run(['fsck.vfat', '-n', `${copy}.fat`]);
+    const after = await readFile(copy);
+    const outside = (bytes: Buffer): Buffer =>
+      Buffer.concat([bytes.subarray(0, START), bytes.subarray(START + 70_000 * 512)]);
+    assert.ok(outside(after).equals(outside(before)));
+  });
+}
+
+test('userconf: a hash in the place of a key, and the name that the image has', async () => {
+  const folder = await withFiles(await foreignImage('userconf'));
+  const no = await customize(folder, '--in-place', ...NODE);
+  assert.is(no.exitCode, 2);
+  assert.match(no.stderr, /--node: host name; --ssh-key: ssh keys/);
+  assert.match(no.stderr, /--node raspberrypi/);
+  const { exitCode, stderr, stdout } = await customize(
+    folder,
+    '--in-place',
+    '--from',
+    'node.yaml',
+    '--node',
+    'raspberrypi',
+  );
+  assert.is(exitCode, 0, stderr);
+  assert.match(stdout, /ann \(a password\)/);
+  const image = join(folder, 'card.img');
+  assert.is((await mtools(image, 'mtype', '::userconf.txt')).stdout, `ann:${HASH}`);
+  assert.is((await stat(image)).mode & 0o777, 0o600);
+});
+
+test('what the best format does not carry goes into the next that the image reads', async () => {
+  const folder = await withFiles(await foreignImage('custom-toml'));
+  const { stdout, exitCode, stderr } = await customize(folder, '--in-place', '--ip', '192.168.254.122/24', ...NODE);
+  assert.is(exitCode, 0, stderr);
+  assert.match(stdout, /first boot +systemd\n +custom-toml does not carry all/);
+  assert.match(
+    (await mtools(join(folder, 'card.img'), 'mtype', '::firstrun.sh')).stdout,
+    'address1=192.168.254.122/24',
+  );
+});
+
+test('in place, twice: the second node takes the place of the first', async () => {
+  const folder = await withFiles(await foreignImage('cloudinit-rpi'));
+  for (const node of ['pi1', 'pi2']) {
+    const { exitCode, stderr } = await customize(folder, '--in-place', '--node', node, '--ssh-key', 'me.pub');
+    assert.is(exitCode, 0, stderr);
+  }
+  const cmdline = (await mtools(join(folder, 'card.img'), 'mtype', '::cmdline.txt')).stdout;
+  assert.match(cmdline, /^console=tty1 root=PARTUUID=1a2b3c4d-02 rootwait resize ds=nocloud;i=piimg-pi2-[0-9a-f]{16}$/);
+});
+
+test('refusals: nothing is written, and each says what to do', async () => {
+  const image = await foreignImage('none');
+  const folder = await withFiles(image);
+  const before = await readFile(image);
+  const nothing = await customize(folder, '--in-place', ...NODE);
+  assert.is(nothing.exitCode, 2);
+  assert.match(nothing.stderr, /does nothing on its first boot[\s\S]*--base/);
+  assert.is((await customize(folder, ...NODE)).exitCode, 2);
+  assert.is((await customize(folder, '--out', 'x.img')).exitCode, 2);
+  await run(['gzip', '-k', 'card.img'], { cwd: folder });
+  const packed = await piimg(['customize', 'card.img.gz', '--out', 'x.img', ...NODE], { cwd: folder });
+  assert.is(packed.exitCode, 2);
+  assert.match(packed.stderr, 'gunzip -k card.img.gz');
+  const secret = await piimg(['customize', 'card.img', '--in-place', '--secret', 'a=password', ...NODE], {
+    cwd: folder,
+  });
+  assert.is(secret.exitCode, 2);
+  assert.ok((await readFile(image)).equals(before));
+  assert.equal(
+    (await readdir(folder)).filter((name) => name.startsWith('x.img')),
+    [],
+  );
+});
+
+test('an image that piimg has built gets its seed', async () => {
+  const seeds = await seedImage();
+  const folder = await withFiles(await foreignImage('systemd'));
+  // The header of an image of piimg's, which is what tells, over a whole image.
+  const own = await readFile(join(seeds, 'web.img'));
+  const image = join(folder, 'card.img');
+  const bytes = await readFile(image);
+  own.copy(bytes, 64 * 512, 64 * 512, 64 * 512 + 8192);
+  await writeFile(image, bytes);
+  const { exitCode, stderr } = await customize(folder, '--out', 'x.img', ...NODE);
+  assert.is(exitCode, 0, stderr);
+  const document = (await mtools(join(folder, 'x.img'), 'mtype', '::piimg.json')).stdout;
+  assert.is((JSON.parse(document) as { node: string }).node, 'pi1');
+});
+
+test('a copy onto itself is refused; one onto another file keeps the mode of the image', async () => {
+  const folder = await withFiles(await foreignImage('systemd'));
+  await copyFile(join(folder, 'card.img'), join(folder, 'other.img'));
+  const itself = await customize(folder, '--out', 'card.img', ...NODE);
+  assert.is(itself.exitCode, 3);
+  await chmod(join(folder, 'other.img'), 0o644);
+  const onto = await customize(folder, '--out', 'other.img', ...NODE);
+  assert.is(onto.exitCode, 0, onto.stderr);
+  assert.is((await stat(join(folder, 'other.img'))).mode & 0o777, 0o644);
+});
+
+test.run();
