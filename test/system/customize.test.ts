@@ -48,7 +48,8 @@ async function withLoop<T>(file: string, use: (device: string) => Promise<T>): P
 /** The kernel may have no node for a partition where no udev runs. */
 const MOUNT = `
 name=$(basename "$1"); mkdir "$2"
-[ -e "/sys/block/$name/\${name}p2" ] || addpart "$1" 2 79872 32768
+delpart "$1" 2 2>/dev/null || true
+addpart "$1" 2 79872 32768
 mknod "$2.device" b $(tr : ' ' < "/sys/block/$name/\${name}p2/dev")
 mount -o ro,noload "$2.device" "$2"
 `;

@@ -195,10 +195,11 @@ test('a card is written, also where a file has to be made anew', async () => {
   await proveSeeded(disk);
 });
 
-/** Mounts the root file system of a card, as a desktop does; the node is made by hand where no udev does. */
+/** Mounts the root file system of a card, as a desktop does; the node is made by hand where no udev does. The loop may have an older one's partition. */
 const MOUNT = `
 name=$(basename "$1"); mkdir "$2"
-[ -e "/sys/block/$name/\${name}p2" ] || addpart "$1" 2 ${ROOT / 512} "$3"
+delpart "$1" 2 2>/dev/null || true
+addpart "$1" 2 ${ROOT / 512} "$3"
 mknod "$2.device" b $(tr : ' ' < "/sys/block/$name/\${name}p2/dev")
 mount -o ro,noload "$2.device" "$2"
 `;
