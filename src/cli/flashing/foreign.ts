@@ -7,7 +7,7 @@ import { EXIT, PiimgError } from '../../lib/errors.ts';
 import type { Node } from '../../seed/node.ts';
 import { recognise } from '../../vendor/recognise.ts';
 import { changesFor, settled, type Change } from '../boot-changes.ts';
-import { prepare, warningsFor } from '../customizing.ts';
+import { prepare } from '../customizing.ts';
 import { machinesFor, type SeedSources } from '../flash-seeds.ts';
 import { withImageView } from '../image-view.ts';
 import type { Identity } from './identities.ts';
@@ -39,7 +39,7 @@ export async function foreignIdentities(
 
 function identityOf(file: string, node: Node, signal: AbortSignal): Promise<Identity> {
   return withImageView(file, async (view, { read }) => {
-    const { edits, offset, knownHosts, secret } = await prepare(node, view, await recognise(view), signal);
+    const { edits, offset, knownHosts, secret, warnings } = await prepare(node, view, await recognise(view), signal);
     const changes = settled(await changesFor(read, { offset, what: file }, edits, signal));
     const user = node.users.find(({ keys }) => keys.length > 0)?.name;
     const host = node.network.addresses[0]?.split('/')[0] ?? node.node;
@@ -50,7 +50,7 @@ function identityOf(file: string, node: Node, signal: AbortSignal): Promise<Iden
       patches: await inBlocks(read, changes),
       login: user === undefined ? undefined : `${user}@${host}`,
       knownHosts,
-      warnings: warningsFor(node, false),
+      warnings,
       secret,
     };
   });
