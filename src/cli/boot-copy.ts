@@ -1,10 +1,11 @@
 // The sparse copy of a boot partition: files added, named and removed in it by mtools, and looked over by fsck.vfat.
-import { mkdir, writeFile, type FileHandle } from 'node:fs/promises';
+import { mkdir, stat, writeFile, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { run } from '../host/exec.ts';
 import { findInFat, openFat, type FatVolume } from '../image/fat.ts';
 import type { ReadAt } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
+import { quote } from '../lib/quote.ts';
 import type { Edit } from '../seed/formats/edits.ts';
 
 /** A sparse file in which the boot partition begins at byte 0. */
@@ -67,6 +68,11 @@ export async function removeFiles(disk: string, names: string[]): Promise<void> 
 const SLOT = 32;
 const SWAPPED = 20;
 
+async function howToCheck(what: string): Promise<string> {
+  if ((await stat(what).catch(() => undefined))?.isFile() !== true) return 'sudo fsck.vfat -a on its first partition';
+  return `${quote(['sudo', 'losetup', '-P', '--find', '--show', what])} names a loop device, /dev/loop0 say; sudo fsck.vfat -a /dev/loop0p1; sudo losetup -d /dev/loop0`;
+}
+
 /** fsck.vfat(8): exit status 1 is an error in the file system, with -n too. Contents of files it does not read. */
 export async function check(copy: string, what: string, when: 'before' | 'after'): Promise<void> {
   const { exitCode, stdout } = await run(['fsck.vfat', '-n', copy], { okCodes: [0, 1], env: { LC_ALL: 'C.UTF-8' } });
@@ -76,6 +82,6 @@ export async function check(copy: string, what: string, when: 'before' | 'after'
   throw new PiimgError(`The boot partition of ${what} is damaged, or was not unmounted`, {
     exitCode: EXIT.refused,
     detail,
-    hint: 'Have it checked: sudo fsck.vfat -a on the partition of a card, or copy the image again. Nothing was written.',
+    hint: `Copy the image again, or have it checked: ${await howToCheck(what)}. Nothing was written.`,
   });
 }

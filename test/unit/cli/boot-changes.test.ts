@@ -39,16 +39,16 @@ async function apply(file: string, changes: { offset: number; content: Buffer }[
   await handle.close();
 }
 
-const refused = async (work: Promise<unknown>, pattern: RegExp): Promise<void> => {
+const refused = async (work: Promise<unknown>, pattern: RegExp): Promise<string> => {
   try {
     await work;
   } catch (error) {
     assert.instance(error, PiimgError);
     assert.match((error as PiimgError).message, pattern);
     assert.is((error as PiimgError).exitCode, 3);
-    return;
+    return (error as PiimgError).hint ?? '';
   }
-  assert.unreachable('it was not refused');
+  throw new Error('it was not refused');
 };
 
 for (const fat of [12, 16, 32]) {
@@ -190,7 +190,8 @@ test('a damaged file system, one that is full and a folder in the place of a fil
     [full, large, /has no room/],
   ] as const) {
     const before = await readFile(file);
-    await refused(writeEdits(file, START, [...wanted]), pattern);
+    const hint = await refused(writeEdits(file, START, [...wanted]), pattern);
+    if (file === damaged.file) assert.match(hint, `losetup -P --find --show ${file}`);
     assert.ok((await readFile(file)).equals(before));
   }
 });
