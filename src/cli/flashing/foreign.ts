@@ -14,7 +14,7 @@ import type { Identity } from './identities.ts';
 
 /**
  * One for each of `names`, in their order. Throws PiimgError (usage) for all that is wrong with them, for what the first boot of the image
- * cannot be told, and for an image that is packed or elsewhere: where files go is known only of one that can be read at any place.
+ * cannot be told, and as `requirePlain`.
  */
 export async function foreignIdentities(
   source: Source,
@@ -23,6 +23,14 @@ export async function foreignIdentities(
   signal: AbortSignal,
 ): Promise<Identity[]> {
   const machines = machinesFor(names, sources);
+  requirePlain(source);
+  const identities: Identity[] = [];
+  for (const machine of machines) identities.push(await identityOf(source.name, machine, signal));
+  return identities;
+}
+
+/** Throws PiimgError (usage) for an image that is packed or elsewhere: where files go is known only of one that can be read at any place. */
+export function requirePlain(source: Source): void {
   if (source.kind !== 'file' || source.packing !== 'none') {
     throw new PiimgError(
       `${source.name === '-' ? 'What comes from stdin' : source.name} is no plain file: no card of it can be given a name`,
@@ -32,9 +40,6 @@ export async function foreignIdentities(
       },
     );
   }
-  const identities: Identity[] = [];
-  for (const machine of machines) identities.push(await identityOf(source.name, machine, signal));
-  return identities;
 }
 
 function identityOf(file: string, node: Node, signal: AbortSignal): Promise<Identity> {
