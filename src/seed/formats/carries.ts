@@ -92,7 +92,10 @@ const LIMITS: Record<WrittenFormat, Partial<Record<FieldName, Cell>>> = {
   // And user-data stays, to be read by everybody where the boot partition is mounted as Raspberry Pi OS does it: no place for private keys.
   cloudinit: none('hostKeys', ...AGENT),
   systemd: {
-    ...{ address: 'NetworkManager', addresses: 'NetworkManager', dns: 'NetworkManager', wifi: 'either' },
+    address: 'NetworkManager',
+    addresses: 'NetworkManager',
+    dns: 'NetworkManager',
+    wifi: 'either',
     ...none(...AGENT),
   },
   'custom-toml': {
