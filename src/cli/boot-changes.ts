@@ -6,7 +6,7 @@ import { directoryRanges, findInFat, freeClusters, openFat, readFromFat, type Fa
 import { readerOf, type ByteRange, type ReadAt } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Edit } from '../seed/formats/edits.ts';
-import { addFiles, check, giveNames, type Copy } from './boot-copy.ts';
+import { addFiles, check, giveNames, removeFiles, type Copy } from './boot-copy.ts';
 
 /** Bytes of the disk that become others: whole sectors of 512 bytes. */
 export interface Change {
@@ -17,7 +17,8 @@ export interface Change {
 /**
  * In the order in which they are written, each on the disk before the next begins: wherever it stops, every file is whole, either the old
  * one or the new one. At first contents, in clusters that nothing had; then the table with the new files and the old ones in it; then names,
- * sector by sector, those that the others only count with last; then the table without the old files.
+ * sector by sector, those that the others only count with last; then the names that are to go, which cmdline.txt may have named until now;
+ * then the table without the old files.
  */
 export type Stages = Change[][];
 
@@ -65,21 +66,36 @@ async function change(
   const tables = { offset, length: before.root.offset - offset };
   const inCopy = readerOf(handle);
   const readCopy: ReadAt = (at, length) => inCopy(at - offset, length);
-  await addFiles(file, folder, edits);
+  await addFiles(file, folder, before, edits);
+  const replaced = await giveNames({ file, handle }, readCopy, offset, edits);
   const reserved = await readCopy(tables.offset, tables.length);
-  await giveNames({ file, handle }, readCopy, offset, edits);
+  await removeFiles(file, replaced);
+  const named = await openFat(readCopy, offset);
+  const all = clustersOf(named, await directoryRanges(named));
+  const grown = all.filter((cluster) => !places.some((place) => covers(place, cluster)));
+  const empty = grown.map(({ offset: at, length }) => ({ offset: at, content: Buffer.alloc(length) }));
+  const folders = [...(await contentsOf(before.read, places)), ...empty];
+  const shown = await contentsOf(readCopy, [...places, ...grown]);
+  const turns = await inTurns(named, differing(folders, shown));
+  await removeFiles(file, await present(before, edits));
   await check(file, what, 'after');
   signal?.throwIfAborted();
-  const after = await openFat(readCopy, offset);
-  const now = await directoryRanges(after);
-  const grown = clustersOf(after, now).filter((cluster) => !places.some((place) => covers(place, cluster)));
-  const names = (await Promise.all(places.map((place) => differing(before.read, readCopy, place)))).flat();
   return [
-    [...(await newContents(after, edits)), ...(await whole(readCopy, grown))],
+    [...(await newContents(await openFat(readCopy, offset), edits)), ...empty],
     differences(await before.read(tables.offset, tables.length), reserved, tables.offset),
-    ...(await inTurns(after, names)),
+    ...turns,
+    differing(shown, await contentsOf(readCopy, [...places, ...grown])),
     differences(reserved, await readCopy(tables.offset, tables.length), tables.offset),
   ];
+}
+
+/** The files that are to go, and are there. */
+async function present(before: FatVolume, edits: Edit[]): Promise<string[]> {
+  const names: string[] = [];
+  for (const edit of edits) {
+    if (!('content' in edit) && (await findInFat(before, edit.path)) !== undefined) names.push(edit.path);
+  }
+  return names;
 }
 
 /** What the stages come to, sector by sector, sorted. */
@@ -132,17 +148,17 @@ async function newContents(after: FatVolume, edits: Edit[]): Promise<Change[]> {
     if (entry === undefined || !(await readFromFat(after, entry)).equals(edit.content)) {
       throw new PiimgError(`${edit.path} could not be made anew by mtools`);
     }
-    changes.push(...(await whole(after.read, entry.ranges)));
+    changes.push(...(await contentsOf(after.read, entry.ranges)));
   }
   return changes;
 }
 
-const whole = (read: ReadAt, ranges: ByteRange[]): Promise<Change[]> =>
+const contentsOf = (read: ReadAt, ranges: ByteRange[]): Promise<Change[]> =>
   Promise.all(ranges.map(async ({ offset, length }) => ({ offset, content: await read(offset, length) })));
 
-async function differing(old: ReadAt, now: ReadAt, { offset, length }: ByteRange): Promise<Change[]> {
-  return differences(await old(offset, length), await now(offset, length), offset);
-}
+/** Both of the same places, in the same order. */
+const differing = (old: Change[], now: Change[]): Change[] =>
+  now.flatMap(({ offset, content }, index) => differences(old[index]?.content ?? content, content, offset));
 
 const SECTOR = 512;
 

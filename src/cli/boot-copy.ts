@@ -1,10 +1,11 @@
 // The sparse copy of a boot partition: files added, named and removed in it by mtools, and looked over by fsck.vfat.
-import { writeFile, type FileHandle } from 'node:fs/promises';
+import { mkdir, stat, writeFile, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { run } from '../host/exec.ts';
-import { findInFat, openFat } from '../image/fat.ts';
+import { findInFat, openFat, type FatVolume } from '../image/fat.ts';
 import type { ReadAt } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
+import { quote } from '../lib/quote.ts';
 import type { Edit } from '../seed/formats/edits.ts';
 
 /** A sparse file in which the boot partition begins at byte 0. */
@@ -17,49 +18,60 @@ const mtools = (command: string[]): Promise<unknown> =>
   // Of any size and geometry: mtools' checks of these are of floppy disks.
   run(command, { env: { MTOOLS_SKIP_CHECK: '1', LC_ALL: 'C.UTF-8' } });
 
-/** No other file of a boot partition is called so, and no computer ever sees them. */
+/** For what takes the place of a file that is there. No other file of a boot partition is called so, and no computer ever sees it. */
 const newName = (index: number): string => `piimg${index}.new`;
 
-/** Adds the new contents, under names that nothing reads. */
-export async function addFiles(disk: string, folder: string, edits: Edit[]): Promise<void> {
+/**
+ * Adds the new contents: under their names, or where such a file is there, under names that nothing reads. None gets its name later: mren
+ * of mtools 4.0.32 aborts where a directory has a single free slot left.
+ */
+export async function addFiles(disk: string, folder: string, before: FatVolume, edits: Edit[]): Promise<void> {
   const files: string[] = [];
+  await mkdir(path.join(folder, 'new'));
   for (const [index, edit] of edits.entries()) {
     if (!('content' in edit)) continue;
-    files.push(path.join(folder, newName(index)));
+    const there = (await findInFat(before, edit.path)) !== undefined;
+    files.push(path.join(folder, 'new', there ? newName(index) : edit.path));
     await writeFile(files.at(-1) ?? '', edit.content, { mode: 0o600 });
   }
-  if (files.length > 0) await mtools(['mcopy', '-i', disk, ...files, '::/']);
+  if (files.length > 0) await mtools(['mcopy', '-o', '-i', disk, ...files, '::/']);
 }
 
 /**
- * A file that is there keeps its slot: it takes over the clusters of the new one, which gets its own, and is removed with them. A slot lies
- * in one sector, and so is one or the other, and never neither.
+ * A file that is there keeps its slot: it takes over the clusters of the new one, which gets its own, to be removed with them. A slot lies
+ * in one sector, and so is one or the other, and never neither. Gives the names that hold what was there before.
  */
-export async function giveNames({ file, handle }: Copy, read: ReadAt, offset: number, edits: Edit[]): Promise<void> {
+export async function giveNames({ handle }: Copy, read: ReadAt, offset: number, edits: Edit[]): Promise<string[]> {
   const now = await openFat(read, offset);
   const gone: string[] = [];
   for (const [index, edit] of edits.entries()) {
-    const old = await findInFat(now, edit.path);
-    const added = 'content' in edit ? await findInFat(now, newName(index)) : undefined;
-    if (old !== undefined && added !== undefined) {
-      const [to, from] = [await read(old.slot, SLOT), await read(added.slot, SLOT)];
-      await handle.write(from, SWAPPED, SLOT - SWAPPED, old.slot + SWAPPED - offset);
-      await handle.write(to, SWAPPED, SLOT - SWAPPED, added.slot + SWAPPED - offset);
-      gone.push(newName(index));
-    } else if (added !== undefined) {
-      await mtools(['mren', '-i', file, `::${newName(index)}`, `::${edit.path}`]);
-    } else if (old !== undefined) {
-      // What is read-only mdel would ask about.
-      await mtools(['mattrib', '-i', file, '-r', `::${edit.path}`]);
-      gone.push(edit.path);
-    }
+    if (!('content' in edit)) continue;
+    const [old, added] = [await findInFat(now, edit.path), await findInFat(now, newName(index))];
+    if (old === undefined || added === undefined) continue;
+    const [to, from] = [await read(old.slot, SLOT), await read(added.slot, SLOT)];
+    await handle.write(from, SWAPPED, SLOT - SWAPPED, old.slot + SWAPPED - offset);
+    await handle.write(to, SWAPPED, SLOT - SWAPPED, added.slot + SWAPPED - offset);
+    gone.push(newName(index));
   }
-  if (gone.length > 0) await mtools(['mdel', '-i', file, ...gone.map((name) => `::${name}`)]);
+  return gone;
+}
+
+export async function removeFiles(disk: string, names: string[]): Promise<void> {
+  if (names.length === 0) return;
+  const paths = names.map((name) => `::${name}`);
+  // What is read-only mdel would ask about.
+  await mtools(['mattrib', '-i', disk, '-r', ...paths]);
+  await mtools(['mdel', '-i', disk, ...paths]);
 }
 
 /** From there to its end a slot has first cluster, time and day of the last change, and size ("FAT: General Overview", version 1.03). */
 const SLOT = 32;
 const SWAPPED = 20;
+
+async function howToCheck(what: string): Promise<string> {
+  if ((await stat(what).catch(() => undefined))?.isFile() !== true) return 'sudo fsck.vfat -a on its first partition';
+  return `${quote(['sudo', 'losetup', '-P', '--find', '--show', what])} names a loop device, /dev/loop0 say; sudo fsck.vfat -a /dev/loop0p1; sudo losetup -d /dev/loop0`;
+}
 
 /** fsck.vfat(8): exit status 1 is an error in the file system, with -n too. Contents of files it does not read. */
 export async function check(copy: string, what: string, when: 'before' | 'after'): Promise<void> {
@@ -70,6 +82,6 @@ export async function check(copy: string, what: string, when: 'before' | 'after'
   throw new PiimgError(`The boot partition of ${what} is damaged, or was not unmounted`, {
     exitCode: EXIT.refused,
     detail,
-    hint: 'Have it checked: sudo fsck.vfat -a on the partition of a card, or copy the image again. Nothing was written.',
+    hint: `Copy the image again, or have it checked: ${await howToCheck(what)}. Nothing was written.`,
   });
 }

@@ -1,5 +1,5 @@
 // Writes changes of a boot partition to an image or a card, in an order that a cut leaves whole, and reads them back.
-import { constants, open, stat, type FileHandle } from 'node:fs/promises';
+import { stat, type FileHandle } from 'node:fs/promises';
 import { readerOf, type ReadAt } from '../image/ranges.ts';
 import { PiimgError } from '../lib/errors.ts';
 import { settled, type Change, type Stages } from './boot-changes.ts';
@@ -26,7 +26,7 @@ export async function writeStages(
   } finally {
     await handle.close();
   }
-  await compare(file, block, settled(stages));
+  await readBack(file, block, settled(stages));
 }
 
 async function writeInTurns(handle: FileHandle, stages: Stages): Promise<void> {
@@ -40,9 +40,18 @@ async function writeInTurns(handle: FileHandle, stages: Stages): Promise<void> {
   }
 }
 
-/** Opened anew: with its last user a device's cache is gone, and what comes is from the card. */
-async function compare(file: string, block: boolean, changes: Change[]): Promise<void> {
-  const handle = await open(file, constants.O_RDONLY | (block ? constants.O_EXCL : 0));
+/**
+ * Opened anew: with its last user a device's cache is gone, and what comes is from the card. Throws PiimgError where it reads differently,
+ * and where somebody else has it by now: a desktop mounts what is let go.
+ */
+export async function readBack(file: string, block: boolean, changes: Change[]): Promise<void> {
+  const handle = await openExclusively(file, block, block).catch((error: unknown) => {
+    if (!(error instanceof PiimgError)) throw error;
+    throw new PiimgError(`${file} was written, but not read back: something has mounted or opened it since`, {
+      hint: 'Unmount it and run the command again, without whatever mounts cards by itself.',
+      cause: error,
+    });
+  });
   try {
     const read = readerOf(handle);
     for (const { offset, content } of changes) {

@@ -31,6 +31,8 @@ export interface CustomizeResult {
   evidence: string[];
   /** Files of the boot partition that are new, or others than before. */
   files: string[];
+  /** Those of an earlier identity in another format. */
+  removed: string[];
   users: { name: string; keys: number; password: boolean }[];
   addresses: string[];
   /** Name of a Wi-Fi. */
@@ -41,7 +43,7 @@ export interface CustomizeResult {
 }
 
 /** What is known and prepared before a byte is written. */
-interface Prepared extends Pick<CustomizeResult, 'format' | 'evidence' | 'knownHosts'> {
+interface Prepared extends Pick<CustomizeResult, 'format' | 'evidence' | 'knownHosts' | 'warnings'> {
   edits: Edit[];
   /** Byte where the boot partition begins. */
   offset: number;
@@ -84,7 +86,8 @@ export async function customizeImage(
     inPlace: out === undefined,
     node: node.node,
     ...told,
-    files: edits.map((edit) => edit.path),
+    files: edits.flatMap((edit) => ('content' in edit ? [edit.path] : [])),
+    removed: edits.flatMap((edit) => ('content' in edit ? [] : [edit.path])),
     users: node.users.map(({ name, keys, passwordHash }) => ({
       name,
       keys: keys.length,
@@ -92,7 +95,7 @@ export async function customizeImage(
     })),
     addresses,
     ...(wifi !== undefined && { wifi: wifi.ssid }),
-    warnings: warningsFor(node, block),
+    warnings: [...told.warnings, ...(block && process.platform !== 'linux' ? [UNCHECKED] : [])],
   };
 }
 
@@ -125,28 +128,52 @@ export async function prepare(
     edits,
     offset: view.boot.facts.offset,
     knownHosts: knownHosts(node, hostKeys),
+    warnings: [...view.notes, ...warningsFor(node, format)],
     secret: holdsSecrets(node, hostKeys),
   };
 }
 
+const IMAGER_CUSTOM = 'usr/lib/raspberrypi-sys-mods/imager_custom';
+
 async function factsOf(view: ImageView): Promise<ImageFacts> {
   const hostname = (await textOf(view.root.files, 'etc/hostname')).trim();
+  const passwd = (await textOf(view.root.files, 'etc/passwd')).split('\n').map((line) => line.split(':'));
   return {
     cmdline: (await view.boot.files.read('cmdline.txt'))?.toString('utf8'),
     bootPath: (await bootMount(view)) === '/boot' ? '/boot' : '/boot/firmware',
     hostname: hostname === '' ? undefined : hostname,
     released: (await releaseOf(view))?.date,
-    networkManager: (await unitsOf(view)).enabled('NetworkManager.service') !== undefined,
+    network: await networkOf(view),
+    bootFiles: await view.boot.files.list(''),
+    shellless: passwd.flatMap(([name = '', , , , , , shell = '']) => (/\/(nologin|false)$/.test(shell) ? [name] : [])),
+    wifiByShell: (await textOf(view.root.files, IMAGER_CUSTOM)).includes('do_wifi_ssid_passphrase'),
     random: newRandom(),
     hostKeys: [],
   };
 }
 
-/** What somebody should know of a node before its machine is out of reach; `block`: it goes to a card. */
-export function warningsFor({ users }: Node, block: boolean): string[] {
+/** Nothing else is known to read what would be written for it. */
+async function networkOf(view: ImageView): Promise<ImageFacts['network']> {
+  const units = await unitsOf(view);
+  if (units.enabled('NetworkManager.service') !== undefined) return 'NetworkManager';
+  return units.enabled('dhcpcd.service') === undefined ? undefined : 'dhcpcd';
+}
+
+const UNCHECKED = 'only on Linux is it checked whether a card is mounted';
+
+/** What somebody should know of a node before its machine is out of reach. */
+function warningsFor({ users, network }: Node, format: InitFormat): string[] {
   const closed = users.every(({ keys, passwordHash }) => keys.length === 0 && passwordHash === undefined);
+  const secrets = [
+    ...(users.some(({ passwordHash }) => passwordHash !== undefined) ? ['the hash of a password'] : []),
+    ...(network.wifi?.password === undefined ? [] : ['the key of the Wi-Fi']),
+  ];
+  // Raspberry Pi OS mounts it so that everybody reads it; other formats' readers take away what they have read.
+  const stays = format.startsWith('cloudinit') && secrets.length > 0;
   return [
     ...(closed ? ['no ssh key was given: nobody can log in, unless the image itself lets somebody in'] : []),
-    ...(block && process.platform !== 'linux' ? ['only on Linux is it checked whether a card is mounted'] : []),
+    ...(stays
+      ? [`${secrets.join(' and ')} stay on the boot partition, where every user of the machine may read them`]
+      : []),
   ];
 }

@@ -1,4 +1,5 @@
 // Where a seed goes: into the image or card itself, or into a copy of the image that appears when it is whole.
+import { randomBytes } from 'node:crypto';
 import { chmod, lstat, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { run } from '../host/exec.ts';
@@ -42,7 +43,7 @@ export async function writeTarget(
   await write(image);
 }
 
-/** As `OUT.part`, nobody else's to read from its first byte, then renamed. */
+/** Beside it under a name that nothing has, nobody else's to read from its first byte, then renamed. */
 async function writeCopy(
   { image, out, secret }: Target & { out: string },
   write: (file: string) => Promise<void>,
@@ -50,10 +51,9 @@ async function writeCopy(
 ): Promise<void> {
   const { blocks, mode } = await stat(image);
   await requireSpace([{ folder: path.dirname(path.resolve(out)), bytes: blocks * 512, what: 'the copy of the image' }]);
-  const part = `${out}.part`;
-  await rm(part, { force: true });
+  const part = `${out}.${randomBytes(4).toString('hex')}.part`;
+  const file = await open(part, 'wx', 0o600);
   try {
-    const file = await open(part, 'wx', 0o600);
     try {
       await copyWhole(image, part, file, { signal, step });
       await write(part);

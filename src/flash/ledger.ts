@@ -21,6 +21,8 @@ export const ledgerRow = z.object({
   image: z.object({ name: z.string(), sha256: digest.optional(), size: count }),
   /** Which bytes of the image were written: offset and length of each range. */
   map: z.object({ imageSize: count, ranges: z.array(z.tuple([count, count])) }),
+  /** Of an image that piimg has not built: which bytes are the card's own instead, as its identity has no place of its own there. */
+  own: z.array(z.tuple([count, count])).optional(),
   /** `serial` is the reader's; `id` the one of the card's record; `digest` of what was read back. */
   card: z.object({
     id: z.string().optional(),

@@ -9,6 +9,7 @@ export interface Customized {
   format: string;
   evidence: string[];
   files: string[];
+  removed: string[];
   users: { name: string; keys: number; password: boolean }[];
   addresses: string[];
   wifi?: string;
@@ -17,11 +18,12 @@ export interface Customized {
 
 /** The report, as text without a final line feed; `next` are commands worth trying. */
 export function formatCustomized(written: Customized, next: string[], style: Style): string {
-  const { target, node, format, evidence, files, users, addresses, wifi, knownHosts } = written;
+  const { target, node, format, evidence, files, removed, users, addresses, wifi, knownHosts } = written;
   const rows: [string, string][] = [
     ['first boot', format],
     ...evidence.map((text): [string, string] => ['', text]),
     ['files', files.join(', ')],
+    ...(removed.length > 0 ? [['removed', removed.join(', ')] satisfies [string, string]] : []),
     ['users', users.map(userText).join(', ') || '(as the image has them)'],
     ['network', addresses.join(', ') || 'DHCP'],
     ...(wifi === undefined ? [] : [['Wi-Fi', wifi] satisfies [string, string]]),

@@ -1,5 +1,5 @@
 // Nodes and images for tests of first-boot formats: one node that asks for all that a format carries, and small ones.
-import { cellOf, type WrittenFormat } from '../../src/seed/formats/carries.ts';
+import { cellOf, isYes, type WrittenFormat } from '../../src/seed/formats/carries.ts';
 import type { Edit, ImageFacts } from '../../src/seed/formats/edits.ts';
 import { nodeSchema, type Node } from '../../src/seed/node.ts';
 import { keyLine } from './ssh-keys.ts';
@@ -26,7 +26,10 @@ export const factsOf = (format: OtherFormat, more: Partial<ImageFacts> = {}): Im
   bootPath: format === 'userconf' ? '/boot' : '/boot/firmware',
   hostname: 'raspberrypi',
   released: '2025-12-04',
-  networkManager: format !== 'userconf',
+  network: format === 'userconf' ? 'dhcpcd' : 'NetworkManager',
+  bootFiles: ['cmdline.txt', 'config.txt'],
+  shellless: [],
+  wifiByShell: false,
   random: '0123456789abcdef',
   hostKeys: [],
   ...more,
@@ -37,8 +40,7 @@ export const nodeOf = (file: object, node = 'pi1'): Node => ({ ...nodeSchema.par
 /** All that the format carries, by its own table. */
 export function fullNode(format: OtherFormat): { node: Node; facts: ImageFacts } {
   const facts = factsOf(format);
-  const has = (field: Parameters<typeof cellOf>[1]): boolean =>
-    ['yes', facts.networkManager ? 'NetworkManager' : 'dhcpcd'].includes(cellOf(format, field));
+  const has = (field: Parameters<typeof cellOf>[1]): boolean => isYes(cellOf(format, field), facts.network);
   const first = {
     name: 'ann',
     ...(has('keys') && { keys: [keyLine('ann@laptop'), keyLine("o'neill", 'ssh-ed25519', 'o')] }),

@@ -80,6 +80,29 @@ test('a mounted card is refused, and not a byte of it changes; unmounted it is w
   assert.is(exitCode, 0, stdout);
 });
 
+/** As a desktop does that mounts a card as soon as it is let go. */
+const HELD = `
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+const { readBack } = await import(process.argv[1]);
+const device = process.argv[2];
+await readBack(device, true, []);
+await open(device, constants.O_RDONLY | constants.O_EXCL);
+await readBack(device, true, []).catch((error) => console.log(error.exitCode, error.message));
+process.exit();
+`;
+
+test('a card that something has by the time it is to be read back: no bug, and what was done is said', async () => {
+  await withLoop(image, async (device) => {
+    const module = new URL('../../src/cli/boot-write.ts', import.meta.url).href;
+    const tsx = import.meta.resolve('tsx');
+    const script = ['--import', tsx, '--input-type=module', '-e', HELD, module, device];
+    const [program = '', ...command] = asRoot([process.execPath, ...script]);
+    const { stdout } = await execa(program, command, { timeout: 60_000 });
+    assert.match(stdout, /^1 .* was written, but not read back: something has mounted or opened it since/);
+  });
+});
+
 test('only root may open a card: the command through sudo is named', async () => {
   // Root, who runs the tests perhaps, may open everything: somebody else tries.
   const tool = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'];

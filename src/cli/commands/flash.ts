@@ -1,6 +1,5 @@
 // `piimg flash`: writes an image to cards, each with its identity, reads them back, and notes them in the ledger.
 import { EXIT, PiimgError } from '../../lib/errors.ts';
-import { quote } from '../../lib/quote.ts';
 import { formatCompared, formatFlashed } from '../../ui/flash-summary.ts';
 import { formatFlashPlan } from '../../ui/flash-plan.ts';
 import type { ProgressKind } from '../../ui/progress.ts';
@@ -13,11 +12,12 @@ import { ageOf, flashCards, nameOf, type Flashed, type ReadyCard } from '../flas
 import { keptIdentity, prepareIdentities, type Identity } from '../flashing/identities.ts';
 import { coveringAll, mappedBytes, openImage, type FlashImage } from '../flashing/image.ts';
 import { lastBuild } from '../flashing/last-build.ts';
-import { keepLedger, notedDigest } from '../flashing/note.ts';
+import { keepLedger, notedDigest, notedPlaces, withWhy } from '../flashing/note.ts';
+import { nextSteps } from '../flashing/next-steps.ts';
 import { resumePoint } from '../flashing/resume.ts';
 import { findTargets, listTargets, sortWords, type Named, type Target } from '../flashing/targets.ts';
 import type { NodeFlags } from '../seed-options.ts';
-import { ownName, print, printJson, sayer } from './output.ts';
+import { print, printJson, sayer } from './output.ts';
 
 export interface FlashFlags extends NodeFlags {
   role?: string;
@@ -49,8 +49,9 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
   const targets = flags.to === undefined ? await targetsOf(cards, opened, flags, signal) : [];
   if (flags.to !== undefined) await requireFile(flags.to, opened);
   const names = targets.length > 0 ? targets.map(({ node }) => node) : [undefined];
+  const places = mode === 'verify' ? await notedPlaces(opened) : [];
   const identities =
-    mode === 'verify' ? names.map(() => keptIdentity(opened)) : await prepareIdentities(opened, names, flags, context);
+    mode === 'verify' ? names.map(() => keptIdentity(places)) : await prepareIdentities(opened, names, flags, context);
   const image = coveringAll(
     opened,
     identities.flatMap(({ patches }) => patches),
@@ -86,11 +87,16 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
   });
   const rows = await ledger.rows();
   const goOn = targets.length > 0 && image.source.rereadable ? wordsAgain(cards.length > 0 ? [] : targets) : undefined;
-  const compared = { image: image.source.name, own: image.header !== undefined };
+  const compared = { image: image.source.name, own: places.length > 0 };
   const summary = (stream: NodeJS.WriteStream): string =>
     mode === 'verify'
-      ? flashed.map((one) => formatCompared({ ...one, ...compared }, styleFor(stream))).join('\n')
-      : [formatFlashed(flashed.map(shownCard), styleFor(stream)), ...nextSteps(flashed, identities, goOn)].join('\n');
+      ? flashed
+          .map((one) => formatCompared({ ...withWhy(one, image, places), ...compared }, styleFor(stream)))
+          .join('\n')
+      : [
+          formatFlashed(flashed.map(shownCard), styleFor(stream)),
+          ...nextSteps(flashed, identities, { own: image.header !== undefined, goOn }),
+        ].join('\n');
   if (flags.json) printJson({ cards: flashed.map((one, index) => jsonCard(one, identities[index])), ledger: rows });
   else if (signal.aborted) say(summary(process.stderr));
   else print(summary(process.stdout));
@@ -190,33 +196,6 @@ const jsonCard = ({ card, name, ...flashed }: Flashed, identity: Identity | unde
   knownHosts: identity?.knownHosts ?? [],
   ...flashed,
 });
-
-/** Seconds of a first boot until ssh answers: measured on the emulated Pi 3. */
-const FIRST_LOGIN = 90;
-
-/** `goOn`: words of the command that takes it up again, where there is one. */
-function nextSteps(flashed: Flashed[], identities: Identity[], goOn: string[] | undefined): string[] {
-  const lines: string[] = [];
-  const good = identities.filter(
-    (_, index) => flashed[index]?.problem === undefined && flashed[index]?.card.target !== undefined,
-  );
-  const logins = good.flatMap(({ login }) => login ?? []);
-  if (logins.length > 0) {
-    lines.push(
-      '',
-      `Put ${logins.length > 1 ? 'each' : 'it'} into its Pi and switch it on. After about ${FIRST_LOGIN} seconds:`,
-    );
-    for (const login of logins) lines.push(`  ${quote(['ssh', login])}`);
-    lines.push(
-      'Its green LED blinks quickly while it sets itself up, slowly when something failed; when all is well, it shows what the card does.',
-    );
-  }
-  const hosts = good.flatMap(({ knownHosts }) => knownHosts);
-  if (hosts.length > 0) lines.push('', 'For ~/.ssh/known_hosts:', ...hosts.map((line) => `  ${line}`));
-  if (flashed.some(({ verdict }) => verdict === 'stopped') && goOn !== undefined)
-    lines.push('', `Go on with: ${quote([...ownName(), ...goOn])}`);
-  return lines;
-}
 
 /** This very command and the card that was chosen: another one would make another card. */
 function wordsAgain(chosen: Target[]): string[] {

@@ -8,7 +8,7 @@ import { styleFor } from '../../ui/style.ts';
 import { createContext } from '../context.ts';
 import { compareCards } from '../flashing/flash.ts';
 import { openImage } from '../flashing/image.ts';
-import { ownPlaces } from '../flashing/own.ts';
+import { notedPlaces, withWhy } from '../flashing/note.ts';
 import { print, printJson } from './output.ts';
 
 /** Exit code 1 when it differs. Throws PiimgError (usage) when there is no such image or card. */
@@ -28,14 +28,17 @@ export async function verify(
     });
   }
   const place = info.isFile() ? { file: card } : { disk: await identifyDisk(card) };
-  const [compared] = await compareCards(
-    image,
-    [{ name: card, ...place, patches: ownPlaces(image.header), resumeFrom: 0 }],
-    context,
-  );
+  const places = await notedPlaces(image);
+  const [compared] = await compareCards(image, [{ name: card, ...place, patches: places, resumeFrom: 0 }], context);
   signal.throwIfAborted();
   if (compared === undefined) throw new PiimgError(`${card} was not compared`);
   if (flags.json) printJson(compared);
-  else print(formatCompared({ ...compared, image: name, own: image.header !== undefined }, styleFor(process.stdout)));
+  else
+    print(
+      formatCompared(
+        { ...withWhy(compared, image, places), image: name, own: places.length > 0 },
+        styleFor(process.stdout),
+      ),
+    );
   if (compared.problem !== undefined) process.exitCode = EXIT.failed;
 }

@@ -7,14 +7,14 @@ import { EXIT, PiimgError } from '../../lib/errors.ts';
 import type { Node } from '../../seed/node.ts';
 import { recognise } from '../../vendor/recognise.ts';
 import { changesFor, settled, type Change } from '../boot-changes.ts';
-import { prepare, warningsFor } from '../customizing.ts';
+import { prepare } from '../customizing.ts';
 import { machinesFor, type SeedSources } from '../flash-seeds.ts';
 import { withImageView } from '../image-view.ts';
 import type { Identity } from './identities.ts';
 
 /**
  * One for each of `names`, in their order. Throws PiimgError (usage) for all that is wrong with them, for what the first boot of the image
- * cannot be told, and for an image that is packed or elsewhere: where files go is known only of one that can be read at any place.
+ * cannot be told, and as `requirePlain`.
  */
 export async function foreignIdentities(
   source: Source,
@@ -23,6 +23,14 @@ export async function foreignIdentities(
   signal: AbortSignal,
 ): Promise<Identity[]> {
   const machines = machinesFor(names, sources);
+  requirePlain(source);
+  const identities: Identity[] = [];
+  for (const machine of machines) identities.push(await identityOf(source.name, machine, signal));
+  return identities;
+}
+
+/** Throws PiimgError (usage) for an image that is packed or elsewhere: where files go is known only of one that can be read at any place. */
+export function requirePlain(source: Source): void {
   if (source.kind !== 'file' || source.packing !== 'none') {
     throw new PiimgError(
       `${source.name === '-' ? 'What comes from stdin' : source.name} is no plain file: no card of it can be given a name`,
@@ -32,14 +40,11 @@ export async function foreignIdentities(
       },
     );
   }
-  const identities: Identity[] = [];
-  for (const machine of machines) identities.push(await identityOf(source.name, machine, signal));
-  return identities;
 }
 
 function identityOf(file: string, node: Node, signal: AbortSignal): Promise<Identity> {
   return withImageView(file, async (view, { read }) => {
-    const { edits, offset, knownHosts, secret } = await prepare(node, view, await recognise(view), signal);
+    const { edits, offset, knownHosts, secret, warnings } = await prepare(node, view, await recognise(view), signal);
     const changes = settled(await changesFor(read, { offset, what: file }, edits, signal));
     const user = node.users.find(({ keys }) => keys.length > 0)?.name;
     const host = node.network.addresses[0]?.split('/')[0] ?? node.node;
@@ -50,7 +55,7 @@ function identityOf(file: string, node: Node, signal: AbortSignal): Promise<Iden
       patches: await inBlocks(read, changes),
       login: user === undefined ? undefined : `${user}@${host}`,
       knownHosts,
-      warnings: warningsFor(node, false),
+      warnings,
       secret,
     };
   });

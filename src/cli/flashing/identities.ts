@@ -6,17 +6,17 @@ import type { Patch } from '../../flash/write/types.ts';
 import type { ImageHeader } from '../../image/header.ts';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
 import type { Given } from '../../seed/given.ts';
+import type { User } from '../../seed/node.ts';
 import { loadNodes } from '../../seed/nodes-file.ts';
 import type { SearchPaths } from '../context.ts';
-import { cardSeeds, type CardSeed } from '../flash-seeds.ts';
+import { cardSeeds, machinesFor, type CardSeed } from '../flash-seeds.ts';
 import { readImageSeed } from '../image-seed.ts';
 import { loginOf, type Logins } from '../logins.ts';
 import { readGiven, type NodeFlags } from '../seed-options.ts';
 import { findPublicKeys } from '../ssh-keys.ts';
 import { ask, somebodyIsThere } from './ask.ts';
-import { foreignIdentities } from './foreign.ts';
+import { foreignIdentities, requirePlain } from './foreign.ts';
 import type { FlashImage } from './image.ts';
-import { ownPlaces } from './own.ts';
 
 export interface Identity {
   node: string | undefined;
@@ -36,11 +36,11 @@ export interface IdentityFlags extends NodeFlags {
   login: boolean;
 }
 
-/** Of cards that are compared only. */
-export const keptIdentity = ({ header }: FlashImage): Identity => ({
+/** Of cards that are compared, or written as the image is; `places` are what each has of its own. */
+export const keptIdentity = (places: Patch[]): Identity => ({
   node: undefined,
   cardId: undefined,
-  patches: ownPlaces(header),
+  patches: places,
   login: undefined,
   knownHosts: [],
   warnings: [],
@@ -60,8 +60,12 @@ export async function prepareIdentities(
   const { header, source } = image;
   if (header === undefined) {
     const warning = `piimg has not built ${source.name}: whether anybody can log in to it is not known here`;
-    if (!wanted) return names.map((_, index) => ({ ...keptIdentity(image), warnings: index === 0 ? [warning] : [] }));
-    return foreignIdentities(source, names, { nodes, given }, signal);
+    if (!wanted) return names.map((_, index) => ({ ...keptIdentity([]), warnings: index === 0 ? [warning] : [] }));
+    requirePlain(source);
+    const closed = machinesFor(names, { nodes, given }).filter(({ users }) => users.every(isClosed));
+    const list = closed.map(({ node }) => node).join(', ');
+    const keys = closed.length === 0 || !flags.login ? given.keys : await offerKeys(list, UNKNOWN, signal);
+    return foreignIdentities(source, names, { nodes, given: { ...given, keys } }, signal);
   }
   const plain = source.kind === 'file' && source.packing === 'none';
   const inside = plain
@@ -75,16 +79,20 @@ export async function prepareIdentities(
     const closed = made.filter(({ users }) => users.every(({ keys }) => keys.length === 0));
     if (logins.role.length > 0 || closed.length === 0 || !flags.login)
       return made.map((seed) => withSeed(seed, header, logins));
-    const keys = await offerKeys(closed.map(({ node }) => node).join(', '), header.role, signal);
+    const keys = await offerKeys(closed.map(({ node }) => node).join(', '), ofRole(header.role), signal);
     return (await seeds({ ...given, keys }, names)).map((seed) => withSeed(seed, header, logins));
   }
   if (logins.role.length + logins.seed.length > 0 || !flags.login) return names.map(() => withoutSeed(header, logins));
-  const keys = await offerKeys(source.name, header.role, signal);
+  const keys = await offerKeys(source.name, ofRole(header.role), signal);
   if (plain) await readImageSeed(source.name);
   if (names.length > 1)
     throw new PiimgError('Each card needs a name', { exitCode: EXIT.usage, hint: 'Name them as NODE=/dev/sdX.' });
   return (await seeds({ ...given, keys }, [`pi-${header.role}`])).map((seed) => withSeed(seed, header, logins));
 }
+
+const isClosed = ({ keys, passwordHash }: User): boolean => keys.length === 0 && passwordHash === undefined;
+const UNKNOWN = 'and whether the image itself lets somebody in is not known';
+const ofRole = (role: string): string => `nor a user with one in role ${role}`;
 
 const isGiven = ({ variables, secrets, ...others }: Given): boolean =>
   [variables, secrets].some((map) => Object.keys(map).length > 0) ||
@@ -130,9 +138,9 @@ function withoutSeed(header: ImageHeader, { role, seed }: Logins): Identity {
 }
 
 /** A headless machine that nobody can reach is no use: keys of whoever is there, or the end. */
-async function offerKeys(what: string, role: string, signal: AbortSignal): Promise<string[]> {
+async function offerKeys(what: string, besides: string, signal: AbortSignal): Promise<string[]> {
   const found = await findPublicKeys(homedir());
-  const problem = `Nobody could log in to ${what}: there is no ssh key in it, nor a user with one in role ${role}`;
+  const problem = `Nobody could log in to ${what}: there is no ssh key in it, ${besides}`;
   const hint = 'Give it a key: --node NAME --ssh-key ~/.ssh/id_ed25519.pub. To write it all the same: --no-login.';
   if (found.length === 0 || !somebodyIsThere()) throw new PiimgError(problem, { exitCode: EXIT.usage, hint });
   const list = found.map(({ file, comment }, index) => `  ${index + 1}  ${file}  ${comment}`).join('\n');

@@ -1,12 +1,14 @@
-// What the ledger gets of a flash: a row for each card.
+// What the ledger gets of a flash: a row for each card; and what it tells when cards are compared.
 import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { giveBack } from '../../host/give-back.ts';
-import { appendToLedger, type LedgerRow } from '../../flash/ledger.ts';
-import { between, inBlocks } from '../../flash/write/chunks.ts';
+import { appendToLedger, readLedger, type LedgerRow } from '../../flash/ledger.ts';
+import { between, covering, inBlocks, type Range } from '../../flash/write/chunks.ts';
+import type { Patch } from '../../flash/write/types.ts';
 import type { ImageManifest } from '../../image/manifest.ts';
 import type { Flashed } from './flash.ts';
 import type { FlashImage } from './image.ts';
+import { ownPlaces } from './own.ts';
 
 /** Where `piimg ledger` looks. */
 export const LEDGER = 'out/ledger.jsonl';
@@ -44,7 +46,7 @@ function rowOf(
   sha256: string | undefined,
 ): LedgerRow[] {
   const { card, verdict, problem, imageSize = source.size ?? 0, written, read, writing, reading, digest } = one;
-  const { target, node, cardId } = card;
+  const { target, node, cardId, patches } = card;
   if (target === undefined) return [];
   const { device, identity } = target;
   const mapped = inBlocks(ranges ?? [{ offset: 0, length: imageSize }]).map(({ offset, length }) => ({
@@ -59,7 +61,8 @@ function rowOf(
       ...(node !== undefined && { node }),
       ...(header && { role: header.role, buildId: header.buildId }),
       image: { name: source.name, size: imageSize, ...(sha256 !== undefined && { sha256 }) },
-      map: { imageSize, ranges: pieces.map(({ offset, length }): [number, number] => [offset, length]) },
+      map: { imageSize, ranges: pieces.map(pair) },
+      ...(header === undefined && patches.length > 0 && { own: patches.map(pair) }),
       card: {
         ...(cardId !== undefined && { id: cardId }),
         device: device.path,
@@ -76,6 +79,28 @@ function rowOf(
       ...(problem !== undefined && { problem }),
     },
   ];
+}
+
+const pair = ({ offset, length }: Range): [number, number] => [offset, length];
+
+/**
+ * Places where a card of the image may differ from it: those of piimg's own images; of another one those that the ledger has noted for
+ * any card of it, by its name and size. They hardly differ from card to card, and a card says nowhere which one it is.
+ */
+export async function notedPlaces({ source, size, header }: FlashImage): Promise<Patch[]> {
+  if (header !== undefined) return ownPlaces(header);
+  const { rows = [] } = (await readLedger(LEDGER)) ?? {};
+  const name = path.basename(source.name);
+  const same = rows.filter(({ image }) => path.basename(image.name) === name && image.size === size);
+  const ranges = same.flatMap(({ own = [] }) => own.map(([offset, length]) => ({ offset, length })));
+  return covering([], ranges).map(({ offset, length }) => ({ offset, length }));
+}
+
+/** With why a card may differ although nothing is wrong with it. */
+export function withWhy<T extends { hint?: string }>(compared: T, { header }: FlashImage, places: Patch[]): T {
+  if (header !== undefined || places.length > 0) return compared;
+  const why = `If it was flashed with an identity: ${LEDGER} notes what of it is its own, so compare it in the folder that it was flashed from.`;
+  return { ...compared, hint: compared.hint === undefined ? why : `${compared.hint} ${why}` };
 }
 
 async function append(row: LedgerRow): Promise<void> {

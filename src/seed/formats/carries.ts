@@ -9,15 +9,15 @@ import { plainSsid } from './network-manager.ts';
 /** Formats that something can be written in, piimg's own among them. */
 export type WrittenFormat = Exclude<InitFormat, 'none'>;
 
-/** Yes, no, or only where the image's network is run by one of the two. */
-export type Cell = 'yes' | 'no' | 'NetworkManager' | 'dhcpcd';
+/** Yes, no, or only where the image's network is run by one of the two, or by either. */
+export type Cell = 'yes' | 'no' | 'NetworkManager' | 'dhcpcd' | 'either';
 
 interface Field {
   title: string;
   /** Where it is said, for the complaint. */
   said: string;
   /** Whether a node asks for it. */
-  used: (node: Node, facts: Pick<ImageFacts, 'hostname'>, format: WrittenFormat) => boolean;
+  used: (node: Node, facts: ImageFacts, format: WrittenFormat) => boolean;
 }
 
 const someUser = (test: (user: User) => boolean) => (node: Node) => node.users.some(test);
@@ -63,9 +63,9 @@ export const FIELDS = {
   },
   wifi: { title: 'Wi-Fi, open or hidden too', said: '--wifi', used: ({ network }) => network.wifi !== undefined },
   ssid: {
-    title: 'any name of a Wi-Fi',
+    title: 'any name of a Wi-Fi, in UTF-8',
     said: '--wifi',
-    used: ({ network: { wifi } }, _facts, format) => wifi !== undefined && isOdd(wifi.ssid, format),
+    used: ({ network: { wifi } }, facts, format) => wifi !== undefined && isOdd(wifi.ssid, format, facts),
   },
   locale: { title: 'locale', said: 'locale', used: ({ locale }) => locale !== undefined },
   timezone: { title: 'time zone', said: 'timezone', used: ({ timezone }) => timezone !== undefined },
@@ -89,13 +89,20 @@ const LIMITS: Record<WrittenFormat, Partial<Record<FieldName, Cell>>> = {
   piimg: {},
   // regenerate_ssh_host_keys.service of Raspberry Pi OS makes others, at a time that cloud-init does not know.
   'cloudinit-rpi': none('ssid', 'hostKeys', ...AGENT),
-  cloudinit: none(...AGENT),
-  systemd: { address: 'NetworkManager', addresses: 'NetworkManager', dns: 'NetworkManager', ...none(...AGENT) },
-  'custom-toml': none(
-    ...(['users', 'groups', 'sudo', 'address', 'addresses', 'dns', 'ssid', 'locale', 'hostKeys'] as const),
-    ...AGENT,
-  ),
-  'rpi-preseed': none('users', 'addresses', 'dnsAlone', 'hostKeys', ...AGENT),
+  // And user-data stays, to be read by everybody where the boot partition is mounted as Raspberry Pi OS does it: no place for private keys.
+  cloudinit: none('hostKeys', ...AGENT),
+  systemd: {
+    address: 'NetworkManager',
+    addresses: 'NetworkManager',
+    dns: 'NetworkManager',
+    wifi: 'either',
+    ...none(...AGENT),
+  },
+  'custom-toml': {
+    wifi: 'either',
+    ...none('users', 'groups', 'sudo', 'address', 'addresses', 'dns', 'ssid', 'locale', 'hostKeys', ...AGENT),
+  },
+  'rpi-preseed': { wifi: 'NetworkManager', ...none('users', 'addresses', 'dnsAlone', 'hostKeys', ...AGENT) },
   userconf: {
     ...none('node', 'name', 'users', 'keys', 'noPassword', 'groups', 'sudo', 'address', 'addresses', 'dns'),
     ...none('locale', 'timezone', 'hostKeys', ...AGENT),
@@ -106,6 +113,10 @@ const LIMITS: Record<WrittenFormat, Partial<Record<FieldName, Cell>>> = {
 export const FORMATS = Object.keys(LIMITS) as WrittenFormat[];
 
 export const cellOf = (format: WrittenFormat, field: FieldName): Cell => LIMITS[format][field] ?? 'yes';
+
+/** Whether a cell means yes for an image whose network is run so. */
+export const isYes = (cell: Cell, manager: ImageFacts['network']): boolean =>
+  cell === 'yes' || (manager !== undefined && (cell === 'either' || cell === manager));
 
 /** What read the files of the format when it was tried: a table in the README says it, format by format. */
 export const CONSUMERS: Record<WrittenFormat, { reads: string; run: string }> = {
@@ -119,9 +130,11 @@ export const CONSUMERS: Record<WrittenFormat, { reads: string; run: string }> = 
 };
 
 /** Of names of Wi-Fi, what a reader takes for something else than the name. */
-function isOdd(ssid: string, format: WrittenFormat): boolean {
+function isOdd(ssid: string, format: WrittenFormat, { wifiByShell }: ImageFacts): boolean {
   // NetworkManager's keyfile, to which netplan hands it: a list of bytes.
   if (format === 'cloudinit-rpi') return /^[\d; ]*;[\d; ]*$/.test(ssid);
+  // bullseye's puts it between quotes of a script, of raspi-config and of wpa_cli.
+  if (wifiByShell && /["'$`]/.test(ssid)) return true;
   // imager_custom writes it into a keyfile as it is, and takes these words for options of its own; python3-toml 0.10 drops quotes at the beginning that have nothing or another one behind.
   return !plainSsid(ssid) || /^("$|"")/.test(ssid) || ['-h', '--hidden', '-p', '--plain'].includes(ssid);
 }
@@ -134,10 +147,9 @@ export interface Refusal {
 
 /** What the node asks for and the format cannot carry; empty when it can be written. */
 export function refusalsOf(format: WrittenFormat, node: Node, facts: ImageFacts): Refusal[] {
-  const runs = facts.networkManager ? 'NetworkManager' : 'dhcpcd';
   return (Object.keys(FIELDS) as FieldName[]).flatMap((name) => {
     const { title, said, used }: Field = FIELDS[name];
     const cell = cellOf(format, name);
-    return cell === 'yes' || cell === runs || !used(node, facts, format) ? [] : [{ title, said, cell }];
+    return isYes(cell, facts.network) || !used(node, facts, format) ? [] : [{ title, said, cell }];
   });
 }

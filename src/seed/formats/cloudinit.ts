@@ -5,7 +5,7 @@
 import { quote } from '../../lib/quote.ts';
 import { networkConfig, yaml } from '../cloud-init.ts';
 import type { Node, User } from '../node.ts';
-import { cmdlineEdit, REGDOM, regdomWord, textFile, type Edit, type ImageFacts } from './edits.ts';
+import { asksForPassword, cmdlineEdit, REGDOM, regdomWord, textFile, type Edit, type ImageFacts } from './edits.ts';
 
 export function cloudinitEdits(node: Node, facts: ImageFacts, raspberryPi: boolean): Edit[] {
   const instanceId = `piimg-${node.node}-${facts.random}`;
@@ -17,7 +17,7 @@ export function cloudinitEdits(node: Node, facts: ImageFacts, raspberryPi: boole
   ];
   const gone = (wifi === undefined ? [] : [REGDOM]).concat(/^ds=nocloud(;|$)/);
   return [
-    textFile('user-data', `#cloud-config\n${yaml(userData(node, facts, raspberryPi))}`),
+    textFile('user-data', `#cloud-config\n${yaml(userData(node, raspberryPi))}`),
     textFile('network-config', yaml({ network: networkConfig({ network: node.network }, raspberryPi) })),
     textFile('meta-data', yaml({ 'instance-id': instanceId, 'local-hostname': node.node })),
     ...cmdlineEdit(facts, new RegExp(gone.map(({ source }) => source).join('|')), words),
@@ -30,13 +30,19 @@ function sourceOf({ cmdline = '' }: ImageFacts): string[] {
   return word.split(';').filter((part) => !/^(i|instance-id)=/.test(part));
 }
 
-function userData({ node, users, locale, timezone }: Node, { hostKeys }: ImageFacts, raspberryPi: boolean): object {
+function userData({ node, users, locale, timezone }: Node, raspberryPi: boolean): object {
   const [first, ...further] = users;
+  // Raspberry Pi's cloud-init gives the name of the first user that it adds to the image's own, and the default user comes last.
+  const listed = raspberryPi ? [] : further;
   const keys = users.some((user) => user.keys.length > 0);
   const commands = [
     // Raspberry Pi OS has sshd switched off, and cloud-init's `ssh` module does not switch it on.
     ['systemctl', 'enable', '--now', 'ssh'],
+    // One that is there already keeps its shell, which is no shell in the images of 2026-04.
+    ...(first ? [['usermod', '-s', '/bin/bash', first.name]] : []),
+    ...(raspberryPi ? further.flatMap(furtherUser) : []),
     ...users.flatMap((user, index) => (raspberryPi && becomesRoot(user, index) ? [sudoCommand(user)] : [])),
+    ...users.flatMap(({ name, sudo }) => (sudo === false ? [['sh', '-c', asksForPassword(name)]] : [])),
     // `groups` of the default user would take the place of those that it has.
     ...(first?.groups ?? []).map((group) => ['usermod', '-aG', group, first?.name]),
   ];
@@ -47,18 +53,10 @@ function userData({ node, users, locale, timezone }: Node, { hostKeys }: ImageFa
     manage_resolv_conf: false,
     // The image's own first user with another name: it keeps its groups. Those of a list would have none.
     ...(first && { user: login(first, 0) }),
-    ...(further.length > 0 && { users: ['default', ...further.map((user, index) => login(user, index + 1))] }),
+    ...(listed.length > 0 && { users: ['default', ...listed.map((user, index) => login(user, index + 1))] }),
     ...(keys && { ssh_pwauth: false }),
     ...(locale !== undefined && { locale }),
     ...(timezone !== undefined && { timezone }),
-    ...(hostKeys.length > 0 && {
-      ssh_keys: Object.fromEntries(
-        hostKeys.flatMap(({ type, privateKey, publicKey }) => [
-          [`${type}_private`, privateKey],
-          [`${type}_public`, publicKey],
-        ]),
-      ),
-    }),
     runcmd: commands,
   };
 }
@@ -75,6 +73,25 @@ function login(user: User, index: number): object {
     // null: else the default user of the image's cloud.cfg would hand down its own rule.
     sudo: becomesRoot(user, index) ? 'ALL=(ALL) NOPASSWD:ALL' : null,
   };
+}
+
+/** As the module users-groups would add it. */
+function furtherUser({ name, keys, passwordHash = '*', groups }: User): string[][] {
+  const file = `"$h/.ssh/authorized_keys"`;
+  const steps = [
+    `h=$(getent passwd ${quote([name])} | cut -d: -f6)`,
+    `install -d -m 700 "$h/.ssh"`,
+    `printf '%s\\n' ${quote(keys)} > ${file}`,
+    `chmod 600 ${file}`,
+    `chown -R ${quote([`${name}:`])} "$h/.ssh"`,
+  ];
+  return [
+    ['useradd', '-m', '-s', '/bin/bash', name],
+    // `*` is no hash: no password opens it.
+    ['usermod', '-p', passwordHash, name],
+    ...groups.map((group) => ['usermod', '-aG', group, name]),
+    ...(keys.length > 0 ? [['sh', '-c', steps.join(' && ')]] : []),
+  ];
 }
 
 const becomesRoot = ({ sudo }: User, index: number): boolean => sudo ?? index === 0;

@@ -1,4 +1,5 @@
 // What a writer of a first-boot format is told of the image, and what it gives back: changes of files on the boot partition.
+import { quote } from '../../lib/quote.ts';
 import type { HostKey } from '../host-keys.ts';
 
 /** What must be known of an image that somebody else made. */
@@ -11,8 +12,14 @@ export interface ImageFacts {
   hostname?: string | undefined;
   /** Day the system was made, like 2024-07-04. */
   released?: string | undefined;
-  /** Whether NetworkManager runs its network; before bookworm it was dhcpcd and wpa_supplicant. */
-  networkManager: boolean;
+  /** What runs its network: since bookworm NetworkManager, before it dhcpcd with wpa_supplicant; undefined where it is neither of them. */
+  network?: 'NetworkManager' | 'dhcpcd' | undefined;
+  /** Names in the root folder of the boot partition. */
+  bootFiles: string[];
+  /** Users whom /etc/passwd gives no shell. */
+  shellless: string[];
+  /** Whether imager_custom hands the name of a Wi-Fi to wpa_cli through a shell, as in bullseye. */
+  wifiByShell: boolean;
   /** 16 hex digits that no other card has. */
   random: string;
   hostKeys: HostKey[];
@@ -23,14 +30,24 @@ export type Edit = { path: string; content: Buffer } | { path: string; remove: t
 
 export const textFile = (path: string, text: string): Edit => ({ path, content: Buffer.from(text) });
 
+/** Words that only an identity of an earlier time has put there; `firstrun.sh` is what Raspberry Pi Imager calls its script too. */
+const EARLIER = /^ds=nocloud.*;(i|instance-id)=/;
+const EARLIER_SCRIPT =
+  /^systemd\.(run|run_success_action|run_failure_action)=|^systemd\.unit=kernel-command-line\.target$/;
+const namesScript = (word: string): boolean => /^systemd\.run=.*\/firstrun\.sh$/.test(word);
+
 /**
- * cmdline.txt without the words that `gone` matches, and with `words` at its end; nothing where there is none. The kernel's command line
- * is its first line.
+ * cmdline.txt without the words that `gone` matches or an earlier identity has left, and with `words` at its end; nothing where there is
+ * none. The kernel's command line is its first line.
  */
 export function cmdlineEdit({ cmdline }: ImageFacts, gone: RegExp, words: string[]): Edit[] {
   if (cmdline === undefined) return [];
   const [line = '', ...rest] = cmdline.replaceAll('\r', '').split('\n');
-  const kept = line.split(' ').filter((word) => word !== '' && !gone.test(word) && !words.includes(word));
+  const old = line.split(' ').filter((word) => word !== '');
+  const script = old.some(namesScript);
+  const goes = (word: string): boolean =>
+    gone.test(word) || EARLIER.test(word) || (script && EARLIER_SCRIPT.test(word)) || words.includes(word);
+  const kept = old.filter((word) => !goes(word));
   return [textFile('cmdline.txt', [[...kept, ...words].join(' '), ...rest].join('\n').trimEnd() + '\n')];
 }
 
@@ -40,3 +57,9 @@ export function cmdlineEdit({ cmdline }: ImageFacts, gone: RegExp, words: string
  */
 export const regdomWord = (country: string): string => `cfg80211.ieee80211_regdom=${country}`;
 export const REGDOM = /^cfg80211\.ieee80211_regdom=/;
+
+/** Shell: takes the line of a user from the rule of Raspberry Pi OS, to which userconf gives the name of the first user (userconf-pi, userconf). */
+export function asksForPassword(name: string): string {
+  const file = '/etc/sudoers.d/010_pi-nopasswd';
+  return `test ! -e ${file} || sed -i ${quote([`/^${name} /d`])} ${file}`;
+}

@@ -100,8 +100,9 @@ set_connection() {
 
 set_wpa_supplicant() { printf '%s' "$1" | put 600 "$root/etc/wpa_supplicant/wpa_supplicant.conf"; }
 
-# Radio is blocked until a country is known; cmdline.txt has it.
+# Radio is blocked until a country is known; cmdline.txt has it. At the end of this boot systemd-rfkill notes what is blocked then.
 allow_wifi() {
+  if command -v rfkill > /dev/null; then rfkill unblock wifi || true; fi
   state=$root/var/lib/NetworkManager/NetworkManager.state
   if [ -f "$state" ]; then sed 's/^WirelessEnabled=.*/WirelessEnabled=true/' "$state" | put 644 "$state"; fi
   for file in "$root"/var/lib/systemd/rfkill/*:wlan; do

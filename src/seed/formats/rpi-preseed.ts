@@ -6,7 +6,7 @@ import { quote } from '../../lib/quote.ts';
 import type { Network, Wifi } from '../network.ts';
 import type { Node, User } from '../node.ts';
 import { wifiKey } from '../wifi.ts';
-import { cmdlineEdit, REGDOM, regdomWord, textFile, type Edit, type ImageFacts } from './edits.ts';
+import { asksForPassword, cmdlineEdit, REGDOM, regdomWord, textFile, type Edit, type ImageFacts } from './edits.ts';
 import { plainSsid } from './network-manager.ts';
 import { toml, type TomlTables } from './toml.ts';
 
@@ -27,12 +27,14 @@ export function rpiPreseedEdits({ node, users, network, locale, timezone }: Node
       wlan: network.wifi === undefined ? {} : wireless(network.wifi),
       ethernet: wired(network),
       locale: { timezone, locales: locale === undefined ? undefined : [locale], lang: locale },
-      runcmd: { early: keys.length > 0 ? [keysCommand(keys)] : undefined },
+      runcmd: { early: user === undefined ? undefined : early(user, keys) },
     },
   );
   const country = network.wifi?.country;
   return [
     textFile('rpi-preseed.toml', text),
+    // imager_custom enables sshd, which then runs at the second boot; sshswitch of raspberrypi-sys-mods starts it too.
+    textFile('ssh', ''),
     ...(country === undefined ? [] : cmdlineEdit(facts, REGDOM, [regdomWord(country)])),
   ];
 }
@@ -45,6 +47,15 @@ function account({ name, passwordHash, sudo = true, groups }: User): TomlTables[
     passwordless_sudo: sudo,
     groups: [...new Set(['sudo', ...groups])],
   };
+}
+
+/** The images of 2026-04 have /usr/sbin/nologin for their first user. */
+function early({ name, sudo }: User, keys: string[]): string[] {
+  return [
+    `usermod -s /bin/bash ${quote([name])}`,
+    ...(sudo === false ? [asksForPassword(name)] : []),
+    ...(keys.length > 0 ? [keysCommand(keys)] : []),
+  ];
 }
 
 /** It writes the name into a keyfile as it is, but as bytes what comes in hex. */

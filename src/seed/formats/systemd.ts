@@ -31,7 +31,7 @@ function script(node: Node, facts: ImageFacts): string {
   return [FIRSTRUN.replace('$BOOT', facts.bootPath), ...steps, 'finish', ''].join('\n');
 }
 
-function stepsOf(node: Node, { networkManager, hostKeys }: ImageFacts): string[][] {
+function stepsOf(node: Node, { network: manager, hostKeys }: ImageFacts): string[][] {
   const { users, network, locale, timezone } = node;
   const { wifi } = network;
   const wired = wiredKeyfile(network);
@@ -51,7 +51,7 @@ function stepsOf(node: Node, { networkManager, hostKeys }: ImageFacts): string[]
     ...(wifi === undefined
       ? []
       : [
-          networkManager
+          manager === 'NetworkManager'
             ? ['set_connection', 'piimg-wifi', wifiKeyfile(wifi)]
             : ['set_wpa_supplicant', wpaSupplicant(wifi)],
           ['allow_wifi'],

@@ -7,11 +7,11 @@ import type { Node } from '../node.ts';
 import { wifiKey } from '../wifi.ts';
 import { textFile, type Edit, type ImageFacts } from './edits.ts';
 
-export function userconfEdits({ users: [user], network: { wifi } }: Node, { networkManager }: ImageFacts): Edit[] {
+export function userconfEdits({ users: [user], network: { wifi } }: Node, { network }: ImageFacts): Edit[] {
   return [
     // Neither part may be empty for it; the check of what a format carries asks for a hash.
     ...(user === undefined ? [] : [textFile('userconf.txt', `${user.name}:${user.passwordHash ?? '*'}\n`)]),
-    ...(wifi === undefined || networkManager ? [] : [textFile('wpa_supplicant.conf', wpaSupplicant(wifi))]),
+    ...(wifi === undefined || network !== 'dhcpcd' ? [] : [textFile('wpa_supplicant.conf', wpaSupplicant(wifi))]),
     textFile('ssh', ''),
   ];
 }

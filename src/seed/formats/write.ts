@@ -2,10 +2,10 @@
 import { EXIT, PiimgError } from '../../lib/errors.ts';
 import type { InitFormat } from '../../vendor/view.ts';
 import type { Node } from '../node.ts';
-import { refusalsOf, type WrittenFormat } from './carries.ts';
+import { refusalsOf, type Cell, type WrittenFormat } from './carries.ts';
 import { cloudinitEdits } from './cloudinit.ts';
 import { customTomlEdits } from './custom-toml.ts';
-import type { Edit, ImageFacts } from './edits.ts';
+import { cmdlineEdit, type Edit, type ImageFacts } from './edits.ts';
 import { rpiPreseedEdits } from './rpi-preseed.ts';
 import { systemdEdits } from './systemd.ts';
 import { userconfEdits } from './userconf.ts';
@@ -23,8 +23,21 @@ const WRITERS: Record<Exclude<WrittenFormat, 'piimg'>, Writer> = {
 };
 
 /**
+ * Files of the boot partition that tell a first boot who the machine is, whichever format they are of: one from an earlier time would be
+ * read too, and might win. cloud-init's are not among them: where they are read, it is cloud-init that is written. `ssh` only starts sshd.
+ */
+const IDENTITIES = [
+  'firstrun.sh',
+  'custom.toml',
+  'rpi-preseed.toml',
+  'userconf',
+  'userconf.txt',
+  'wpa_supplicant.conf',
+];
+
+/**
  * Pure: the same node and facts give the same edits. Throws PiimgError (usage) naming all that the format cannot carry, and for an image that
- * nothing can be written to.
+ * nothing can be written to. What is left of an identity of another format is taken away.
  */
 export function editsFor(format: Exclude<InitFormat, 'piimg'>, node: Node, facts: ImageFacts): Edit[] {
   if (format === 'none') {
@@ -33,7 +46,7 @@ export function editsFor(format: Exclude<InitFormat, 'piimg'>, node: Node, facts
   const refused = refusalsOf(format, node, facts);
   if (refused.length > 0) {
     const list = refused.map(
-      ({ title, said, cell }) => `${said}: ${title}${cell === 'no' ? '' : ` only where ${cell} runs the network`}`,
+      ({ title, said, cell }) => `${said}: ${title}${cell === 'no' ? '' : onlyWhere(cell, facts)}`,
     );
     throw usage(
       `The image's first boot (${format}) cannot be told: ${list.join('; ')}`,
@@ -43,13 +56,32 @@ export function editsFor(format: Exclude<InitFormat, 'piimg'>, node: Node, facts
   if (format === 'systemd' && facts.cmdline === undefined) {
     throw usage('The boot partition has no cmdline.txt to name firstrun.sh in', 'Is it the image of a whole system?');
   }
+  if (format === 'userconf') requireShell(node, facts);
   requireHashes(node, facts);
-  return WRITERS[format](node, facts);
+  return withoutEarlier(WRITERS[format](node, facts), facts);
+}
+
+function onlyWhere(cell: Cell, { network }: ImageFacts): string {
+  const which = cell === 'either' ? 'NetworkManager or dhcpcd' : cell;
+  return ` only where ${which} runs the network${network === undefined ? ', and here neither NetworkManager nor dhcpcd does' : ''}`;
+}
+
+function withoutEarlier(edits: Edit[], facts: ImageFacts): Edit[] {
+  const written = new Set(edits.map(({ path }) => path));
+  const left = facts.bootFiles.filter(
+    (name) => IDENTITIES.includes(name.toLowerCase()) && !written.has(name.toLowerCase()),
+  );
+  const words = written.has('cmdline.txt') ? [] : cmdlineEdit(facts, /(?!)/, []);
+  const changed = words.filter(
+    (edit) => 'content' in edit && edit.content.toString().trimEnd() !== facts.cmdline?.trimEnd(),
+  );
+  return [...edits, ...changed, ...left.map((path): Edit => ({ path, remove: true }))];
 }
 
 /**
- * The first of `formats` that carries all that the node asks for, the best ones first, and its edits. Throws PiimgError (usage) as `editsFor`
- * does for the first where none carries it.
+ * The first of `formats` that carries all that the node asks for, the best ones first, and its edits. Where cloud-init is the best it is the
+ * only one: on a boot that it takes part in, another one would change the same users and network. Throws PiimgError (usage) as `editsFor` does
+ * for the first where none carries it.
  */
 export function bestEdits(
   formats: Exclude<InitFormat, 'piimg'>[],
@@ -57,7 +89,8 @@ export function bestEdits(
   facts: ImageFacts,
 ): { format: InitFormat; edits: Edit[] } {
   const [first = 'none'] = formats;
-  const format = formats.find((one) => one !== 'none' && refusalsOf(one, node, facts).length === 0) ?? first;
+  const usable = first.startsWith('cloudinit') ? [first] : formats;
+  const format = usable.find((one) => one !== 'none' && refusalsOf(one, node, facts).length === 0) ?? first;
   return { format, edits: editsFor(format, node, facts) };
 }
 
@@ -65,6 +98,8 @@ const NOTHING =
   'Build the image on it with piimg build --base, which brings a first boot of its own, or set it up by hand on the machine.';
 
 function hintFor(format: WrittenFormat, { hostname }: ImageFacts, titles: Set<string>): string {
+  if (format.startsWith('cloudinit'))
+    return 'The image has cloud-init at work, which another format would be at odds with. Leave these out and set them on the machine, or build the image on it with piimg build --base. Nothing was written.';
   if (format !== 'userconf')
     return 'Leave these out and set them on the machine, or use a newer image. Nothing was written.';
   return [
@@ -72,6 +107,16 @@ function hintFor(format: WrittenFormat, { hostname }: ImageFacts, titles: Set<st
     'userconf.txt takes one user with the hash of a password: users: [{ name, passwordHash }] in the file of --from, as openssl passwd -6 prints it.',
     'Newer images take ssh keys. Nothing was written.',
   ].join(' ');
+}
+
+/** userconf gives a user another name and password, but no shell where it has the name already. */
+function requireShell({ users }: Node, { shellless }: ImageFacts): void {
+  const user = users.find(({ name }) => shellless.includes(name));
+  if (user === undefined) return;
+  throw usage(
+    `The image has a user ${user.name} without a shell, and userconf.txt would not give it one`,
+    'Take another name for the user, which the first boot makes of that one. Nothing was written.',
+  );
 }
 
 /** Debian's libcrypt knows yescrypt since bullseye, but Raspberry Pi Imager gives it to images since 2023 only (customization_generator.cpp). */

@@ -1,5 +1,6 @@
 // Files of a boot partition are changed so that a cut at any write leaves whole files, and so that its file system stays sound.
-import { copyFile, open, readFile, symlink } from 'node:fs/promises';
+import { copyFile, open, readFile, symlink, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { changesFor, settled, type Stages } from '../../../src/cli/boot-changes.ts';
@@ -38,16 +39,16 @@ async function apply(file: string, changes: { offset: number; content: Buffer }[
   await handle.close();
 }
 
-const refused = async (work: Promise<unknown>, pattern: RegExp): Promise<void> => {
+const refused = async (work: Promise<unknown>, pattern: RegExp): Promise<string> => {
   try {
     await work;
   } catch (error) {
     assert.instance(error, PiimgError);
     assert.match((error as PiimgError).message, pattern);
     assert.is((error as PiimgError).exitCode, 3);
-    return;
+    return (error as PiimgError).hint ?? '';
   }
-  assert.unreachable('it was not refused');
+  throw new Error('it was not refused');
 };
 
 for (const fat of [12, 16, 32]) {
@@ -92,6 +93,56 @@ test('cut after any write: each file is the old one or the new one, and meta-dat
   }
   assert.is((await checkFat(copy)).exitCode, 0);
 });
+
+test('a directory of which one slot is free: it grows, and at no cut does cmdline.txt name what is not there', async () => {
+  for (const free of [1, 2, 3]) {
+    // Clusters of 16 slots; the folder `overlays`, cmdline.txt and meta-data, of two slots, are there.
+    const { file, mtools } = await fatImage({ fill: 0 });
+    await mtools('mdel', '::meta-data');
+    await writeFile(`${file}.x`, 'x');
+    const small = Array.from({ length: 16 - 2 - free }, (_, index) => `::F${index}`);
+    for (const name of small) await mtools('mcopy', `${file}.x`, name);
+    assert.is(await slotsOf(file), 16 - free);
+    const script = 'a script with a long name, which takes slots.sh';
+    const wanted: Edit[] = [
+      { path: script, content: Buffer.from('#!/bin/sh\n') },
+      { path: 'cmdline.txt', content: Buffer.from('systemd.run\n') },
+      { path: 'meta-data', content: Buffer.from('new\n') },
+    ];
+    const copy = `${file}.cut`;
+    await copyFile(file, copy);
+    for (const change of (await stagesOf(file, wanted)).flat()) {
+      await apply(copy, [change]);
+      const [first, command, meta] = await textsOf(copy, [script, 'cmdline.txt', 'meta-data']);
+      if (command === 'systemd.run\n') assert.equal([first, meta], ['#!/bin/sh\n', 'new\n']);
+      if (meta !== undefined) assert.is(first, '#!/bin/sh\n');
+    }
+    assert.is((await checkFat(copy)).exitCode, 0);
+  }
+});
+
+test('what is to go stays as long as the old cmdline.txt may name it', async () => {
+  const { file, mtools } = await fatImage({ fill: 0 });
+  await mtools('mcopy', `${dirname(file)}/meta-data`, '::firstrun.sh');
+  const copy = `${file}.cut`;
+  await copyFile(file, copy);
+  const stages = await stagesOf(file, [{ path: 'firstrun.sh', remove: true }, ...edits]);
+  for (const change of stages.flat()) {
+    await apply(copy, [change]);
+    const [script, command] = await textsOf(copy, ['firstrun.sh', 'cmdline.txt']);
+    if (command === OLD['cmdline.txt']) assert.is(script, OLD['meta-data']);
+  }
+  assert.equal(await textsOf(copy, ['firstrun.sh', 'piimg0.new']), [undefined, undefined]);
+  assert.is((await checkFat(copy)).exitCode, 0);
+});
+
+/** Used ones of the root, those of long names and of the label with them. */
+const slotsOf = (file: string): Promise<number> =>
+  withFat(file, async ({ read, dataStart, clusterBytes }) => {
+    const bytes = await read(dataStart, clusterBytes);
+    return Array.from({ length: clusterBytes / 32 }, (_, index) => bytes[index * 32]).filter((byte) => byte !== 0)
+      .length;
+  });
 
 test('settled: the same image at once, for a card that is written anew', async () => {
   const { file } = await fatImage();
@@ -139,7 +190,8 @@ test('a damaged file system, one that is full and a folder in the place of a fil
     [full, large, /has no room/],
   ] as const) {
     const before = await readFile(file);
-    await refused(writeEdits(file, START, [...wanted]), pattern);
+    const hint = await refused(writeEdits(file, START, [...wanted]), pattern);
+    if (file === damaged.file) assert.match(hint, `losetup -P --find --show ${file}`);
     assert.ok((await readFile(file)).equals(before));
   }
 });

@@ -26,6 +26,7 @@ const customize = (folder: string, ...args: string[]): Promise<RunResult> =>
   piimg(['customize', 'card.img', ...args], { cwd: folder });
 const NODE = ['--node', 'pi1', '--user', 'ann', '--ssh-key', 'me.pub'];
 const WIFI = ['--wifi', 'my "net"', '--wifi-password-file', 'password', '--wifi-country', 'DE'];
+const PLAIN_WIFI = ['--wifi', 'net', '--wifi-password-file', 'password', '--wifi-country', 'DE'];
 const EXPECTED: Record<string, string> = {
   'cloudinit-rpi': 'user-data',
   cloudinit: 'user-data',
@@ -89,6 +90,31 @@ test('what the best format does not carry goes into the next that the image read
     (await mtools(join(folder, 'card.img'), 'mtype', '::firstrun.sh')).stdout,
     'address1=192.168.254.122/24',
   );
+});
+
+test('once more in another format: what the first one has left goes, and that is said', async () => {
+  const folder = await withFiles(await foreignImage('custom-toml'));
+  const image = join(folder, 'card.img');
+  await customize(folder, '--in-place', '--ip', '192.168.254.122/24', ...NODE);
+  const { stdout, exitCode, stderr } = await customize(folder, '--in-place', ...NODE, ...PLAIN_WIFI);
+  assert.is(exitCode, 0, stderr);
+  assert.match(stdout, /first boot +custom-toml[\s\S]*removed +firstrun\.sh/);
+  assert.not.match((await mtools(image, 'mtype', '::cmdline.txt')).stdout, /systemd\./);
+  assert.not.match((await mtools(image, 'mdir', '-b', '::')).stdout, /firstrun/);
+  const back = await customize(folder, '--in-place', '--ip', '192.168.254.122/24', '--json', ...NODE);
+  assert.equal((JSON.parse(back.stdout) as { removed: string[] }).removed, ['custom.toml']);
+});
+
+test('beside a live cloud-init nothing else is written; what stays on the boot partition is warned of', async () => {
+  const image = await foreignImage('cloudinit-rpi');
+  const folder = await withFiles(image);
+  const before = await readFile(image);
+  const { exitCode, stderr } = await customize(folder, '--in-place', '--host-keys', ...NODE);
+  assert.is(exitCode, 2);
+  assert.match(stderr, /\(cloudinit-rpi\) cannot be told: --host-keys: ssh host keys[\s\S]*cloud-init at work/);
+  assert.ok((await readFile(image)).equals(before));
+  const secret = await customize(folder, '--in-place', '--from', 'node.yaml', '--node', 'pi1', ...WIFI);
+  assert.match(secret.stderr, /warning: the hash of a password and the key of the Wi-Fi stay on the boot partition/);
 });
 
 test('in place, twice: the second node takes the place of the first', async () => {

@@ -1,14 +1,21 @@
 // `piimg flash` of an image that somebody else made, with an identity: the same files as `piimg customize`, in what is written.
-import { readFile, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { foreignIdentities } from '../../../src/cli/flashing/foreign.ts';
+import type { Flashed } from '../../../src/cli/flashing/flash.ts';
+import type { Identity } from '../../../src/cli/flashing/identities.ts';
 import { coveringAll, openImage } from '../../../src/cli/flashing/image.ts';
+import { nextSteps } from '../../../src/cli/flashing/next-steps.ts';
+import { keepLedger, notedPlaces } from '../../../src/cli/flashing/note.ts';
+import type { Target } from '../../../src/cli/flashing/targets.ts';
 import { run, type RunResult } from '../../../src/host/exec.ts';
 import { checkFat } from '../../helpers/fat-image.ts';
 import { foreignImage, mtools } from '../../helpers/foreign-image.ts';
+import { ROW } from '../../helpers/ledger-rows.ts';
 import { keyLine } from '../../helpers/ssh-keys.ts';
+import { temporaryFolder } from '../../helpers/temporary.ts';
 import { piimg } from './piimg.ts';
 
 const image = await foreignImage('cloudinit-rpi');
@@ -59,6 +66,85 @@ test('packed, or with more than its first boot can be told: refused, with what t
   const more = await flash('card.img', '--to', 'x.img', '--node', 'pi1', '--set', 'port=1');
   assert.is(more.exitCode, 2);
   assert.match(more.stderr, '--set: variables');
+});
+
+test('an identity that lets nobody in is refused, --no-login insists', async () => {
+  const closed = ['flash', 'card.img', '--to', 'closed.img', '--node', 'pi1'];
+  const options = { cwd: folder, env: { PIIMG_CACHE: join(folder, 'cache'), HOME: folder } };
+  const no = await piimg(closed, options);
+  assert.is(no.exitCode, 2, no.stderr);
+  assert.match(no.stderr, /Nobody could log in to pi1[\s\S]*--no-login/);
+  const insisted = await piimg([...closed, '--no-login'], options);
+  assert.is(insisted.exitCode, 0, insisted.stderr);
+  assert.match(insisted.stderr, 'no ssh key was given');
+});
+
+test('a card with an identity is equal to its image where the ledger notes what is its own, and different elsewhere', async () => {
+  const { signal } = new AbortController();
+  const opened = await openImage(image, signal);
+  const given = { node: 'pi1', keys: [keyLine()], addresses: [], dns: [], variables: {}, secrets: {} };
+  const [identity] = await foreignIdentities(opened.source, [undefined], { nodes: undefined, given }, signal);
+  const verify = () => piimg(['verify', 'card.img', 'pi1.img'], { cwd: folder });
+  const before = await verify();
+  assert.is(before.exitCode, 1);
+  assert.match(before.stdout, /folder that it was flashed from/);
+  const own = identity?.patches.map(({ offset, length }) => [offset, length]);
+  const row = { ...ROW, image: { name: './card.img', size: opened.size }, own };
+  await mkdir(join(folder, 'out'));
+  await writeFile(join(folder, 'out/ledger.jsonl'), `${JSON.stringify(row)}\n`);
+  const { exitCode, stdout } = await verify();
+  assert.is(exitCode, 0, stdout);
+  assert.match(stdout, /equal to card\.img, but for its identity/);
+  const handle = await open(join(folder, 'pi1.img'), 'r+');
+  await handle.write('x', 20 << 20);
+  await handle.close();
+  assert.is((await verify()).exitCode, 1, 'negative control');
+});
+
+test('a row of the ledger has the places of its own for a card of such an image only', async () => {
+  const { signal } = new AbortController();
+  const opened = await openImage(image, signal);
+  const patches = [{ offset: 4096, length: 4096, content: Buffer.alloc(4096) }];
+  const target = { device: { path: '/dev/sdz', model: 'x' }, identity: { size: 1 << 30 } } as unknown as Target;
+  const card = { target, file: undefined, node: 'pi1', cardId: undefined, patches, resumeFrom: 0 };
+  const figures = { written: 1, read: 0, writing: 1, reading: 0, verdict: 'written' } as const;
+  const cwd = process.cwd();
+  process.chdir(temporaryFolder());
+  try {
+    const ledger = keepLedger(opened, false, { sha256: undefined, say: assert.unreachable });
+    ledger.add({ name: '/dev/sdz', card, notes: [], ...figures });
+    ledger.add({ name: '/dev/sdz', card: { ...card, patches: [] }, notes: [], ...figures });
+    assert.equal(
+      (await ledger.rows()).map(({ own }) => own),
+      [[[4096, 4096]], undefined],
+    );
+    assert.equal(await notedPlaces(opened), [{ offset: 4096, length: 4096 }]);
+  } finally {
+    process.chdir(cwd);
+  }
+});
+
+test('what to do with the card: its own LED and time are those of images of piimg only', () => {
+  const identity = { login: 'pi@pi1', knownHosts: [] } as unknown as Identity;
+  const flashed = { card: { target: {} } } as unknown as Flashed;
+  const other = nextSteps([flashed], [identity], { own: false }).join('\n');
+  assert.match(other, /Once it has booted:\n {2}ssh pi@pi1/);
+  assert.not.match(other, /LED|seconds/);
+  assert.match(nextSteps([flashed], [identity], { own: true }).join('\n'), /90 seconds[\s\S]*LED/);
+});
+
+test('a root file system that was in use when it was copied is warned of', async () => {
+  const start = (8192 + 70_000 + 2048 - (70_000 % 2048)) * 512;
+  await copyFile(image, join(folder, 'used.img'));
+  await run(['debugfs', '-w', '-R', 'feature needs_recovery', `${join(folder, 'used.img')}?offset=${start}`]);
+  for (const words of [
+    ['flash', 'used.img', '--to', 'y.img', '--node', 'pi1', '--ssh-key', 'me.pub'],
+    ['customize', 'used.img', '--out', 'z.img', '--node', 'pi1', '--ssh-key', 'me.pub'],
+  ]) {
+    const { exitCode, stderr } = await piimg(words, { cwd: folder, env: { PIIMG_CACHE: join(folder, 'cache') } });
+    assert.is(exitCode, 0, stderr);
+    assert.match(stderr, /warning: .*(not unmounted|in use)/);
+  }
 });
 
 test.run();

@@ -22,6 +22,7 @@ const PROGRAMS: Record<string, string> = {
   chpasswd: 'cat >> "$PIIMG_ROOT/shadow"',
   groupmod: '',
   systemctl: '',
+  rfkill: '',
   chown: '',
   sync: '',
 };
@@ -109,6 +110,7 @@ test('without helpers: accounts, keys, network and host key are as the node says
   assert.is(files['etc/ssh/ssh_host_ed25519_key'], '600 -----BEGIN\nx\n-----END\n');
   assert.ok((await pi.calls()).includes('systemctl [-q] [disable] [regenerate_ssh_host_keys]'));
   assert.ok((await pi.calls()).includes('usermod [-aG] [gpio] [ann]'));
+  assert.ok((await pi.calls()).includes('rfkill [unblock] [wifi]'));
 });
 
 test("with Raspberry Pi's helpers: they do what is theirs", async () => {

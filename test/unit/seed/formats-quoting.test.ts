@@ -78,8 +78,9 @@ test('rpi-preseed.toml: tomllib reads names, in hex where they are no plain ones
   for (const [index, { wlan, runcmd }] of (await readToml(texts)).entries()) {
     const hex = wlan?.['ssid_hex'] as string | undefined;
     assert.is(hex === undefined ? wlan?.['ssid'] : Buffer.from(hex, 'hex').toString(), ssidOf(those[index] as Node));
-    const [command = ''] = (runcmd?.['early'] ?? []) as string[];
-    if (index < 10) await run(['sh', '-n', '-c', command]);
+    const commands = (runcmd?.['early'] ?? []) as string[];
+    assert.is(commands.length, 2);
+    if (index < 10) await run(['sh', '-n', '-c', commands.join('\n')]);
   }
 });
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { PiimgError } from '../../../src/lib/errors.ts';
-import { cellOf, CONSUMERS, FIELDS, FORMATS, type FieldName } from '../../../src/seed/formats/carries.ts';
+import { cellOf, CONSUMERS, FIELDS, FORMATS, isYes, type FieldName } from '../../../src/seed/formats/carries.ts';
 import { editsFor } from '../../../src/seed/formats/write.ts';
 import { factsOf, fullNode, HASH, nodeOf, OTHER_FORMATS, textIn } from '../../helpers/format-nodes.ts';
 import { keyLine } from '../../helpers/ssh-keys.ts';
@@ -77,7 +77,7 @@ test('what a format cannot carry is an error that names it, and what it can is w
       const node = nodeOf(file, field === 'node' ? 'pi1' : 'raspberrypi');
       const cell = cellOf(format, field);
       const { title, said } = FIELDS[field];
-      const may = cell === 'yes' || cell === (facts.networkManager ? 'NetworkManager' : 'dhcpcd');
+      const may = isYes(cell, facts.network);
       let message = '';
       try {
         editsFor(format, node, facts);
@@ -95,16 +95,19 @@ test('what a format cannot carry is an error that names it, and what it can is w
 test('where the network is run by the other of the two, fixed addresses and Wi-Fi are refused or written another way', () => {
   const node = nodeOf({ ...keyed, network: { addresses: ['192.168.254.122/24'] } });
   assert.throws(
-    () => editsFor('systemd', node, factsOf('systemd', { networkManager: false })),
+    () => editsFor('systemd', node, factsOf('systemd', { network: 'dhcpcd' })),
     /only where NetworkManager/,
   );
   const wireless = nodeOf({ ...keyed, network: { wifi } });
-  const old = factsOf('systemd', { networkManager: false, bootPath: '/boot' });
+  const old = factsOf('systemd', { network: 'dhcpcd', bootPath: '/boot' });
   const script = textIn(editsFor('systemd', wireless, old), 'firstrun.sh') ?? '';
   assert.match(script, "step set_wpa_supplicant 'country=DE");
   assert.match(script, 'boot=$root/boot\n');
   const closed = nodeOf({ users: [{ name: 'pi', passwordHash: HASH }], network: { wifi } }, 'raspberrypi');
-  assert.throws(() => editsFor('userconf', closed, factsOf('userconf', { networkManager: true })), /only where dhcpcd/);
+  assert.throws(
+    () => editsFor('userconf', closed, factsOf('userconf', { network: 'NetworkManager' })),
+    /only where dhcpcd/,
+  );
 });
 
 test('an image without a first boot, one without cmdline.txt, and a hash that an old one may not know', () => {
@@ -136,7 +139,7 @@ test('words of an earlier time go from cmdline.txt, others and further lines sta
 });
 
 test('the README has the table as it is', () => {
-  const cells = { yes: 'yes', no: '–', NetworkManager: 'NM', dhcpcd: 'dhcpcd' };
+  const cells = { yes: 'yes', no: '–', NetworkManager: 'NM', dhcpcd: 'dhcpcd', either: 'NM, dhcpcd' };
   const line = (words: string[]) => `| ${words.join(' | ')} |`;
   const rows = (Object.keys(FIELDS) as FieldName[]).map((field) =>
     line([FIELDS[field].title, ...FORMATS.map((format) => cells[cellOf(format, field)])]),

@@ -1,0 +1,118 @@
+// An image that is given to another machine in another format keeps nothing of the earlier identity; and what the first boot of each is told of users.
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { parse } from 'yaml';
+import type { ImageFacts } from '../../../src/seed/formats/edits.ts';
+import { bestEdits, editsFor } from '../../../src/seed/formats/write.ts';
+import { CMDLINE, factsOf, HASH, nodeOf, OTHER_FORMATS, textIn, type OtherFormat } from '../../helpers/format-nodes.ts';
+import { keyLine } from '../../helpers/ssh-keys.ts';
+
+const LEFT = ['firstrun.sh', 'custom.toml', 'rpi-preseed.toml', 'userconf', 'userconf.txt', 'WPA_supplicant.conf'];
+const WORDS =
+  'systemd.run=/boot/firstrun.sh systemd.run_success_action=reboot systemd.unit=kernel-command-line.target ds=nocloud;i=rpi-imager-1';
+const userOf = (format: OtherFormat): object =>
+  format === 'userconf' ? { name: 'ann', passwordHash: HASH } : { name: 'ann', keys: [keyLine()] };
+const nameOf = (format: OtherFormat): string => (format === 'userconf' ? 'raspberrypi' : 'pi1');
+
+for (const format of OTHER_FORMATS) {
+  test(`${format}: files and words of the other formats go, its own stay`, () => {
+    const facts = factsOf(format, { cmdline: `${CMDLINE.trim()} ${WORDS}\n`, bootFiles: ['config.txt', ...LEFT] });
+    const edits = editsFor(format, nodeOf({ users: [userOf(format)] }, nameOf(format)), facts);
+    const written = edits.flatMap((edit) => ('content' in edit ? [edit.path] : []));
+    const removed = edits.flatMap((edit) => ('content' in edit ? [] : [edit.path]));
+    assert.equal(
+      removed,
+      LEFT.filter((name) => !written.includes(name)),
+    );
+    const cmdline = textIn(edits, 'cmdline.txt') ?? '';
+    assert.not.match(cmdline, /rpi-imager|\/boot\/firstrun/);
+    assert.is(/systemd\.(run|unit)/.test(cmdline), format === 'systemd');
+    assert.is(/ds=nocloud/.test(cmdline), format.startsWith('cloudinit'));
+    assert.match(cmdline, /^console=serial0,115200 /);
+  });
+}
+
+test('words of an image itself stay: a script of its own, a source of cloud-init', () => {
+  const own = 'systemd.run=/usr/bin/setup systemd.unit=kernel-command-line.target ds=nocloud;s=/x/';
+  const facts = factsOf('custom-toml', { cmdline: `${own}\n` });
+  assert.is(textIn(editsFor('custom-toml', nodeOf({}), facts), 'cmdline.txt'), undefined);
+});
+
+test('cloud-init at work: what it cannot be told goes into no other format', () => {
+  for (const [format, file, said] of [
+    ['cloudinit-rpi', { hostKeys: true }, /cloudinit-rpi.*--host-keys: ssh host keys/],
+    ['cloudinit', { hostKeys: true }, /cloudinit.*--host-keys: ssh host keys/],
+  ] as const) {
+    let hint = '';
+    const facts = factsOf(format);
+    try {
+      bestEdits([format, 'systemd', 'userconf'], nodeOf(file), facts);
+    } catch (error) {
+      assert.match((error as Error).message, said);
+      hint = (error as { hint: string }).hint;
+    }
+    assert.match(hint, /cloud-init at work/);
+  }
+  const other = bestEdits(['custom-toml', 'systemd'], nodeOf({ locale: 'de_DE.UTF-8' }), factsOf('custom-toml'));
+  assert.is(other.format, 'systemd');
+});
+
+interface UserData {
+  user: { name: string };
+  users?: unknown[];
+  runcmd: string[][];
+}
+const userDataOf = (format: OtherFormat, file: object): UserData =>
+  parse(textIn(editsFor(format, nodeOf(file), factsOf(format)), 'user-data') ?? '') as UserData;
+
+test("cloudinit-rpi: the first user alone is cloud-init's, further ones are added after it", () => {
+  const users = [{ name: 'pi' }, { name: 'bob', keys: [keyLine("o'neill")], groups: ['video'], sudo: true }];
+  const data = userDataOf('cloudinit-rpi', { users });
+  assert.is(data.user.name, 'pi');
+  assert.is(data.users, undefined);
+  const commands = data.runcmd.map((words) => words.join(' '));
+  assert.equal(commands.slice(1, 5), [
+    'usermod -s /bin/bash pi',
+    'useradd -m -s /bin/bash bob',
+    'usermod -p * bob',
+    'usermod -aG video bob',
+  ]);
+  assert.match(
+    commands[5] ?? '',
+    /^sh -c h=\$\(getent passwd bob .*'ssh-ed25519 .* o'\\''neill' > "\$h\/\.ssh\/authorized_keys"/,
+  );
+  assert.ok(commands.some((command) => command.includes('/etc/sudoers.d/010_bob-nopasswd')));
+  assert.equal(userDataOf('cloudinit', { users }).users?.length, 2);
+});
+
+test("sudo that asks: the user's line in the rule of Raspberry Pi OS goes", () => {
+  const users = [{ name: 'ann', sudo: false, keys: [keyLine()] }];
+  const line = "test ! -e /etc/sudoers.d/010_pi-nopasswd || sed -i '/^ann /d' /etc/sudoers.d/010_pi-nopasswd";
+  for (const format of ['cloudinit', 'cloudinit-rpi'] as const)
+    assert.ok(userDataOf(format, { users }).runcmd.some((words) => words.at(-1) === line));
+  const text = textIn(editsFor('rpi-preseed', nodeOf({ users }), factsOf('rpi-preseed')), 'rpi-preseed.toml') ?? '';
+  assert.match(text, `early = ["usermod -s /bin/bash ann", "${line}", "u=`);
+});
+
+test('rpi-preseed: an empty file ssh has sshd started on the first boot', () => {
+  assert.is(textIn(editsFor('rpi-preseed', nodeOf({}), factsOf('rpi-preseed')), 'ssh'), '');
+});
+
+const refuses = (format: OtherFormat, file: object, facts: Partial<ImageFacts>, message: RegExp): void =>
+  assert.throws(() => editsFor(format, nodeOf(file, nameOf(format)), factsOf(format, facts)), message);
+const wifi = (ssid: string): object => ({ network: { wifi: { ssid, country: 'DE' } } });
+
+test('what an image lacks: a manager of its network, a shell for its first user, quotes in names of Wi-Fi', () => {
+  const neither = /--wifi.*only where NetworkManager.*here neither NetworkManager nor dhcpcd does/;
+  for (const format of ['systemd', 'custom-toml', 'rpi-preseed'] as const)
+    refuses(format, wifi('home'), { network: undefined }, neither);
+  const user = { users: [{ name: 'pi', passwordHash: HASH }] };
+  refuses('userconf', user, { shellless: ['daemon', 'pi'] }, /user pi without a shell/);
+  assert.ok(editsFor('userconf', nodeOf(user, 'raspberrypi'), factsOf('userconf')));
+  for (const ssid of ['a "b"', "it's", '$x', '`id`'])
+    refuses('custom-toml', wifi(ssid), { wifiByShell: true }, /any name of a Wi-Fi/);
+  assert.ok(editsFor('custom-toml', nodeOf(wifi('a "b"')), factsOf('custom-toml')));
+  assert.ok(editsFor('custom-toml', nodeOf(wifi('home 2')), factsOf('custom-toml', { wifiByShell: true })));
+});
+
+test.run();
