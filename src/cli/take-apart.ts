@@ -7,7 +7,8 @@ import { makeImageLayer } from '../layers/image-layer.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
 import { imageLayerKey } from '../plan/image-base.ts';
-import type { Files } from '../vendor/view.ts';
+import { cloudInitOf } from '../vendor/cloud-init.ts';
+import type { Files, ImageView } from '../vendor/view.ts';
 import { writeImageRecord } from './image-record.ts';
 import { withImageView, type OpenedImage } from './image-view.ts';
 import { withUnpacked } from './unpack-image.ts';
@@ -30,7 +31,8 @@ export async function takeApart(
     if (expected && (expected.sha256 !== sha256 || expected.size !== size))
       throw otherImage(name, expected, { sha256, size });
     step.update({ message: 'taking it apart' });
-    await withImageView(file, async ({ root, piimg, notes }, opened) => {
+    await withImageView(file, async (view, opened) => {
+      const { root, piimg, notes } = view;
       if (piimg) {
         throw new PiimgError(`${name} cannot be a base: piimg has built it, for the role ${piimg.role}`, {
           exitCode: EXIT.usage,
@@ -39,6 +41,7 @@ export async function takeApart(
       }
       const facts = await imageFacts(name, root.files);
       await requireMountPoint(name, root.files);
+      await requireCloudInit(name, view);
       notes.forEach((note) => step.note(`${name}: ${note}`));
       const cache = { dir: path.join(cacheDir, 'layers'), tmp };
       const entries = entriesOf(name, opened, (note) => step.note(`${name}: ${note}`));
@@ -104,6 +107,17 @@ async function requireMountPoint(name: string, files: Files): Promise<void> {
   throw new PiimgError(`${name} cannot be a base: it mounts its boot partition at ${places[0]}, not at /${BOOT}`, {
     exitCode: EXIT.usage,
     hint: 'Take a newer image. `piimg customize` works on this one too.',
+  });
+}
+
+/** What a card is given is written for cloud-init, and the agent waits for it. */
+async function requireCloudInit(name: string, view: ImageView): Promise<void> {
+  const found = await cloudInitOf(view, { seeded: true });
+  if (found && found.against.length === 0) return;
+  const why = found?.against.join('; ') ?? 'it has none';
+  throw new PiimgError(`${name} cannot be a base: its first boot would not be told by cloud-init who it is (${why})`, {
+    exitCode: EXIT.usage,
+    hint: '`piimg customize` writes what the image itself reads. To build on one, take an image with cloud-init, as Raspberry Pi OS has it since 2025-11.',
   });
 }
 

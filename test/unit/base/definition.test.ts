@@ -36,7 +36,10 @@ test('on Raspberry Pi OS the dialog that waits at a keyboard holds up no target,
     // What the default dependencies would have said besides.
     for (const line of ['After=sysinit.target basic.target', 'Conflicts=shutdown.target', 'Before=shutdown.target'])
       assert.match(drop?.content ?? '', `${line}\n`);
-    assert.ok(run.some(({ script }) => /systemctl enable ssh\.service/.test(script)), name);
+    assert.ok(
+      run.some(({ script }) => /systemctl enable ssh\.service/.test(script)),
+      name,
+    );
   }
 });
 

@@ -139,6 +139,18 @@ const refused: [what: string, make: () => Promise<string>, message: RegExp, exit
     /mounts its boot partition at \/boot, not/,
     EXIT.usage,
   ],
+  ...(
+    [
+      ['none that reads the boot partition', { 'etc/cloud/cloud.cfg.d/99_raspberry-pi.cfg': '' }, /names the boot/],
+      ['a disabled one', { 'etc/cloud/cloud-init.disabled': '' }, /cloud-init\.disabled disables it/],
+      ['none at all', { 'usr/bin/cloud-init': undefined }, /it has none/],
+    ] as const
+  ).map(([what, changes, message]): (typeof refused)[number] => [
+    `cloud-init: ${what}`,
+    () => tinyImage(changes),
+    message,
+    EXIT.usage,
+  ]),
   ['no boot partition', () => cut(512), /cut off/, EXIT.failed],
   ['an image that is cut off', () => cut(40 << 20), /cut off/, EXIT.failed],
   ['no disk at all', () => cut(0, Buffer.alloc(4096, 'text')), /partition table/, EXIT.failed],
