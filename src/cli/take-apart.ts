@@ -16,13 +16,21 @@ import { withUnpacked } from './unpack-image.ts';
 /** Where the FAT is mounted; in a layer its files lie there. */
 const BOOT = 'boot/firmware';
 
+interface ToTakeApart {
+  /** What messages call it. */
+  name: string;
+  expected?: { sha256: string; size: number };
+  /** Throws for a digest that is not the wanted one. */
+  accept?: (sha256: string) => void;
+}
+
 /**
- * Takes apart the image in the file `packed`, and says which it is. `name` is what messages call it. Throws PiimgError: other bytes than
- * `expected`, an image that cannot be a base or be read; the cache then has nothing of it.
+ * Takes apart the image in the file `packed`, and says which it is. Throws PiimgError: other bytes than `expected`, before they are looked
+ * at, and an image that cannot be a base or be read; the cache then has nothing of it.
  */
 export async function takeApart(
   packed: string,
-  { name, expected }: { name: string; expected?: { sha256: string; size: number } },
+  { name, expected, accept }: ToTakeApart,
   cacheDir: string,
   { step, signal }: { step: Step; signal: AbortSignal },
 ): Promise<{ sha256: string; size: number }> {
@@ -30,6 +38,7 @@ export async function takeApart(
   return withUnpacked(packed, tmp, { step, signal }, async ({ file, sha256, size }) => {
     if (expected && (expected.sha256 !== sha256 || expected.size !== size))
       throw otherImage(name, expected, { sha256, size });
+    accept?.(sha256);
     step.update({ message: 'taking it apart' });
     await withImageView(file, async (view, opened) => {
       const { root, piimg, notes } = view;
