@@ -1,5 +1,6 @@
 // What cloud-init reads from a card: user-data, meta-data and network-config of a machine, as texts.
 import { isIPv6 } from 'node:net';
+import { quote } from '../lib/quote.ts';
 import type { HostKey } from './host-keys.ts';
 import { splitCidr, type Network, type Wifi } from './network.ts';
 import type { User } from './node.ts';
@@ -16,6 +17,8 @@ export interface CloudInit {
   hostKeys?: HostKey[];
   /** Network cards with addresses of their own, by their MAC address. */
   fixed?: { mac: string; addresses: string[] }[];
+  /** On piimg's own image: whether that is a Raspberry Pi OS. */
+  raspberryPi?: boolean;
 }
 
 export type CloudInitTexts = Record<'user-data' | 'meta-data' | 'network-config', string>;
@@ -42,25 +45,51 @@ export function yaml(value: unknown): string {
 const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
 /** Without users the key is left out: the image's own list, an empty one, holds. */
-function userData({ hostname, users, locale, timezone, hostKeys = [] }: CloudInit): Record<string, unknown> {
+function userData(machine: CloudInit): Record<string, unknown> {
+  const { hostname, users, locale, timezone, hostKeys = [], raspberryPi = false } = machine;
   return {
     hostname,
-    ...(users.length > 0 && { users: users.map(login) }),
+    ...(users.length > 0 && { users: users.map((user, index) => login(user, index, raspberryPi)) }),
     ...(locale !== undefined && { locale }),
     ...(timezone !== undefined && { timezone }),
     ...(hostKeys.length > 0 && { ssh_keys: Object.fromEntries(hostKeys.flatMap(keyPair)) }),
+    ...(raspberryPi && users.length > 0 && { runcmd: commandsFor(users, raspberryPi) }),
   };
 }
 
+/**
+ * What cloud-init itself does not do for users on Raspberry Pi OS. Facts from cloud-init, distros/raspberry_pi_os.py: for the first user it
+ * gives `pi` that name, and forgets groups; from rpi-imager, src/customization_generator.cpp.
+ */
+export function commandsFor(users: CloudInit['users'], raspberryPi: boolean): string[][] {
+  const [first] = users;
+  return [
+    // Raspberry Pi OS has sshd switched off, and cloud-init's `ssh` module does not switch it on.
+    ['systemctl', 'enable', '--now', 'ssh'],
+    ...users.flatMap((user, index) => (raspberryPi && becomesRoot(user, index) ? [sudoCommand(user)] : [])),
+    // `groups` of the default user would take the place of those that it has.
+    ...(first?.groups ?? []).map((group) => ['usermod', '-aG', group, first?.name ?? '']),
+  ];
+}
+
+export const becomesRoot = ({ sudo }: Partial<User>, index: number): boolean => sudo ?? index === 0;
+
+/** Imager does not leave it to `sudo:` alone, of which not every cloud-init of Raspberry Pi OS makes something. */
+function sudoCommand({ name }: Pick<User, 'name'>): string[] {
+  const rule = quote([`${name} ALL=(ALL) NOPASSWD:ALL`]);
+  return ['sh', '-c', `umask 337; echo ${rule} > ${quote([`/etc/sudoers.d/010_${name}-nopasswd`])}`];
+}
+
 /** Without a password logging in takes a key. Somebody has to be able to become root, and it is the first one. */
-function login({ name, keys, groups = [], sudo, passwordHash }: CloudInit['users'][number], index: number): object {
+function login(user: CloudInit['users'][number], index: number, raspberryPi: boolean): object {
+  const { name, keys, groups = [], passwordHash } = user;
   return {
     name,
     lock_passwd: passwordHash === undefined,
     ...(passwordHash !== undefined && { passwd: passwordHash }),
     shell: '/bin/bash',
-    ...(groups.length > 0 && { groups }),
-    ...((sudo ?? index === 0) && { sudo: 'ALL=(ALL) NOPASSWD:ALL' }),
+    ...(groups.length > 0 && !(raspberryPi && index === 0) && { groups }),
+    ...(becomesRoot(user, index) && { sudo: 'ALL=(ALL) NOPASSWD:ALL' }),
     ...(keys.length > 0 && { ssh_authorized_keys: keys }),
   };
 }
@@ -70,10 +99,13 @@ const keyPair = ({ type, privateKey, publicKey }: HostKey): [string, string][] =
   [`${type}_public`, publicKey],
 ];
 
-/** `raspberryPi`: as Raspberry Pi OS has it, where NetworkManager is behind netplan; else networkd is, as on piimg's own images. */
+/**
+ * `foreign`: an image of Raspberry Pi OS that others made. Whether built upon or not, it has NetworkManager behind netplan; piimg's own have
+ * networkd.
+ */
 export function networkConfig(
-  { network, fixed = [] }: Pick<CloudInit, 'network' | 'fixed'>,
-  raspberryPi = false,
+  { network, fixed = [], raspberryPi = false }: Pick<CloudInit, 'network' | 'fixed' | 'raspberryPi'>,
+  foreign = false,
 ): Record<string, unknown> {
   // A card that two sections match takes the one whose name comes first.
   const sections = fixed.map(({ mac, addresses }, index) => [
@@ -85,9 +117,9 @@ export function networkConfig(
     ethernets: {
       ...Object.fromEntries(sections),
       // Raspberry Pi OS keeps the kernel's names.
-      ...(raspberryPi ? { eth0: wired(network) } : { wired: { match: { name: 'e*' }, ...wired(network) } }),
+      ...(foreign ? { eth0: wired(network) } : { wired: { match: { name: 'e*' }, ...wired(network) } }),
     },
-    ...(network.wifi && { wifis: { [WIFI_CARD]: wireless(network.wifi, raspberryPi) } }),
+    ...(network.wifi && { wifis: { [WIFI_CARD]: wireless(network.wifi, raspberryPi || foreign) } }),
   };
 }
 

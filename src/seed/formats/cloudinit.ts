@@ -2,8 +2,7 @@
 //
 // Facts from rpi-imager, src/customization_generator.cpp and src/downloadthread.cpp (2026-08); cloud-init's documentation of NoCloud and of
 // the modules users-groups, ssh, runcmd, resolv-conf; pi-gen, stage2/04-cloud-init.
-import { quote } from '../../lib/quote.ts';
-import { networkConfig, yaml } from '../cloud-init.ts';
+import { becomesRoot, commandsFor, networkConfig, yaml } from '../cloud-init.ts';
 import type { Node, User } from '../node.ts';
 import { cmdlineEdit, REGDOM, regdomWord, textFile, type Edit, type ImageFacts } from './edits.ts';
 
@@ -33,13 +32,6 @@ function sourceOf({ cmdline = '' }: ImageFacts): string[] {
 function userData({ node, users, locale, timezone }: Node, { hostKeys }: ImageFacts, raspberryPi: boolean): object {
   const [first, ...further] = users;
   const keys = users.some((user) => user.keys.length > 0);
-  const commands = [
-    // Raspberry Pi OS has sshd switched off, and cloud-init's `ssh` module does not switch it on.
-    ['systemctl', 'enable', '--now', 'ssh'],
-    ...users.flatMap((user, index) => (raspberryPi && becomesRoot(user, index) ? [sudoCommand(user)] : [])),
-    // `groups` of the default user would take the place of those that it has.
-    ...(first?.groups ?? []).map((group) => ['usermod', '-aG', group, first?.name]),
-  ];
   return {
     hostname: node,
     manage_etc_hosts: true,
@@ -59,7 +51,7 @@ function userData({ node, users, locale, timezone }: Node, { hostKeys }: ImageFa
         ]),
       ),
     }),
-    runcmd: commands,
+    runcmd: commandsFor(users, raspberryPi),
   };
 }
 
@@ -75,12 +67,4 @@ function login(user: User, index: number): object {
     // null: else the default user of the image's cloud.cfg would hand down its own rule.
     sudo: becomesRoot(user, index) ? 'ALL=(ALL) NOPASSWD:ALL' : null,
   };
-}
-
-const becomesRoot = ({ sudo }: User, index: number): boolean => sudo ?? index === 0;
-
-/** Imager does not leave it to `sudo:` alone, of which not every cloud-init of Raspberry Pi OS makes something. */
-function sudoCommand({ name }: User): string[] {
-  const rule = quote([`${name} ALL=(ALL) NOPASSWD:ALL`]);
-  return ['sh', '-c', `umask 337; echo ${rule} > ${quote([`/etc/sudoers.d/010_${name}-nopasswd`])}`];
 }
