@@ -32,8 +32,8 @@ export function locateArchives(
   });
 }
 
-/** Hosts that serve Debian's own archive (deb.debian.org, security.debian.org, ftp.de.debian.org). */
-const DEBIAN_SERVER = /^https?:\/\/([\w-]+\.)*debian\.org(:\d+)?\//;
+/** Hosts that serve Debian's own archive, and no archive of a developer's or a port. */
+const DEBIAN_SERVER = /^https?:\/\/(deb|security|ftp(\.[\w-]+)?)\.debian\.org(:\d+)?\//;
 
 /** Whether an archive of an image is Debian's own, of which there are mirrors. */
 export const isDebians = (uri: string): boolean => DEBIAN_SERVER.test(uri);

@@ -21,6 +21,8 @@ export interface ListedImage {
 export interface Wanted {
   names: string[];
   pin?: string | undefined;
+  /** The pin may be of a packed file whose digest the list does not say: the newest image then has it as `packed.sha256`, to be compared. */
+  ofPacked?: boolean;
 }
 
 interface Entry {
@@ -63,7 +65,12 @@ export async function findListed(
     const image = newest(wanted.pin === undefined ? found : found.filter((one) => hasDigest(one, wanted.pin ?? '')));
     if (image) return image;
     level = next.filter((list) => !seen.has(list) && seen.size < MOST_LISTS && seen.add(list));
-    if (level.length === 0 && newest(found)) throw otherDigest(address, newest(found), wanted.pin ?? '');
+    const last = newest(found);
+    if (level.length > 0 || last === undefined) continue;
+    // Only its bytes tell whether the pin is theirs.
+    if (wanted.ofPacked && last.packed.sha256 === undefined)
+      return { ...last, packed: { ...last.packed, sha256: wanted.pin ?? '' } };
+    throw otherDigest(address, last, wanted.pin ?? '');
   }
   throw lacking(address, wanted.names, known, unread);
 }

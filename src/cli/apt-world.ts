@@ -56,7 +56,10 @@ export async function inWorld<T>(
   maxAge = FRESH,
 ): Promise<T> {
   const { cacheDir, offline, signal } = request;
-  const addresses = world.archives.map(({ uri, suites, components }) => ({ uri, suites, components }));
+  const addresses = world.archives.map(({ uri, suites, components, keyring }) => {
+    // Lists that an image's keys have vouched for are not those that this machine's would.
+    return { uri, suites, components, keyring: keyring.startsWith(cacheDir + path.sep) ? keyring : undefined };
+  });
   const lists = path.join(cacheDir, 'apt', digestOf([world.architecture, addresses]).slice(0, 16));
   const folders = { tmp: path.join(cacheDir, 'tmp'), lists };
   if (offline && !(await haveLists(lists))) {

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { loadBase, type BaseDefinition, type ImageBase } from '../base/definition.ts';
 import { stampOf } from '../flash/source/file.ts';
-import { digestOf } from '../lib/digest.ts';
+import { digestOf, digestOfFile } from '../lib/digest.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Bases } from '../role/resolve.ts';
 import type { ImageChoice } from './base-image.ts';
@@ -29,7 +29,8 @@ export const isImageFile = (base: string): boolean => base.includes('/') || /\.(
 
 /**
  * How the base is read, and which image it is to be. The file of an image is a base named after the digest of the image in it; it is taken
- * apart where that was not done before. Throws PiimgError as that does.
+ * apart where that was not done before. Throws PiimgError as that does, and (refused) for a file that is not the pinned one, before anything in it
+ * is looked at.
  */
 export async function chosenBase(
   { base, baseSha256: pin, osList }: BaseOptions,
@@ -40,7 +41,7 @@ export async function chosenBase(
   const choice: ImageChoice = { pin, osList: list === undefined ? undefined : absolute(list) };
   if (base === undefined || !isImageFile(base)) return { bases: { load: loadBase, name: base }, choice };
   const file = path.resolve(base);
-  const { sha256, size } = await identify(file, context);
+  const { sha256, size } = await identify(file, pin, context);
   const name = `image-${sha256.slice(0, 12)}`;
   const load = async (wanted: string, dirs: string[]): Promise<BaseDefinition> => {
     if (wanted !== name) return loadBase(wanted, dirs);
@@ -65,14 +66,29 @@ const noImage = (name: string): PiimgError =>
 const absolute = (list: string): string => (/^https?:/i.test(list) ? list : path.resolve(list));
 
 /** Which image a file holds. Unpacking it takes a minute: what it was is kept, until the file is another one. */
-async function identify(file: string, context: Context): Promise<{ sha256: string; size: number }> {
+async function identify(
+  file: string,
+  pin: string | undefined,
+  context: Context,
+): Promise<{ sha256: string; size: number }> {
   const { cacheDir, signal, progress } = context;
   const info = await stat(file).catch(() => undefined);
   const key = info && digestOf(['file', file, stampOf(info)]);
   const [sha256 = '', size = ''] = (key === undefined ? undefined : await readNote(cacheDir, key))?.split(' ') ?? [];
-  if (sha256 !== '' && (await readImageRecord(cacheDir, sha256))) return { sha256, size: Number(size) };
+  const packed = info?.isFile() && pin !== undefined && sha256 !== pin ? await digestOfFile(file) : undefined;
+  const requirePinned = (image: string): void => {
+    if (pin === undefined || image === pin || packed === pin) return;
+    throw new PiimgError(`${file} is not the image of the sha256 ${pin}: unpacked it has ${image}`, {
+      exitCode: EXIT.refused,
+      hint: '--base-sha256 is the digest of the file, or of the image in it.',
+    });
+  };
+  if (sha256 !== '' && (await readImageRecord(cacheDir, sha256))) {
+    requirePinned(sha256);
+    return { sha256, size: Number(size) };
+  }
   const found = await progress.step('image of the base', (step) =>
-    takeApart(file, { name: path.basename(file) }, cacheDir, { step, signal }),
+    takeApart(file, { name: path.basename(file), accept: requirePinned }, cacheDir, { step, signal }),
   );
   if (key !== undefined) await keepNote(cacheDir, key, `${found.sha256} ${found.size}`);
   return found;

@@ -24,7 +24,7 @@ export interface ImageChoice {
   pin?: string | undefined;
   /** List to look in instead of the base's: a URL or a file. */
   osList?: string | undefined;
-  /** The image itself, known by its digest. */
+  /** The image itself, known by its digest; it is the pinned one. */
   file?: { path: string; sha256: string; size: number };
 }
 
@@ -36,23 +36,13 @@ type Work = { step: Step; signal: AbortSignal };
 /** Lists have a few hundred kilobytes. */
 const LONGEST_LIST = 32 << 20;
 
-/** The image a new lock takes: the file that was given, else the newest of the list. Throws PiimgError where it is not the pinned one. */
+/** The image a new lock takes: the file that was given, else the newest of the list. Throws PiimgError where that is not the pinned one. */
 export async function chooseImage(base: ImageBase, request: LockRequest): Promise<BaseImage> {
   const { choice = {}, signal } = request;
   const { pin, file } = choice;
   if (file) {
-    const image = {
-      name: path.basename(file.path),
-      address: file.path,
-      sha256: file.sha256,
-      size: file.size,
-      packed: {},
-    };
-    if (pin === undefined || file.sha256 === pin || (await digestOfFile(file.path)) === pin) return image;
-    throw new PiimgError(`${file.path} is not the image of the sha256 ${pin}: unpacked it has ${file.sha256}`, {
-      exitCode: EXIT.refused,
-      hint: '--base-sha256 is the digest of the file, or of the image in it.',
-    });
+    const { path: address, sha256, size } = file;
+    return { name: path.basename(address), address, sha256, size, packed: {} };
   }
   const list = choice.osList ?? base.image.list;
   if (request.offline && isUrl(list)) {
@@ -60,7 +50,16 @@ export async function chooseImage(base: ImageBase, request: LockRequest): Promis
       hint: 'Build once without --offline, or name an image (--base FILE) or a list (--os-list FILE) of this machine.',
     });
   }
-  return findListed(list, { names: base.image.names, pin }, (address) => readList(address, signal));
+  const wanted = { names: base.image.names, pin, ofPacked: true };
+  const image = await findListed(list, wanted, (address) => readList(address, signal));
+  const { address, packed } = image;
+  // A download is compared with it.
+  if (pin === undefined || packed.sha256 !== pin || isUrl(address) || (await digestOfFile(address)) === pin)
+    return image;
+  throw new PiimgError(`${address} is not the file of the sha256 ${pin}`, {
+    exitCode: EXIT.refused,
+    hint: '--base-sha256 is the digest of the file, or of the image in it.',
+  });
 }
 
 const isUrl = (address: string): boolean => /^https?:\/\//i.test(address);

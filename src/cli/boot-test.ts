@@ -154,7 +154,15 @@ export async function makeBench(
   // A second network card costs boot time: only where something has to be seen from outside.
   const segment = image.health.some(({ check }) => check === 'closed');
   const fixed = segment && machine.network ? [{ mac: machine.network.macs[1], addresses: [MACHINE_ADDRESS] }] : [];
-  const seed = loginSeed(image.slots, { instanceId, hostname: image.role, user: TEST_USER, keys: [key.public], fixed });
+  const { role: hostname, raspberryPi = false } = image;
+  const seed = loginSeed(image.slots, {
+    instanceId,
+    hostname,
+    user: TEST_USER,
+    keys: [key.public],
+    fixed,
+    raspberryPi,
+  });
   const patches = seed.map(({ slot, content }) => ({ offset: slot.offset, content }));
   const card = await makeCard(machine, image.file, folder, patches);
   return {

@@ -17,7 +17,7 @@ import { printReport } from '../lib/yaml/report.ts';
 import { buildLayers } from '../layers/build-layers.ts';
 import { removeAbandoned } from '../layers/cache.ts';
 import type { Layer } from '../layers/layer.ts';
-import { packagesOfImage } from '../plan/image-base.ts';
+import { isRaspberryPiOs, packagesOfImage } from '../plan/image-base.ts';
 import { planBuild, type PlannedBuild } from '../plan/plan.ts';
 import type { ResolvedRole, SourceFile } from '../role/resolved.ts';
 import { resolveRole } from '../role/resolve.ts';
@@ -163,7 +163,7 @@ export async function buildRole(options: BuildOptions, context: Context): Promis
 }
 
 function makeImage(
-  { role, planned: { plan }, out }: Prepared,
+  { role, planned: { plan }, lock, out }: Prepared,
   { layers, sandbox }: { layers: Layer[]; sandbox: Sandbox },
   { manifestPath, fresh }: { manifestPath: string; fresh: boolean },
   { progress, signal, cacheDir }: Context,
@@ -178,6 +178,7 @@ function makeImage(
       role: plan.role,
       base: plan.base,
       logins: loginsOf(role),
+      raspberryPi: isRaspberryPiOs(lock),
       seed: minimalSeed(plan.buildId),
       bootFiles: [],
       out,

@@ -46,7 +46,8 @@ export async function cardSeeds(
   signal: AbortSignal,
 ): Promise<CardSeed[]> {
   const machines = machinesFor(names, { nodes, given });
-  const image = { role: header.role, buildId: header.buildId, slots: slotsOf(header), schemas };
+  const { role, buildId, raspberryPi } = header;
+  const image = { role, buildId, raspberryPi, slots: slotsOf(header), schemas };
   const seeds: CardSeed[] = [];
   for (const machine of machines) {
     signal.throwIfAborted();

@@ -57,10 +57,17 @@ export function hasThatImage({ image }: Pick<Lock, 'image'>, { choice }: LockReq
   return file ? image?.sha256 === file.sha256 : pinned;
 }
 
-/** Those of its archives that are Debian's own, where native tools come from. Throws PiimgError (usage) when there are none. */
+/** Of this machine, from the package debian-archive-keyring, as images/bases/debian-trixie.yaml has it. */
+const DEBIAN_KEYS = '/usr/share/keyrings/debian-archive-keyring.gpg';
+
+/**
+ * Those of its archives that are Debian's own, where native tools come from. The tools run on this machine: keys that come with the image do
+ * not vouch for them. Throws PiimgError (usage) when there are none.
+ */
 export function debianArchives(archives: AptArchive[], { locked, record }: ReadImage): AptArchive[] {
   const names = record.archives.filter(({ uri }) => isDebians(uri)).map(({ name }) => name);
-  const found = archives.filter(({ name }) => names.includes(name));
+  const own = archives.filter(({ name }) => names.includes(name));
+  const found = own.map((archive) => ({ ...archive, keyring: DEBIAN_KEYS }));
   if (found.length > 0) return found;
   throw new PiimgError(`${locked.name} cannot be a base: none of its apt sources is Debian's own archive`, {
     exitCode: EXIT.usage,

@@ -17,6 +17,8 @@ export interface SeedImage<Slot extends { name: string; length: number }> {
   buildId: string;
   slots: Slot[];
   schemas: CloudInitSchemas;
+  /** Whether it is built on a Raspberry Pi OS. */
+  raspberryPi?: boolean | undefined;
 }
 
 export interface MachineSeed<Slot> {
@@ -40,11 +42,11 @@ export const newRandom = (): string => randomBytes(8).toString('hex');
  */
 export async function seedOf<Slot extends { name: string; length: number }>(
   node: Node,
-  { role, buildId, slots, schemas }: SeedImage<Slot>,
+  { role, buildId, slots, schemas, raspberryPi = false }: SeedImage<Slot>,
   { random = newRandom(), logins = [], signal }: { random?: string; logins?: string[]; signal: AbortSignal },
 ): Promise<MachineSeed<Slot>> {
   const hostKeys = node.hostKeys ? await newHostKeys(node.node, signal) : [];
-  const texts = nodeTexts(node, { role, buildId, random, hostKeys });
+  const texts = nodeTexts(node, { role, buildId, random, hostKeys, raspberryPi });
   const { cloudConfig, networkConfig } = schemas;
   const checked = cloudConfig !== undefined && networkConfig !== undefined;
   return {

@@ -42,6 +42,7 @@ interface Source {
   buildId: string;
   slots: FoundSlot[];
   schemas: CloudInitSchemas;
+  raspberryPi: boolean | undefined;
 }
 
 /**
@@ -95,7 +96,8 @@ function readSource(image: string, inPlace: boolean): Promise<Source> {
         hint: 'With --in-place the seed is written to the card itself.',
       });
     }
-    const { role, buildId } = card.header;
-    return { block: card.block, role, buildId, slots: await findSlots(card), schemas: await readSchemas(card) };
+    const { role, buildId, raspberryPi } = card.header;
+    const { block } = card;
+    return { block, role, buildId, raspberryPi, slots: await findSlots(card), schemas: await readSchemas(card) };
   });
 }

@@ -2,12 +2,13 @@
 import path from 'node:path';
 import { imageFacts } from '../base/image-facts.ts';
 import { treeOfExt4, type TreeEntry } from '../image/ext4-tree.ts';
-import { listFat, readFromFat, type FatVolume } from '../image/fat.ts';
+import { streamFromFat, walkFat, type FatVolume } from '../image/fat.ts';
 import { makeImageLayer } from '../layers/image-layer.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
 import { imageLayerKey } from '../plan/image-base.ts';
-import type { Files } from '../vendor/view.ts';
+import { cloudInitOf } from '../vendor/cloud-init.ts';
+import type { Files, ImageView } from '../vendor/view.ts';
 import { writeImageRecord } from './image-record.ts';
 import { withImageView, type OpenedImage } from './image-view.ts';
 import { withUnpacked } from './unpack-image.ts';
@@ -15,34 +16,46 @@ import { withUnpacked } from './unpack-image.ts';
 /** Where the FAT is mounted; in a layer its files lie there. */
 const BOOT = 'boot/firmware';
 
+interface ToTakeApart {
+  /** What messages call it. */
+  name: string;
+  expected?: { sha256: string; size: number };
+  /** Throws for a digest that is not the wanted one. */
+  accept?: (sha256: string) => void;
+}
+
 /**
- * Takes apart the image in the file `packed`, and says which it is. `name` is what messages call it. Throws PiimgError: other bytes than
- * `expected`, an image that cannot be a base or be read; the cache then has nothing of it.
+ * Takes apart the image in the file `packed`, and says which it is. Throws PiimgError: other bytes than `expected`, before they are looked
+ * at, and an image that cannot be a base or be read; the cache then has nothing of it.
  */
 export async function takeApart(
   packed: string,
-  { name, expected }: { name: string; expected?: { sha256: string; size: number } },
+  { name, expected, accept }: ToTakeApart,
   cacheDir: string,
   { step, signal }: { step: Step; signal: AbortSignal },
 ): Promise<{ sha256: string; size: number }> {
   const tmp = path.join(cacheDir, 'tmp');
-  return withUnpacked(packed, tmp, { step, signal }, async ({ file, sha256, size }) => {
+  return withUnpacked(packed, tmp, { step, signal, most: expected?.size }, async ({ file, sha256, size }) => {
     if (expected && (expected.sha256 !== sha256 || expected.size !== size))
       throw otherImage(name, expected, { sha256, size });
+    accept?.(sha256);
     step.update({ message: 'taking it apart' });
-    await withImageView(file, async ({ root, piimg, notes }, opened) => {
+    await withImageView(file, async (view, opened) => {
+      const { root, piimg, notes } = view;
       if (piimg) {
         throw new PiimgError(`${name} cannot be a base: piimg has built it, for the role ${piimg.role}`, {
           exitCode: EXIT.usage,
           hint: 'Take what that one was built on, and let the role extend the other one: `extends`.',
         });
       }
+      requireAtRest(name, view);
       const facts = await imageFacts(name, root.files);
       await requireMountPoint(name, root.files);
+      await requireCloudInit(name, view);
       notes.forEach((note) => step.note(`${name}: ${note}`));
       const cache = { dir: path.join(cacheDir, 'layers'), tmp };
       const entries = entriesOf(name, opened, (note) => step.note(`${name}: ${note}`));
-      await makeImageLayer(cache, { key: imageLayerKey(sha256), title: 'image' }, entries);
+      await makeImageLayer(cache, { key: imageLayerKey(sha256), title: 'image' }, bounded(name, opened, entries));
       await writeImageRecord(cacheDir, sha256, facts);
     });
     return { sha256, size };
@@ -70,30 +83,52 @@ async function* entriesOf(
     });
   }
   if (hidden > 0) note(`${hidden} files below /${BOOT} of the root partition are left out: nobody sees them`);
-  yield* entriesOfFat(fat, BOOT, mtime);
+  yield* entriesOfFat(fat, mtime);
 }
 
 /** FAT knows no owners; and of its times, no zone. */
-async function* entriesOfFat(
-  volume: FatVolume,
-  folder: string,
-  mtime: number,
-  cluster?: number,
-): AsyncGenerator<TreeEntry> {
-  for (const entry of await listFat(volume, cluster)) {
+async function* entriesOfFat(volume: FatVolume, mtime: number): AsyncGenerator<TreeEntry> {
+  for await (const { path: place, entry } of walkFat(volume)) {
     const { directory, size } = entry;
-    const place = `${folder}/${entry.name}`;
-    const header = { path: place, mode: directory ? 0o755 : 0o644, uid: 0, gid: 0, mtime };
+    const header = { path: `${BOOT}/${place}`, mode: directory ? 0o755 : 0o644, uid: 0, gid: 0, mtime };
     yield directory
       ? { header: { ...header, type: 'directory', size: 0 }, content: async function* () {} }
-      : {
-          header: { ...header, type: 'file', size },
-          content: async function* () {
-            yield await readFromFat(volume, entry);
-          },
-        };
-    if (directory) yield* entriesOfFat(volume, place, mtime, entry.firstCluster);
+      : { header: { ...header, type: 'file', size }, content: () => streamFromFat(volume, entry) };
   }
+}
+
+/** How many times the bytes of the file systems all files together may say they have: holes take none of them, but do so in a layer. */
+const MOST_HOLES = 2;
+
+/** Throws PiimgError naming the file with which the entries come to more than that. */
+async function* bounded(
+  name: string,
+  { fat, ext4 }: OpenedImage,
+  entries: AsyncIterable<TreeEntry>,
+): AsyncGenerator<TreeEntry> {
+  let sum = 0;
+  for await (const entry of entries) {
+    const { path: place, size } = entry.header;
+    if ((sum += size) > MOST_HOLES * (ext4.length + fat.length)) {
+      throw new PiimgError(
+        `${name} cannot be a base: with /${place} (${size} bytes) its files are longer than it by far`,
+        {
+          exitCode: EXIT.usage,
+          hint: 'They have holes, or it is damaged. Remove them from the image first: truncate(1), fallocate -d.',
+        },
+      );
+    }
+    yield entry;
+  }
+}
+
+/** What the journal holds is not in the files yet. */
+function requireAtRest(name: string, { root }: ImageView): void {
+  if (!root.facts.features.some((feature) => feature === 'needs_recovery' || feature === 'orphan_present')) return;
+  throw new PiimgError(`${name} cannot be a base: its root file system was in use when it was copied`, {
+    exitCode: EXIT.usage,
+    hint: `Complete it with \`e2fsck -f\` on partition ${root.facts.partition} (losetup -P), then build again.`,
+  });
 }
 
 /** Raspberry Pi OS mounted its boot partition at /boot until bullseye. */
@@ -104,6 +139,17 @@ async function requireMountPoint(name: string, files: Files): Promise<void> {
   throw new PiimgError(`${name} cannot be a base: it mounts its boot partition at ${places[0]}, not at /${BOOT}`, {
     exitCode: EXIT.usage,
     hint: 'Take a newer image. `piimg customize` works on this one too.',
+  });
+}
+
+/** What a card is given is written for cloud-init, and the agent waits for it. */
+async function requireCloudInit(name: string, view: ImageView): Promise<void> {
+  const found = await cloudInitOf(view, { seeded: true });
+  if (found && found.against.length === 0) return;
+  const why = found?.against.join('; ') ?? 'it has none';
+  throw new PiimgError(`${name} cannot be a base: its first boot would not be told by cloud-init who it is (${why})`, {
+    exitCode: EXIT.usage,
+    hint: '`piimg customize` writes what the image itself reads. To build on one, take an image with cloud-init, as Raspberry Pi OS has it since 2025-11.',
   });
 }
 

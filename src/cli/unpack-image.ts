@@ -4,6 +4,7 @@ import { mkdtemp, mkdir, open, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { openSource } from '../flash/source/source.ts';
 import { readSource } from '../flash/source/read.ts';
+import { PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
 
 /** What is all zeros in pieces of this length becomes a hole. */
@@ -19,12 +20,12 @@ export interface Unpacked {
 
 /**
  * Unpacks the file `packed` below `tmp` and lends it to `work`. Throws PiimgError as the sources of `piimg flash` do: not there, damaged,
- * another kind of archive.
+ * another kind of archive, more than `most` bytes in it.
  */
 export async function withUnpacked<T>(
   packed: string,
   tmp: string,
-  { step, signal }: { step: Pick<Step, 'update'>; signal: AbortSignal },
+  { step, signal, most = Infinity }: { step: Pick<Step, 'update'>; signal: AbortSignal; most?: number | undefined },
   work: (unpacked: Unpacked) => Promise<T>,
 ): Promise<T> {
   await mkdir(tmp, { recursive: true });
@@ -41,6 +42,14 @@ export async function withUnpacked<T>(
         hash.update(piece);
         await writeSparse(handle, piece, size);
         size += piece.length;
+        if (size > most) {
+          throw new PiimgError(
+            `${path.basename(packed)} is not the image it should be: more than ${most} bytes are in it`,
+            {
+              hint: 'Ask who keeps the list or the mirror, or name the image itself: --base FILE.',
+            },
+          );
+        }
         step.update({
           message: 'unpacking',
           done: size,

@@ -39,6 +39,8 @@ export interface AssembleInput {
   base: string;
   /** Users whom ssh lets in, for the header. */
   logins: string[];
+  /** Whether the base is a Raspberry Pi OS, for the header. */
+  raspberryPi?: boolean;
   /** The seed slots' first content, already of the slots' lengths. */
   seed: { name: SeedSlot['name']; content: Buffer }[];
   /** Further files of the boot partition; they replace the layers' files of the same name. */
@@ -169,7 +171,7 @@ function bootFilesOf({ seed, bootFiles }: AssembleInput, boot: MergedEntry[]): B
  * Returns where the seed slots are, and the ranges in use, in whole blocks.
  */
 async function finishBoot(
-  { buildId, diskId, role, base, logins, seed, sourceDateEpoch }: AssembleInput,
+  { buildId, diskId, role, base, logins, raspberryPi, seed, sourceDateEpoch }: AssembleInput,
   file: FileHandle,
   partitions: [Partition, Partition],
 ): Promise<{ slots: SeedSlot[]; used: ByteRange[] }> {
@@ -179,7 +181,16 @@ async function finishBoot(
     fat,
     seed.map(({ name }) => name),
   );
-  const header = encodeHeader({ buildId, role, base, slots, partitions, created: sourceDateEpoch, logins });
+  const header = encodeHeader({
+    buildId,
+    role,
+    base,
+    slots,
+    partitions,
+    created: sourceDateEpoch,
+    logins,
+    ...(raspberryPi === true && { raspberryPi }),
+  });
   const table = encodeMbr(diskId, partitions);
   await file.write(table, 0, table.length, 0);
   await file.write(header, 0, header.length, HEADER_LBA * SECTOR);

@@ -7,6 +7,8 @@ import type { ReadAt } from './ranges.ts';
 const ROOT_INODE = 2;
 /** Of a directory entry before its name. */
 const ENTRY_HEAD = 8;
+/** Of one folder, in bytes: millions of names. One that claims more, or has holes, is damaged. */
+const LARGEST_FOLDER = 1 << 28;
 
 /** As many links are followed to one file (the kernel's MAXSYMLINKS). */
 const MOST_LINKS = 40;
@@ -16,12 +18,16 @@ const MOST_LINKS = 40;
  * PiimgError for structures that cannot be.
  */
 export async function* listExt4(read: ReadAt, volume: Ext4Volume): AsyncGenerator<Ext4File> {
+  const folders = new Set<number>();
   const waiting = [{ path: '', inode: ROOT_INODE }];
   for (let next = waiting.pop(); next; next = waiting.pop()) {
     const { path, inode } = next;
     const file = await readInode(volume, inode, path);
     yield file;
     if (file.type !== 'directory') continue;
+    // A folder has one name; one that is in itself would never end.
+    if (folders.has(inode)) throw damagedExt4(path);
+    folders.add(inode);
     const prefix = path === '' ? '' : `${path}/`;
     const names = await namesOf(read, file);
     waiting.push(...names.map(({ name, inode: child }) => ({ path: prefix + name, inode: child })).toReversed());
@@ -40,6 +46,8 @@ export async function* readExt4(read: ReadAt, { ranges }: Pick<Ext4File, 'ranges
 
 /** What is in a folder, in the order of the names' bytes. Throws PiimgError where it is damaged. */
 export async function namesOf(read: ReadAt, folder: Ext4File): Promise<{ name: string; inode: number }[]> {
+  if (folder.size > LARGEST_FOLDER || folder.ranges.some(({ offset }) => offset === undefined))
+    throw damagedExt4(folder.path);
   const names = namesIn(await contentOf(read, folder), folder.path);
   return names.sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
 }
@@ -92,16 +100,23 @@ async function contentOf(read: ReadAt, file: Pick<Ext4File, 'ranges'>): Promise<
   return Buffer.concat(parts);
 }
 
-/** The names in a directory's blocks. A hashed one's index looks like entries without an inode (Documentation/filesystems/ext4/directory). */
+/**
+ * The names in a directory's blocks. Throws PiimgError for one that no file can have, or that two have. A hashed one's index looks like entries without an inode (Documentation/filesystems/ext4/directory).
+ */
 function namesIn(blocks: Buffer, path: string): { name: string; inode: number }[] {
   const names: { name: string; inode: number }[] = [];
+  const seen = new Set<string>();
   for (let at = 0; at < blocks.length;) {
     const inode = blocks.readUInt32LE(at);
     const length = blocks.readUInt16LE(at + 4);
     if (length < ENTRY_HEAD || at + length > blocks.length) throw damagedExt4(path);
     const name = blocks.toString('utf8', at + ENTRY_HEAD, at + ENTRY_HEAD + blocks.readUInt8(at + 6));
-    if (inode !== 0 && name !== '.' && name !== '..') names.push({ name, inode });
     at += length;
+    if (inode === 0 || name === '.' || name === '..') continue;
+    // What is no UTF-8 may look the same.
+    if (name === '' || /[/\0]/.test(name) || (seen.has(name) && !name.includes('\uFFFD'))) throw damagedExt4(path);
+    seen.add(name);
+    names.push({ name, inode });
   }
   return names;
 }

@@ -125,6 +125,48 @@ export async function readFromFat(volume: FatVolume, file: FatEntry): Promise<Bu
   return (await readRanges(volume, file.ranges)).subarray(0, file.size);
 }
 
+/** The same in pieces of at most a megabyte. Throws PiimgError for a file that has fewer clusters than it says. */
+export async function* streamFromFat(volume: FatVolume, { name, ranges, size }: FatEntry): AsyncGenerator<Buffer> {
+  let left = size;
+  for (const { offset, length } of ranges) {
+    for (let at = 0; at < length && left > 0; at += 1 << 20) {
+      const piece = await volume.read(offset + at, Math.min(1 << 20, length - at, left));
+      left -= piece.length;
+      yield piece;
+    }
+  }
+  if (left > 0) throw damaged(`${name} is longer than its clusters`);
+}
+
+/**
+ * Everything in it, a folder before what is in it, in its own order. Throws PiimgError for folders in circles, and for names that no file can
+ * have, or that two have.
+ */
+export async function* walkFat(
+  volume: FatVolume,
+  folder = { prefix: '', cluster: volume.rootCluster },
+  seen = new Set([folder.cluster]),
+): AsyncGenerator<{ path: string; entry: FatEntry }> {
+  const names = new Set<string>();
+  for (const entry of await listFat(volume, folder.cluster)) {
+    const path = folder.prefix + entry.name;
+    const same = entry.name.toLowerCase();
+    if (same === '' || /[/\\\0]/.test(same) || names.has(same))
+      throw damaged(`the name ${JSON.stringify(path)} is there twice, or none`);
+    names.add(same);
+    yield { path, entry };
+    if (!entry.directory) continue;
+    if (seen.has(entry.firstCluster)) throw damaged(`the folder ${path} is in itself`);
+    seen.add(entry.firstCluster);
+    yield* walkFat(volume, { prefix: `${path}/`, cluster: entry.firstCluster }, seen);
+  }
+}
+
+const damaged = (what: string): PiimgError =>
+  new PiimgError(`The boot partition is damaged: ${what}.`, {
+    hint: 'Check it with `fsck.vfat -n`, or build the image again.',
+  });
+
 /** The label in the root directory; empty without one. */
 export async function fatLabel(volume: FatVolume): Promise<string> {
   const bytes = await readRanges(volume, chain(volume, volume.rootCluster));
@@ -179,9 +221,7 @@ function chain(volume: FatVolume, first: number): ByteRange[] {
   let steps = 0;
   for (let cluster = first; cluster < END_OF_CHAIN; cluster = volume.next[cluster] ?? 0) {
     if (cluster < 2 || cluster >= volume.next.length || ++steps > volume.next.length) {
-      throw new PiimgError('The boot partition is damaged: a chain of clusters leads nowhere.', {
-        hint: 'Check it with `fsck.vfat -n`, or build the image again.',
-      });
+      throw damaged('a chain of clusters leads nowhere');
     }
     append(ranges, clusterRange(volume, cluster));
   }

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { listExt4, readExt4 } from './ext4-files.ts';
 import { openExt4, type Ext4File, type OnJournal } from './ext4-inodes.ts';
-import { listFat, openFat, readFromFat, type FatEntry, type FatVolume } from './fat.ts';
+import { openFat, streamFromFat, walkFat } from './fat.ts';
 import { parseMbr, SECTOR } from './mbr.ts';
 import type { ReadAt } from './ranges.ts';
 
@@ -33,9 +33,9 @@ export async function filesOfImage(read: ReadAt, onJournal?: OnJournal): Promise
     if (path !== 'lost+found') files.set(`/${path}`, { ...file, content: () => readExt4(read, { ranges }) });
   }
   const fat = await openFat(read, startOf(1));
-  for await (const [path, entry] of walkFat(fat, BOOT)) {
+  for await (const { path, entry } of walkFat(fat)) {
     const type = entry.directory ? 'directory' : 'file';
-    files.set(path, { type, size: entry.size, content: () => contentInFat(fat, entry) });
+    files.set(`${BOOT}/${path}`, { type, size: entry.size, content: () => streamFromFat(fat, entry) });
   }
   return files;
 }
@@ -45,16 +45,4 @@ export async function digestOfContent(file: Pick<ImageFile, 'content'>): Promise
   const hash = createHash('sha256');
   for await (const piece of file.content()) hash.update(piece);
   return hash.digest('hex');
-}
-
-async function* walkFat(volume: FatVolume, folder: string, cluster?: number): AsyncGenerator<[string, FatEntry]> {
-  for (const entry of await listFat(volume, cluster)) {
-    const path = `${folder}/${entry.name}`;
-    yield [path, entry];
-    if (entry.directory) yield* walkFat(volume, path, entry.firstCluster);
-  }
-}
-
-async function* contentInFat(volume: FatVolume, entry: FatEntry): AsyncGenerator<Buffer> {
-  yield await readFromFat(volume, entry);
 }

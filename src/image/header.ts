@@ -14,6 +14,8 @@ export interface ImageHeader {
   created: number;
   /** Users of the role whom ssh lets in with a key, whatever seed a card gets. Older images do not tell. */
   logins?: string[];
+  /** Whether it is built on a Raspberry Pi OS: its cloud-init and its network want other words. */
+  raspberryPi?: boolean;
 }
 
 //  | 0 magic | 8 version | 12 payload length | 16 sha256 of the payload | 48 zeros | 64 payload: JSON |

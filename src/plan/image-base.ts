@@ -48,3 +48,7 @@ export function packagesOfImage({ image }: Lock): LockedPackage[] {
 export function namesInBase(lock: Lock): string[] {
   return [...new Set([...lock.basePackages, ...packagesOfImage(lock)].map(({ name }) => name))];
 }
+
+/** Whether the base is a Raspberry Pi OS, by the package that its first boot comes from. */
+export const isRaspberryPiOs = ({ image }: Pick<Lock, 'image'>): boolean =>
+  'raspberrypi-sys-mods' in (image?.packages ?? {});

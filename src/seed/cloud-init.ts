@@ -3,6 +3,7 @@ import { isIPv6 } from 'node:net';
 import type { HostKey } from './host-keys.ts';
 import { splitCidr, type Network, type Wifi } from './network.ts';
 import type { User } from './node.ts';
+import { becomesRoot, commandsFor } from './run-commands.ts';
 import { escapeSsid, wifiKey } from './wifi.ts';
 
 export interface CloudInit {
@@ -16,6 +17,8 @@ export interface CloudInit {
   hostKeys?: HostKey[];
   /** Network cards with addresses of their own, by their MAC address. */
   fixed?: { mac: string; addresses: string[] }[];
+  /** On piimg's own image: whether that is a Raspberry Pi OS. */
+  raspberryPi?: boolean;
 }
 
 export type CloudInitTexts = Record<'user-data' | 'meta-data' | 'network-config', string>;
@@ -42,25 +45,30 @@ export function yaml(value: unknown): string {
 const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
 /** Without users the key is left out: the image's own list, an empty one, holds. */
-function userData({ hostname, users, locale, timezone, hostKeys = [] }: CloudInit): Record<string, unknown> {
+function userData(machine: CloudInit): Record<string, unknown> {
+  const { hostname, users, locale, timezone, hostKeys = [], raspberryPi = false } = machine;
+  // Raspberry Pi's cloud-init would give the name of one of the others to the image's own user.
+  const listed = raspberryPi ? users.slice(0, 1) : users;
   return {
     hostname,
-    ...(users.length > 0 && { users: users.map(login) }),
+    ...(users.length > 0 && { users: listed.map((user, index) => login(user, index, raspberryPi)) }),
     ...(locale !== undefined && { locale }),
     ...(timezone !== undefined && { timezone }),
     ...(hostKeys.length > 0 && { ssh_keys: Object.fromEntries(hostKeys.flatMap(keyPair)) }),
+    ...(raspberryPi && users.length > 0 && { runcmd: commandsFor(users, raspberryPi) }),
   };
 }
 
 /** Without a password logging in takes a key. Somebody has to be able to become root, and it is the first one. */
-function login({ name, keys, groups = [], sudo, passwordHash }: CloudInit['users'][number], index: number): object {
+function login(user: CloudInit['users'][number], index: number, raspberryPi: boolean): object {
+  const { name, keys, groups = [], passwordHash } = user;
   return {
     name,
     lock_passwd: passwordHash === undefined,
     ...(passwordHash !== undefined && { passwd: passwordHash }),
     shell: '/bin/bash',
-    ...(groups.length > 0 && { groups }),
-    ...((sudo ?? index === 0) && { sudo: 'ALL=(ALL) NOPASSWD:ALL' }),
+    ...(groups.length > 0 && !(raspberryPi && index === 0) && { groups }),
+    ...(becomesRoot(user, index) && { sudo: 'ALL=(ALL) NOPASSWD:ALL' }),
     ...(keys.length > 0 && { ssh_authorized_keys: keys }),
   };
 }
@@ -70,10 +78,13 @@ const keyPair = ({ type, privateKey, publicKey }: HostKey): [string, string][] =
   [`${type}_public`, publicKey],
 ];
 
-/** `raspberryPi`: as Raspberry Pi OS has it, where NetworkManager is behind netplan; else networkd is, as on piimg's own images. */
+/**
+ * `foreign`: an image of Raspberry Pi OS that others made. Whether built upon or not, it has NetworkManager behind netplan; piimg's own have
+ * networkd.
+ */
 export function networkConfig(
-  { network, fixed = [] }: Pick<CloudInit, 'network' | 'fixed'>,
-  raspberryPi = false,
+  { network, fixed = [], raspberryPi = false }: Pick<CloudInit, 'network' | 'fixed' | 'raspberryPi'>,
+  foreign = false,
 ): Record<string, unknown> {
   // A card that two sections match takes the one whose name comes first.
   const sections = fixed.map(({ mac, addresses }, index) => [
@@ -85,9 +96,9 @@ export function networkConfig(
     ethernets: {
       ...Object.fromEntries(sections),
       // Raspberry Pi OS keeps the kernel's names.
-      ...(raspberryPi ? { eth0: wired(network) } : { wired: { match: { name: 'e*' }, ...wired(network) } }),
+      ...(foreign ? { eth0: wired(network) } : { wired: { match: { name: 'e*' }, ...wired(network) } }),
     },
-    ...(network.wifi && { wifis: { [WIFI_CARD]: wireless(network.wifi, raspberryPi) } }),
+    ...(network.wifi && { wifis: { [WIFI_CARD]: wireless(network.wifi, raspberryPi || foreign) } }),
   };
 }
 

@@ -2,7 +2,7 @@
 import { cloudInitTexts, type CloudInit } from './cloud-init.ts';
 import { fillSlots, type Filled } from './fill.ts';
 
-export interface LoginSeed extends Pick<CloudInit, 'instanceId' | 'hostname' | 'fixed'> {
+export interface LoginSeed extends Pick<CloudInit, 'instanceId' | 'hostname' | 'fixed' | 'raspberryPi'> {
   user: string;
   /** Lines for authorized_keys. */
   keys: string[];

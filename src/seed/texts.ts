@@ -6,6 +6,7 @@ import type { HostKey } from './host-keys.ts';
 import { splitCidr } from './network.ts';
 import type { NodeSlot } from './node-slots.ts';
 import type { Node } from './node.ts';
+import { looksLikeBytes } from './wifi.ts';
 
 /** What a card's texts depend on beside the node. */
 export interface Card {
@@ -15,14 +16,26 @@ export interface Card {
   /** 16 hex digits that no other card has. */
   random: string;
   hostKeys: HostKey[];
+  /** Whether the image is built on a Raspberry Pi OS. */
+  raspberryPi?: boolean;
 }
 
-/** Pure: the same node and card give the same texts. */
-export function nodeTexts(node: Node, { buildId, role, random, hostKeys }: Card): Record<NodeSlot, string> {
+/** Pure: the same node and card give the same texts. Throws PiimgError (usage) for what the image cannot be told. */
+export function nodeTexts(node: Node, card: Card): Record<NodeSlot, string> {
+  const { buildId, role, random, hostKeys, raspberryPi = false } = card;
   const { users, network, locale, timezone } = node;
+  if (raspberryPi && looksLikeBytes(network.wifi?.ssid ?? '')) {
+    throw new PiimgError(
+      'The image cannot be told the name of this Wi-Fi: NetworkManager takes it for a list of bytes',
+      {
+        exitCode: EXIT.usage,
+        hint: 'Give the Wi-Fi another name, or set it up on the machine. Nothing was written.',
+      },
+    );
+  }
   const instanceId = `piimg-${node.node}-${random}`;
   return {
-    ...cloudInitTexts({ instanceId, hostname: node.node, users, network, locale, timezone, hostKeys }),
+    ...cloudInitTexts({ instanceId, hostname: node.node, users, network, locale, timezone, hostKeys, raspberryPi }),
     'piimg.json': `${JSON.stringify(documentOf(node, buildId, role), undefined, 2)}\n`,
   };
 }

@@ -24,3 +24,6 @@ export function unescapeSsid(text: string): string {
     hex === undefined ? (plain ?? '') : String.fromCharCode(Number.parseInt(hex, 16)),
   );
 }
+
+/** Whether NetworkManager's keyfile, to which netplan hands the name, would take it for a list of bytes. */
+export const looksLikeBytes = (ssid: string): boolean => /^[\d; ]*;[\d; ]*$/.test(ssid);

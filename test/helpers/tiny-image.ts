@@ -32,6 +32,9 @@ export const SYSTEM: Record<string, string> = {
     'Types: deb\nURIs: http://deb.debian.org/debian/\nSuites: trixie\nComponents: main\nSigned-By: /usr/share/keyrings/debian.pgp\n',
   'usr/share/keyrings/debian.pgp': 'keys',
   'var/lib/dpkg/status': [stanza('base-files', '13.8'), stanza('dpkg', '1.22.21')].join('\n'),
+  'usr/bin/cloud-init': 'no more than a look-alike',
+  'etc/cloud/cloud.cfg.d/99_raspberry-pi.cfg':
+    'datasource_list: [NoCloud, None]\ndatasource: { NoCloud: { seedfrom: "file:///boot/firmware" } }\n',
   'usr/bin/ping': '\x7fELF no more than a look-alike',
   'home/pi/.profile': 'umask 022\n',
 };
@@ -59,9 +62,9 @@ ea_set -f ${dir}/acl /etc/acl system.posix_acl_access
 ea_set /etc/owned user.note yes
 `;
 
-/** Makes such an image, with `changes` to its system: the path of the raw file. `start` is the LBA of its boot partition. */
+/** Makes such an image, with `changes` to its system (undefined: without that file): the path of the raw file. `start` is the LBA of its boot partition. */
 export async function tinyImage(
-  changes: Record<string, string | Buffer> = {},
+  changes: Record<string, string | Buffer | undefined> = {},
   { start = 16_384, boot = {} }: { start?: number; boot?: Record<string, string | Buffer> } = {},
 ): Promise<string> {
   const dir = temporaryFolder();
@@ -106,7 +109,7 @@ export async function tinyImage(
   return image;
 }
 
-async function treeOf(tree: string, texts: Record<string, string | Buffer>): Promise<string> {
+async function treeOf(tree: string, texts: Record<string, string | Buffer | undefined>): Promise<string> {
   await filesIn(tree, { ...texts, 'etc/owned': 'owned', 'etc/acl': 'acl', 'boot/firmware/': '' });
   // What a sandbox mounts things on, and merged /usr.
   for (const folder of ['dev', 'proc', 'run', 'tmp', 'usr/sbin', 'usr/lib'])
@@ -119,8 +122,9 @@ async function treeOf(tree: string, texts: Record<string, string | Buffer>): Pro
 }
 
 /** Files by path; one that ends in a slash is a folder. */
-async function filesIn(dir: string, texts: Record<string, string | Buffer>): Promise<string> {
+async function filesIn(dir: string, texts: Record<string, string | Buffer | undefined>): Promise<string> {
   for (const [name, text] of Object.entries(texts)) {
+    if (text === undefined) continue;
     const file = path.join(dir, name);
     await mkdir(name.endsWith('/') ? file : path.dirname(file), { recursive: true });
     if (!name.endsWith('/')) await writeFile(file, text);

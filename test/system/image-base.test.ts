@@ -1,4 +1,5 @@
 // An image taken apart and put together again, in a real sandbox: the same tree, with devices; its boot files fit the new disk.
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -10,6 +11,8 @@ import { digestOfTree, treeOfExt4 } from '../../src/image/ext4-tree.ts';
 import { buildLayers } from '../../src/layers/build-layers.ts';
 import { removeTrees } from '../../src/layers/cache.ts';
 import type { Layer } from '../../src/layers/layer.ts';
+import type { StepContext } from '../../src/layers/steps/context.ts';
+import { readInside } from '../../src/layers/steps/read-inside.ts';
 import { treeDifference } from '../../src/layers/verify-tree.ts';
 import { imageLayerKey } from '../../src/plan/image-base.ts';
 import type { LayerRecipe } from '../../src/plan/plan.ts';
@@ -26,6 +29,7 @@ const progress = { step: <T>(_title: string, work: (one: typeof step) => Promise
 const image = await tinyImage({
   'etc/ssh/ssh_host_rsa_key': 'old',
   'usr/lib/systemd/system/regenerate_ssh_host_keys.service': '[Unit]\n',
+  'usr/lib/systemd/system/sshd-keygen.service': '[Unit]\n',
 });
 const cacheDir = temporaryFolder();
 const { sha256 } = await takeApart(image, { name: 'tiny' }, cacheDir, { step, signal });
@@ -133,7 +137,26 @@ test('its boot files get the disk’s id and what the role adds; all else stays;
     assert.match(fstab, /^PARTUUID=0badcafe-02 +\/ +ext4 +defaults,noatime +0 +1$/m);
     assert.is(await root.files.read('etc/ssh/ssh_host_rsa_key'), undefined);
     assert.is(await text(root.files, 'etc/machine-id'), 'uninitialized\n');
+    // Else it would make others in place of the seed's.
+    assert.is(await root.files.link('etc/systemd/system/regenerate_ssh_host_keys.service'), '/dev/null');
   });
+});
+
+test('links of the image lead to its own files, and not to those of this machine', async () => {
+  const context = { sandbox, signal } as unknown as StepContext;
+  const here = path.join(temporaryFolder(), 'secret');
+  await writeFile(here, 'of this machine');
+  const tree = temporaryFolder();
+  for (const folder of ['etc/real', 'usr/bin', 'usr/lib', 'dev', 'proc', 'run', 'tmp'])
+    await mkdir(path.join(tree, folder), { recursive: true });
+  for (const name of ['bin', 'lib']) await symlink(`usr/${name}`, path.join(tree, name));
+  await writeFile(path.join(tree, 'etc/real/fstab'), 'its own\n\n');
+  await symlink(here, path.join(tree, 'etc/passwd'));
+  await symlink('/etc/real', path.join(tree, 'linked'));
+  const all = { ...context, below: [{ tree, entries: Promise.resolve([]) }] };
+  assert.is(await readInside('etc/passwd', all), undefined);
+  assert.is(await readInside('linked/fstab', all), 'its own\n\n');
+  assert.is(await readInside('etc/no', all), undefined);
 });
 
 test.run();

@@ -1,6 +1,5 @@
 // Puts files into a layer with owners and modes of their own, whatever the host's are.
 import { createReadStream } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { PiimgError } from '../../lib/errors.ts';
 import { encodeHeader, endOfArchive, padding, type TarHeader } from '../../lib/tar.ts';
@@ -8,6 +7,7 @@ import type { PlannedFile } from '../../plan/plan.ts';
 import { unchangedFile } from '../inputs.ts';
 import { writeLayerTar, type LayerTar } from '../tar-writer.ts';
 import type { StepContext } from './context.ts';
+import { readInside } from './read-inside.ts';
 
 /** Extracts the entries into the layer's tree. Owners by name are those of the image. */
 export async function placeFiles(files: PlannedFile[], context: StepContext): Promise<string[]> {
@@ -52,7 +52,7 @@ interface Entry {
 
 /** The files by name, and before each the folders that lead to it. */
 async function* entriesOf(planned: PlannedFile[], context: StepContext): AsyncGenerator<Entry> {
-  const ids = await readIds(context);
+  const ids = await readIds(planned, context);
   const files = sorted(planned);
   const made = new Set(['']);
   const described = new Set(files.map(({ path }) => path));
@@ -117,19 +117,26 @@ function folders(
   return map;
 }
 
-async function readIds(context: StepContext): Promise<Ids> {
-  const table = async (name: string): Promise<Map<string, number>> => {
-    for (const { tree } of context.below.toReversed()) {
-      const text = await readFile(`${tree}/etc/${name}`, 'utf8').catch(() => undefined);
-      if (text !== undefined)
-        return new Map(text.split('\n').map((line) => [line.split(':')[0] ?? '', Number(line.split(':')[2])]));
-    }
-    return new Map([['root', 0]]);
+/** Nearly all files are root's, for which nothing has to be read. */
+async function readIds(files: PlannedFile[], context: StepContext): Promise<Ids> {
+  const table = async (path: string, names: string[]): Promise<Map<string, number>> => {
+    const known = new Map([['root', 0]]);
+    if (names.every((name) => known.has(name) || NUMBER.test(name))) return known;
+    const lines = ((await readInside(path, context)) ?? '').split('\n').map((line) => line.split(':'));
+    return new Map([...lines.map(([name = '', , id]): [string, number] => [name, Number(id)]), ...known]);
   };
-  const users = await table('passwd');
-  const groups = await table('group');
+  const [users, groups] = await Promise.all([
+    table(
+      'etc/passwd',
+      files.map(({ owner }) => owner),
+    ),
+    table(
+      'etc/group',
+      files.map(({ group }) => group),
+    ),
+  ]);
   const look = (kind: string, from: Map<string, number>, name: string): number => {
-    const id = from.get(name) ?? (/^\d+$/.test(name) ? Number(name) : undefined);
+    const id = from.get(name) ?? (NUMBER.test(name) ? Number(name) : undefined);
     if (id !== undefined) return id;
     throw new PiimgError(`The image has no ${kind} “${name}”`, {
       hint: `Name it under ${kind}s: in the role, or install the package that makes it.`,
@@ -137,3 +144,5 @@ async function readIds(context: StepContext): Promise<Ids> {
   };
   return { user: (name) => look('user', users, name), group: (name) => look('group', groups, name) };
 }
+
+const NUMBER = /^\d+$/;

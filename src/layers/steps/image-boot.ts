@@ -1,5 +1,4 @@
 // The boot files of a base that is an image: its own kernel, firmware and initramfs, with what the role and the disk change.
-import { readFile } from 'node:fs/promises';
 import { PiimgError } from '../../lib/errors.ts';
 import type { ImageSpec } from '../../plan/image-base.ts';
 import { guardInitramfs } from '../initramfs-guard.ts';
@@ -8,6 +7,7 @@ import { COPY_SCHEMAS } from './boot.ts';
 import { cmdlineFor, configFor, fstabFor } from './boot-texts.ts';
 import { clock, rootOf, type StepContext } from './context.ts';
 import { placeFiles } from './files.ts';
+import { readInside } from './read-inside.ts';
 
 /**
  * What goes into an initramfs, or says what does (initramfs-tools(7)): a package that has anything to do there brings a hook. The
@@ -63,19 +63,24 @@ if [ -x /usr/bin/cloud-init ] || [ -e /usr/lib/systemd/system/regenerate_ssh_hos
   rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub
 fi`;
 
+/**
+ * It makes other keys in place of those of the seed. Debian's sshd-keygen only makes those that are missing. Masked, as the first boot would
+ * switch it on again by presets.
+ */
+const KEEP_HOST_KEYS = `
+if [ -e /usr/lib/systemd/system/regenerate_ssh_host_keys.service ] && [ -e /usr/lib/systemd/system/sshd-keygen.service ]; then
+  mkdir -p /etc/systemd/system
+  rm -f /etc/systemd/system/*.wants/regenerate_ssh_host_keys.service
+  ln -sf /dev/null /etc/systemd/system/regenerate_ssh_host_keys.service
+fi`;
+
 /** Puts the disk's id and the role's additions into the image's own files. Throws PiimgError when it has no config.txt. */
 export async function fitBootFiles(
   { diskId, config, cmdline: words }: Extract<ImageSpec, { kind: 'image-boot' }>,
   context: StepContext,
 ): Promise<string[]> {
-  const read = async (path: string): Promise<string | undefined> => {
-    for (const { tree } of context.below.toReversed()) {
-      const text = await readFile(`${tree}/${path}`, 'utf8').catch(() => undefined);
-      if (text !== undefined) return text;
-    }
-    return undefined;
-  };
-  const [settings, cmdline] = [await read('boot/firmware/config.txt'), await read('boot/firmware/cmdline.txt')];
+  const paths = ['boot/firmware/config.txt', 'boot/firmware/cmdline.txt', 'etc/fstab'];
+  const [settings, cmdline, fstab] = await Promise.all(paths.map((path) => readInside(path, context)));
   if (settings === undefined || cmdline === undefined) {
     throw new PiimgError(`The image has no ${settings === undefined ? 'config.txt' : 'cmdline.txt'} to boot with`, {
       hint: 'It is none for a Raspberry Pi, or a package of the role removes it.',
@@ -86,12 +91,12 @@ export async function fitBootFiles(
     [
       { path: 'boot/firmware/cmdline.txt', content: cmdlineFor(cmdline, { diskId, words }), ...owned },
       { path: 'boot/firmware/config.txt', content: configFor(settings, config), ...owned },
-      { path: 'etc/fstab', content: fstabFor((await read('etc/fstab')) ?? '', diskId), ...owned },
+      { path: 'etc/fstab', content: fstabFor(fstab ?? '', diskId), ...owned },
     ],
     context,
   );
   await context.sandbox.inRoot(rootOf(context, 'native'), {
-    argv: ['sh', '-euc', `${COPY_SCHEMAS}${REMOVE_HOST_KEYS}`],
+    argv: ['sh', '-euc', `${COPY_SCHEMAS}${REMOVE_HOST_KEYS}${KEEP_HOST_KEYS}`],
     env: clock(context),
     signal: context.signal,
   });

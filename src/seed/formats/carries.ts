@@ -3,6 +3,7 @@ import { isIPv6 } from 'node:net';
 import type { InitFormat } from '../../vendor/view.ts';
 import { splitCidr } from '../network.ts';
 import type { Node, User } from '../node.ts';
+import { looksLikeBytes } from '../wifi.ts';
 import type { ImageFacts } from './edits.ts';
 import { plainSsid } from './network-manager.ts';
 
@@ -131,8 +132,7 @@ export const CONSUMERS: Record<WrittenFormat, { reads: string; run: string }> = 
 
 /** Of names of Wi-Fi, what a reader takes for something else than the name. */
 function isOdd(ssid: string, format: WrittenFormat, { wifiByShell }: ImageFacts): boolean {
-  // NetworkManager's keyfile, to which netplan hands it: a list of bytes.
-  if (format === 'cloudinit-rpi') return /^[\d; ]*;[\d; ]*$/.test(ssid);
+  if (format === 'cloudinit-rpi') return looksLikeBytes(ssid);
   // bullseye's puts it between quotes of a script, of raspi-config and of wpa_cli.
   if (wifiByShell && /["'$`]/.test(ssid)) return true;
   // imager_custom writes it into a keyfile as it is, and takes these words for options of its own; python3-toml 0.10 drops quotes at the beginning that have nothing or another one behind.

@@ -2,10 +2,10 @@
 //
 // Facts from rpi-imager, src/customization_generator.cpp and src/downloadthread.cpp (2026-08); cloud-init's documentation of NoCloud and of
 // the modules users-groups, ssh, runcmd, resolv-conf; pi-gen, stage2/04-cloud-init.
-import { quote } from '../../lib/quote.ts';
 import { networkConfig, yaml } from '../cloud-init.ts';
 import type { Node, User } from '../node.ts';
-import { asksForPassword, cmdlineEdit, REGDOM, regdomWord, textFile, type Edit, type ImageFacts } from './edits.ts';
+import { becomesRoot, commandsFor } from '../run-commands.ts';
+import { cmdlineEdit, REGDOM, regdomWord, textFile, type Edit, type ImageFacts } from './edits.ts';
 
 export function cloudinitEdits(node: Node, facts: ImageFacts, raspberryPi: boolean): Edit[] {
   const instanceId = `piimg-${node.node}-${facts.random}`;
@@ -35,17 +35,6 @@ function userData({ node, users, locale, timezone }: Node, raspberryPi: boolean)
   // Raspberry Pi's cloud-init gives the name of the first user that it adds to the image's own, and the default user comes last.
   const listed = raspberryPi ? [] : further;
   const keys = users.some((user) => user.keys.length > 0);
-  const commands = [
-    // Raspberry Pi OS has sshd switched off, and cloud-init's `ssh` module does not switch it on.
-    ['systemctl', 'enable', '--now', 'ssh'],
-    // One that is there already keeps its shell, which is no shell in the images of 2026-04.
-    ...(first ? [['usermod', '-s', '/bin/bash', first.name]] : []),
-    ...(raspberryPi ? further.flatMap(furtherUser) : []),
-    ...users.flatMap((user, index) => (raspberryPi && becomesRoot(user, index) ? [sudoCommand(user)] : [])),
-    ...users.flatMap(({ name, sudo }) => (sudo === false ? [['sh', '-c', asksForPassword(name)]] : [])),
-    // `groups` of the default user would take the place of those that it has.
-    ...(first?.groups ?? []).map((group) => ['usermod', '-aG', group, first?.name]),
-  ];
   return {
     hostname: node,
     manage_etc_hosts: true,
@@ -57,7 +46,7 @@ function userData({ node, users, locale, timezone }: Node, raspberryPi: boolean)
     ...(keys && { ssh_pwauth: false }),
     ...(locale !== undefined && { locale }),
     ...(timezone !== undefined && { timezone }),
-    runcmd: commands,
+    runcmd: commandsFor(users, raspberryPi),
   };
 }
 
@@ -73,31 +62,4 @@ function login(user: User, index: number): object {
     // null: else the default user of the image's cloud.cfg would hand down its own rule.
     sudo: becomesRoot(user, index) ? 'ALL=(ALL) NOPASSWD:ALL' : null,
   };
-}
-
-/** As the module users-groups would add it. */
-function furtherUser({ name, keys, passwordHash = '*', groups }: User): string[][] {
-  const file = `"$h/.ssh/authorized_keys"`;
-  const steps = [
-    `h=$(getent passwd ${quote([name])} | cut -d: -f6)`,
-    `install -d -m 700 "$h/.ssh"`,
-    `printf '%s\\n' ${quote(keys)} > ${file}`,
-    `chmod 600 ${file}`,
-    `chown -R ${quote([`${name}:`])} "$h/.ssh"`,
-  ];
-  return [
-    ['useradd', '-m', '-s', '/bin/bash', name],
-    // `*` is no hash: no password opens it.
-    ['usermod', '-p', passwordHash, name],
-    ...groups.map((group) => ['usermod', '-aG', group, name]),
-    ...(keys.length > 0 ? [['sh', '-c', steps.join(' && ')]] : []),
-  ];
-}
-
-const becomesRoot = ({ sudo }: User, index: number): boolean => sudo ?? index === 0;
-
-/** Imager does not leave it to `sudo:` alone, of which not every cloud-init of Raspberry Pi OS makes something. */
-function sudoCommand({ name }: User): string[] {
-  const rule = quote([`${name} ALL=(ALL) NOPASSWD:ALL`]);
-  return ['sh', '-c', `umask 337; echo ${rule} > ${quote([`/etc/sudoers.d/010_${name}-nopasswd`])}`];
 }

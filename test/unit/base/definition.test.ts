@@ -28,6 +28,21 @@ test('the shipped bases are valid, and name the schema for editors', async () =>
   }
 });
 
+test('on Raspberry Pi OS the dialog that waits at a keyboard holds up no target, and ssh is on as on the default base', async () => {
+  for (const name of ['raspios-lite', 'raspios-desktop', 'raspios-full']) {
+    const { files, run } = await loadBase(name, [`${root}/images/bases`]);
+    const drop = files.find(({ path }) => path === 'etc/systemd/system/userconfig.service.d/piimg.conf');
+    assert.match(drop?.content ?? '', /^\[Unit\]\nDefaultDependencies=no\n/);
+    // What the default dependencies would have said besides.
+    for (const line of ['After=sysinit.target basic.target', 'Conflicts=shutdown.target', 'Before=shutdown.target'])
+      assert.match(drop?.content ?? '', `${line}\n`);
+    assert.ok(
+      run.some(({ script }) => /systemctl enable ssh\.service/.test(script)),
+      name,
+    );
+  }
+});
+
 for (const file of readdirSync(invalid).filter((name) => name.endsWith('.yaml'))) {
   const name = file.replace(/\.yaml$/, '');
   test(`reports what is wrong with ${name}`, async () => {

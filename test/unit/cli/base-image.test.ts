@@ -193,6 +193,16 @@ test('a digest pins, packed or not; another one is refused, and a lock does not 
   assert.is(hasThatImage({ image: locked }, other), false);
 });
 
+test('a pin may be the digest of a packed file that the list does not say: its bytes are compared', () =>
+  withSite(async (server) => {
+    await publish({ image_download_sha256: undefined });
+    for (const osList of [path.join(site, 'list.json'), `${server.url}/list.json`]) {
+      const { locked } = await read(requestOf(osList, { choice: { osList, pin: packedSha256 } }));
+      assert.equal([locked.sha256, locked.packed?.sha256], [sha256, osList.startsWith('/') ? undefined : packedSha256]);
+      await refusal(read(requestOf(osList, { choice: { osList, pin: 'c'.repeat(64) } })));
+    }
+  }));
+
 test('the file of an image is a base named after it, looked at once', async () => {
   const cacheDir = temporaryFolder();
   const titles: string[] = [];
@@ -215,9 +225,13 @@ test('the file of an image is a base named after it, looked at once', async () =
   await writeFile(file, await readFile(raw));
   await chosenBase({ base: file }, context);
   assert.is(titles.length, 2);
-  const wrong = await chosenBase({ base: file, baseSha256: 'd'.repeat(64) }, context);
-  const refused = await refusal(readImageOf(own, { ...request, choice: wrong.choice }, step, undefined));
-  assert.is(refused.exitCode, EXIT.refused);
+  // Whether its lock fits or not, and whether it was looked at before or not: a wrong pin is a wrong image.
+  const baseSha256 = 'd'.repeat(64);
+  assert.is((await refusal(chosenBase({ base: file, baseSha256 }, context))).exitCode, EXIT.refused);
+  const broken = path.join(temporaryFolder(), 'broken.img');
+  await writeFile(broken, Buffer.alloc(4096, 'no image'));
+  const unread = await refusal(chosenBase({ base: broken, baseSha256 }, context));
+  assert.match(unread.message, 'is not the image of the sha256 dddd');
   assert.match((await refusal(chosenBase({ base: './no.img' }, context))).message, 'There is no');
 });
 

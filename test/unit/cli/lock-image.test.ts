@@ -3,8 +3,10 @@ import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ImageBase } from '../../../src/base/definition.ts';
-import { readLock, writeLock, type Lock } from '../../../src/base/lock.ts';
+import { readLock, writeLock, type Lock, type LockedImage } from '../../../src/base/lock.ts';
 import type { ImageChoice } from '../../../src/cli/base-image.ts';
+import { debianArchives } from '../../../src/cli/lock-image.ts';
+import type { AptArchive } from '../../../src/host/apt.ts';
 import { clockFile } from '../../../src/cli/lock-clock.ts';
 import { obtainLock, requestDigests } from '../../../src/cli/locking.ts';
 import { PiimgError } from '../../../src/lib/errors.ts';
@@ -76,6 +78,33 @@ for (const [what, of, choice, changed] of misfits) {
     assert.match((error as PiimgError).message, 'web.lock.json does not fit');
   });
 }
+
+test('native tools come from Debian’s own archives, by the keys of this machine', () => {
+  const archive = (name: string, uri: string): AptArchive => {
+    return { name, uri, suites: ['trixie'], components: ['main'], keyring: '/cache/images/0.gpg' };
+  };
+  const archives = [
+    archive('image:debian', 'https://deb.debian.org/debian/'),
+    archive('image:raspi', 'https://archive.raspberrypi.com/debian/'),
+    archive('image:people', 'https://people.debian.org/debian/'),
+    archive('image:like', 'https://deb.debian.org.example.org/debian/'),
+  ];
+  assert.ok(lock.image);
+  const record = { suite: 'trixie', packages: {}, statusFile: '', archives };
+  const found = debianArchives(archives, { locked: lock.image, record });
+  assert.equal(
+    found.map(({ name, keyring }) => [name, keyring]),
+    [['image:debian', '/usr/share/keyrings/debian-archive-keyring.gpg']],
+  );
+  assert.throws(
+    () =>
+      debianArchives(archives.slice(1), {
+        locked: lock.image as LockedImage,
+        record: { ...record, archives: archives.slice(1) },
+      }),
+    /none of its apt sources is Debian's own/,
+  );
+});
 
 test('another image has another clock; the clock of a base without one is where it was', () => {
   const { essential, basePackages } = lock;

@@ -126,6 +126,10 @@ test('what its packages need is kept beside it', async () => {
 });
 
 const status = SYSTEM['var/lib/dpkg/status'] ?? '';
+/** Commands for debugfs(8). */
+const LOOP = 'cd /home/pi\nln /home loop\n';
+const HUGE = 'cd /home/pi\nwrite /dev/null huge\nset_inode_field huge size 1099511627776\n';
+
 const refused: [what: string, make: () => Promise<string>, message: RegExp, exitCode: number][] = [
   [
     'a system for armhf',
@@ -139,10 +143,70 @@ const refused: [what: string, make: () => Promise<string>, message: RegExp, exit
     /mounts its boot partition at \/boot, not/,
     EXIT.usage,
   ],
+  ...(
+    [
+      ['none that reads the boot partition', { 'etc/cloud/cloud.cfg.d/99_raspberry-pi.cfg': '' }, /names the boot/],
+      ['a disabled one', { 'etc/cloud/cloud-init.disabled': '' }, /cloud-init\.disabled disables it/],
+      ['none at all', { 'usr/bin/cloud-init': undefined }, /it has none/],
+    ] as const
+  ).map(([what, changes, message]): (typeof refused)[number] => [
+    `cloud-init: ${what}`,
+    () => tinyImage(changes),
+    message,
+    EXIT.usage,
+  ]),
+  [
+    'one that was in use',
+    () => patched(ROOT + 1024 + 0x60, Buffer.from([0x46])),
+    /in use when it was copied/,
+    EXIT.usage,
+  ],
+  ['a folder of the FAT that is in itself', loopInFat, /overlays\/again is in itself/, EXIT.failed],
+  ['a name of the ext4 with a slash', () => renamed('.profile', '../a/bcd'), /damaged at \/home\/pi/, EXIT.failed],
+  ['two of one name in the ext4', () => renamed('.profile', '.profilf'), /damaged at \/home\/pi/, EXIT.failed],
+  ['a folder of the ext4 that is in itself', () => debugged(LOOP), /damaged at \/home\/pi\/loop/, EXIT.failed],
+  [
+    'files that claim more than there is',
+    () => debugged(HUGE),
+    /with \/home\/pi\/huge \(1099511627776 bytes\) its files are/,
+    EXIT.usage,
+  ],
   ['no boot partition', () => cut(512), /cut off/, EXIT.failed],
   ['an image that is cut off', () => cut(40 << 20), /cut off/, EXIT.failed],
   ['no disk at all', () => cut(0, Buffer.alloc(4096, 'text')), /partition table/, EXIT.failed],
 ];
+
+/** Byte where the root file system of the tiny image begins: after 36 MiB of boot partition. */
+const ROOT = 16_384 * 512 + (36 << 20);
+
+async function patched(at: number, bytes: Buffer, of = image): Promise<string> {
+  const whole = await readFile(of);
+  bytes.copy(whole, at);
+  return cut(0, whole);
+}
+
+/** The image with a name in its root file system written over by another of the same length, where the folder lists it. */
+async function renamed(from: string, to: string): Promise<string> {
+  const file = await tinyImage({ 'home/pi/.profilf': '' });
+  return patched((await readFile(file)).indexOf(from, ROOT, 'latin1'), Buffer.from(to), file);
+}
+
+async function debugged(commands: string): Promise<string> {
+  const file = await tinyImage();
+  const script = `${file}.commands`;
+  await writeFile(script, commands);
+  await run(['debugfs', '-w', '-f', script, `${file}?offset=${ROOT}`]);
+  return file;
+}
+
+/** A folder in /overlays that has its first cluster. */
+async function loopInFat(): Promise<string> {
+  const file = await tinyImage({}, { boot: { 'overlays/again/': '' } });
+  const whole = await readFile(file);
+  const slot = (name: string): number => whole.indexOf(name, 16_384 * 512, 'latin1');
+  for (const at of [20, 26]) whole.copy(whole, slot('AGAIN   ') + at, slot('OVERLAYS') + at, slot('OVERLAYS') + at + 2);
+  return cut(0, whole);
+}
 
 async function cut(length: number, bytes?: Buffer): Promise<string> {
   const file = path.join(temporaryFolder(), 'tiny.img');
@@ -164,9 +228,15 @@ for (const [what, make, message, exitCode] of refused) {
   });
 }
 
+test('unpacking ends where more comes than was expected', async () => {
+  const expected = { sha256: 'a'.repeat(64), size: 1 << 20 };
+  const taken = takeApart(image, { name: 'Lite', expected }, temporaryFolder(), work);
+  assert.match(((await taken.catch((caught: unknown) => caught)) as PiimgError).message, 'more than 1048576 bytes');
+});
+
 test('other bytes than were expected are refused, and both digests named', async () => {
   const cacheDir = temporaryFolder();
-  const expected = { sha256: 'a'.repeat(64), size: 1 };
+  const expected = { sha256: 'a'.repeat(64), size: (await readFile(image)).length };
   const error: unknown = await takeApart(image, { name: 'Lite', expected }, cacheDir, work).catch((e: unknown) => e);
   assert.instance(error, PiimgError);
   const { message, detail = '' } = error as PiimgError;

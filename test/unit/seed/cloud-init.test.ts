@@ -53,6 +53,39 @@ const nodes: Record<string, [object, Card]> = {
   ],
   'open-wifi': [{ network: { wifi: { ssid: 'guests', country: 'DE' } } }, card],
 };
+
+test('built on a Raspberry Pi OS: groups and ssh by commands, names of Wi-Fi as NetworkManager reads them', () => {
+  const made = { ...card, raspberryPi: true };
+  const wifi = { ssid: 'my "net" #1', password: 'password', country: 'DE' };
+  const users = [
+    { name: 'ann', keys: [keyLine('ann')], groups: ['video', 'docker'] },
+    { name: 'bob', keys: [keyLine('bob')], groups: ['video'] },
+  ];
+  const texts = nodeTexts(nodeOf({ users, network: { wifi } }), made);
+  const user = parse(texts['user-data']) as { users: { name: string; groups?: string[] }[]; runcmd: string[][] };
+  // The first one gives `pi` another name, and what cloud-init was to add to it is forgotten.
+  assert.equal(
+    user.users.map(({ groups }) => groups),
+    [undefined, ['video']],
+  );
+  assert.equal(
+    user.runcmd.filter(([program]) => program !== 'sh'),
+    [
+      ['systemctl', 'enable', '--now', 'ssh'],
+      ['usermod', '-aG', 'video', 'ann'],
+      ['usermod', '-aG', 'docker', 'ann'],
+    ],
+  );
+  assert.match(user.runcmd[1]?.[2] ?? '', '/etc/sudoers.d/010_ann-nopasswd');
+  const { wifis } = parse(texts['network-config']) as {
+    wifis: Record<string, { 'access-points': Record<string, object> }>;
+  };
+  assert.equal(Object.keys(wifis.wlan0?.['access-points'] ?? {}), [wifi.ssid]);
+  const bytes = { network: { wifi: { ...wifi, ssid: '1;2;' } } };
+  assert.throws(() => nodeTexts(nodeOf(bytes), made), /takes it for a list of bytes/);
+  nodeTexts(nodeOf(bytes), card);
+});
+
 for (const [name, [file, made]] of Object.entries(nodes)) {
   test(`the texts of a node: ${name}`, () => {
     const texts = nodeTexts(nodeOf(file), made);
