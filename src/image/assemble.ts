@@ -8,7 +8,7 @@ import { settled } from '../lib/settled.ts';
 import type { Layer } from '../layers/layer.ts';
 import { attributeFiles } from './attributes.ts';
 import { BMAP_BLOCK, bmapXml } from './bmap.ts';
-import { divideAtBoot } from './boot-partition.ts';
+import { divideAtBoot, requireRoomOnBoot } from './boot-partition.ts';
 import { deltaOf, type Delta } from './delta.ts';
 import { digestImage, type ImageDigester } from './digest.ts';
 import { ext4UsedRanges } from './ext4.ts';
@@ -83,6 +83,12 @@ export async function assembleImage(input: AssembleInput): Promise<AssembledImag
   const content = contentOf(root);
   const layout = layoutFor(content, ids.diskId, input.size);
   const partitions: [Partition, Partition] = [layout.boot, layout.root];
+  const bootFiles = bootFilesOf(input, boot);
+  const onBoot = [
+    ...bootFiles.kept.map(({ entry: { path, size } }) => ({ path, size })),
+    ...bootFiles.added.map(({ path, content: { length } }) => ({ path, size: length })),
+  ];
+  requireRoomOnBoot(onBoot, layout.boot.sectors);
 
   await mkdir(dirname(out), { recursive: true });
   await removeAbandonedParts(out);
@@ -102,7 +108,6 @@ export async function assembleImage(input: AssembleInput): Promise<AssembledImag
     const delta = smallestSize(contentOf(before)) <= layout.size ? deltaOf(before, root) : undefined;
     const target = { ids, sourceDateEpoch };
     const rootTarget = { ...target, partition: layout.root };
-    const bootFiles = bootFilesOf(input, boot);
     const make = async (to: string): Promise<void> => {
       const { kept, added, first } = bootFiles;
       const bootTar = endedTar(mergedTar(input.layers, kept), tarOf(added, sourceDateEpoch));

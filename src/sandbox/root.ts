@@ -199,10 +199,21 @@ function mountScript(root: SandboxRoot): string[] {
   ];
 }
 
-/** The image's resolv.conf points at systemd-resolved, below /run: there the host's name servers are put. */
+/**
+ * The host's name servers. Mostly the image's resolv.conf points at systemd-resolved's, below /run, or at another one there: that is where they
+ * are put. Where it is a file, as with NetworkManager, they are mounted over it; where there is none, none is made, as it would stay.
+ */
 const networkFiles = [
   'mkdir -p "$root/run/systemd/resolve"',
   'for name in stub-resolv.conf resolv.conf; do cat /etc/resolv.conf >"$root/run/systemd/resolve/$name"; done',
+  'cat /etc/resolv.conf >"$scratch/resolv.conf"',
+  'if [ -L "$root/etc/resolv.conf" ]; then',
+  '  link=$(readlink "$root/etc/resolv.conf"); place=${link#../run/}; place=${place#/run/}',
+  // Only below the tmpfs that /run is.
+  '  case $link in *run/*..*) ;; /run/*|../run/*) mkdir -p "$(dirname "$root/run/$place")"; cat /etc/resolv.conf >"$root/run/$place" ;; esac',
+  'elif [ -f "$root/etc/resolv.conf" ]; then',
+  '  mount --bind -o ro "$scratch/resolv.conf" "$root/etc/resolv.conf"',
+  'fi',
 ];
 
 /** Registers qemu-user for arm64 programs, in this namespace only; `$scratch` is a tmpfs. Nothing to do on an arm64 host. */

@@ -1,5 +1,6 @@
 // An image taken apart and put together again, in a real sandbox: the same tree, with devices; its boot files fit the new disk.
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -142,14 +143,36 @@ test('its boot files get the disk’s id and what the role adds; all else stays;
   });
 });
 
-test('links of the image lead to its own files, and not to those of this machine', async () => {
-  const context = { sandbox, signal } as unknown as StepContext;
-  const here = path.join(temporaryFolder(), 'secret');
-  await writeFile(here, 'of this machine');
+/** A root with nothing of its own but what a sandbox mounts things on. */
+async function bareTree(): Promise<string> {
   const tree = temporaryFolder();
   for (const folder of ['etc/real', 'usr/bin', 'usr/lib', 'dev', 'proc', 'run', 'tmp'])
     await mkdir(path.join(tree, folder), { recursive: true });
   for (const name of ['bin', 'lib']) await symlink(`usr/${name}`, path.join(tree, name));
+  return tree;
+}
+
+test('a step with network asks the name servers of this machine, wherever the image has its own', async () => {
+  const servers = await readFile('/etc/resolv.conf', 'utf8');
+  const seen = async (make: (file: string) => Promise<void>): Promise<string> => {
+    const tree = await bareTree();
+    await make(path.join(tree, 'etc/resolv.conf'));
+    const root = { lowers: [tree], overlay: 'native' as const, network: true };
+    return (await sandbox.inRoot(root, { argv: ['cat', '/etc/resolv.conf'], signal })).stdout;
+  };
+  for (const target of ['../run/systemd/resolve/stub-resolv.conf', '/run/NetworkManager/resolv.conf'])
+    assert.is((await seen((file) => symlink(target, file))).trim(), servers.trim(), target);
+  assert.is((await seen((file) => writeFile(file, 'nameserver 192.0.2.1\n'))).trim(), servers.trim());
+  const out = path.join(temporaryFolder(), 'resolv.conf');
+  await seen((file) => symlink(`/run/../../../../../../../../../..${out}`, file)).catch(() => '');
+  assert.not.ok(existsSync(out));
+});
+
+test('links of the image lead to its own files, and not to those of this machine', async () => {
+  const context = { sandbox, signal } as unknown as StepContext;
+  const here = path.join(temporaryFolder(), 'secret');
+  await writeFile(here, 'of this machine');
+  const tree = await bareTree();
   await writeFile(path.join(tree, 'etc/real/fstab'), 'its own\n\n');
   await symlink(here, path.join(tree, 'etc/passwd'));
   await symlink('/etc/real', path.join(tree, 'linked'));

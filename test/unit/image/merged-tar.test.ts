@@ -6,7 +6,7 @@ import { pipeline, Readable } from 'node:stream';
 import { extract } from 'tar-stream';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { divideAtBoot } from '../../../src/image/boot-partition.ts';
+import { divideAtBoot, requireRoomOnBoot } from '../../../src/image/boot-partition.ts';
 import { endedTar, mergedTar, tarOf } from '../../../src/image/merged-tar.ts';
 import { mergeLayers } from '../../../src/image/merge.ts';
 import type { Layer } from '../../../src/layers/layer.ts';
@@ -144,6 +144,23 @@ test('a layer that ends early is found', () =>
     }
     assert.match(message, 'damaged: big');
   }));
+
+test('files that do not fit the boot partition are refused by name, and those that do are not', () => {
+  const files = (bytes: number) => [
+    { path: 'kernel8.img', size: 10 << 20 },
+    { path: 'overlays/large', size: bytes },
+  ];
+  requireRoomOnBoot(files(500 << 20), 1_048_576);
+  try {
+    requireRoomOnBoot(files(502 << 20), 1_048_576);
+    assert.unreachable();
+  } catch (error) {
+    assert.instance(error, PiimgError);
+    const { message, detail = '' } = error as PiimgError;
+    assert.match(message, 'room for 511 MiB, and its files take 513 MiB');
+    assert.match(detail, /^\/boot\/firmware\/overlays\/large: 502 MiB\n/);
+  }
+});
 
 test('the boot partition refuses what FAT cannot hold', () => {
   const refused = (...members: Member[]) =>
