@@ -63,20 +63,26 @@ test('built on a Raspberry Pi OS: groups and ssh by commands, names of Wi-Fi as 
   ];
   const texts = nodeTexts(nodeOf({ users, network: { wifi } }), made);
   const user = parse(texts['user-data']) as { users: { name: string; groups?: string[] }[]; runcmd: string[][] };
-  // The first one gives `pi` another name, and what cloud-init was to add to it is forgotten.
+  // The first one gives `pi` another name, and what cloud-init was to add to it is forgotten; the others come by commands, after it.
   assert.equal(
-    user.users.map(({ groups }) => groups),
-    [undefined, ['video']],
+    user.users.map(({ name, groups }) => [name, groups]),
+    [['ann', undefined]],
   );
   assert.equal(
     user.runcmd.filter(([program]) => program !== 'sh'),
     [
       ['systemctl', 'enable', '--now', 'ssh'],
+      ['usermod', '-s', '/bin/bash', 'ann'],
+      ['useradd', '-m', '-s', '/bin/bash', 'bob'],
+      ['usermod', '-p', '*', 'bob'],
+      ['usermod', '-aG', 'video', 'bob'],
       ['usermod', '-aG', 'video', 'ann'],
       ['usermod', '-aG', 'docker', 'ann'],
     ],
   );
-  assert.match(user.runcmd[1]?.[2] ?? '', '/etc/sudoers.d/010_ann-nopasswd');
+  const scripts = user.runcmd.filter(([program]) => program === 'sh').map(([, , script = '']) => script);
+  assert.match(scripts[0] ?? '', keyLine('bob'));
+  assert.match(scripts[1] ?? '', '/etc/sudoers.d/010_ann-nopasswd');
   const { wifis } = parse(texts['network-config']) as {
     wifis: Record<string, { 'access-points': Record<string, object> }>;
   };
