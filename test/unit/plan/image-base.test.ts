@@ -76,6 +76,11 @@ test('its first boot stays its own: its fstab, its presets but for what the role
   assert.is(finish().get('etc/machine-id'), 'uninitialized\n');
   const preset = 'etc/systemd/system-preset/00-first-boot.preset';
   assert.is(finish().get(preset), '');
+  // What packages on top leave off is for the step to find out, and goes after the first boot as well.
+  const later = 'etc/systemd/system-preset/01-first-boot.preset';
+  const step = planOf().layers.find(({ spec }) => spec.kind === 'units')?.spec;
+  assert.is(step?.kind === 'units' && step.presets, later);
+  assert.is(finish().get('usr/lib/tmpfiles.d/piimg-first-boot.conf'), `r! /${preset}\nr! /${later}\n`);
   const units = { enable: [], disable: ['cups.service'], mask: [] };
   assert.is(finish({ units }).get(preset), 'disable cups.service\n');
 });
