@@ -3,6 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ImageBase } from '../../../src/base/definition.ts';
 import type { Lock } from '../../../src/base/lock.ts';
+import { isRaspberryPiOs } from '../../../src/plan/image-base.ts';
 import { planBuild, type Plan } from '../../../src/plan/plan.ts';
 import { sha256 } from '../../../src/lib/digest.ts';
 import type { ResolvedRole } from '../../../src/role/resolved.ts';
@@ -101,6 +102,13 @@ test('packages are those of the image, those on top, the role’s; a removed one
 test('answers to debconf concern packages of the image too', () => {
   const configured = planOf().layers.find(({ title }) => title === 'packages configured');
   assert.equal(configured?.spec.kind === 'configure' && configured.spec.reconfigure, ['tzdata']);
+});
+
+test('a Raspberry Pi OS is known by the package that its first boot comes from', () => {
+  assert.is(isRaspberryPiOs(lock()), false);
+  assert.is(isRaspberryPiOs(smallLock()), false);
+  const named = { ...IMAGE, packages: { ...packages, 'raspberrypi-sys-mods': '1' } };
+  assert.is(isRaspberryPiOs(lock({ image: named })), true);
 });
 
 test('a lock of another kind of base is no lock for it', () => {
