@@ -8,6 +8,9 @@ import type { DiskIds } from './boot.ts';
 /** Raised when the same image would be taken apart differently. */
 const IMAGE_FORMAT = 1;
 
+/** What keeps units of packages on top of an image off at its first boot. */
+export const PACKAGES_PRESET = 'etc/systemd/system-preset/01-first-boot.preset';
+
 /** Layers that only such a base has. */
 export type ImageSpec =
   /** The image taken apart, by its digest. */

@@ -4,7 +4,7 @@ import type { Lock } from '../base/lock.ts';
 import type { LockedPackage } from '../image/manifest.ts';
 import { digestOf } from '../lib/digest.ts';
 import type { NpmApp, OverlayEntry, ResolvedRole, SourceFile } from '../role/resolved.ts';
-import { imageBoot, imageLayer, namesInBase, packagesOfImage, type ImageSpec } from './image-base.ts';
+import { imageBoot, imageLayer, namesInBase, packagesOfImage, PACKAGES_PRESET, type ImageSpec } from './image-base.ts';
 import { rootFile } from './root-file.ts';
 import { bootFileConfig, diskIds, fstab, touchesBoot, type DiskIds } from './boot.ts';
 
@@ -38,7 +38,13 @@ export type LayerSpec =
   | { kind: 'files'; files: PlannedFile[] }
   | { kind: 'run'; name: string; script: string; network: boolean; env: Record<string, string> }
   | { kind: 'settings'; timezone: string; locale: string; keymap: string }
-  | { kind: 'units'; units: ResolvedRole['units']; programs?: string[] }
+  | {
+      kind: 'units';
+      units: ResolvedRole['units'];
+      programs?: string[];
+      /** On an image: the file that says what packages on top of it leave off, as its first boot would switch that on. */
+      presets?: string;
+    }
   | ImageSpec
   | { kind: 'initramfs' }
   | { kind: 'boot'; files: PlannedFile[] };
@@ -156,7 +162,7 @@ export function planBuild(
   const runKeys = role.run.map((step) => add(`run: ${step.name}`, { kind: 'run', ...step }));
   // What the first boot's steps are run by.
   const programs = role.provision.length > 0 ? { programs: ['/usr/bin/node'] } : {};
-  add('units', { kind: 'units', units, ...programs });
+  add('units', { kind: 'units', units, ...programs, ...(base.kind === 'image' && { presets: PACKAGES_PRESET }) });
 
   // 4. Boot: the initramfs depends on what it reads, so that an application's file does not make it anew.
   const relevant = [
@@ -216,13 +222,18 @@ function finishFiles(
     // machine-id(5): the word makes the first boot a first boot; systemd then writes its own.
     rootFile('etc/machine-id', 'uninitialized\n'),
     // And it enables every unit that Debian's presets do not forbid: what the role disabled, what packages leave off. Not here.
-    // The first boot of an image stays its makers' own, but for what the role disabled.
+    // The first boot of an image stays its makers' own, but for what the role disabled, and packages on top leave off.
     rootFile(
       'etc/systemd/system-preset/00-first-boot.preset',
       kind === 'image' ? role.units.disable.map((unit) => `disable ${unit}\n`).join('') : 'disable *\n',
     ),
     // Packages that are installed later enable their services by the presets: once it has booted, the line above is gone.
-    rootFile('usr/lib/tmpfiles.d/piimg-first-boot.conf', 'r! /etc/systemd/system-preset/00-first-boot.preset\n'),
+    rootFile(
+      'usr/lib/tmpfiles.d/piimg-first-boot.conf',
+      ['etc/systemd/system-preset/00-first-boot.preset', ...(kind === 'image' ? [PACKAGES_PRESET] : [])]
+        .map((path) => `r! /${path}\n`)
+        .join(''),
+    ),
     ...(kind === 'image' ? [] : [fstab(disk)]),
     rootFile('usr/lib/piimg/image.json', json({ version: 1, role: name, base, buildId })),
     rootFile('usr/lib/piimg/role.json', json({ version: 1, role: name, summary, variables, provision, health })),

@@ -14,6 +14,7 @@ import { removeTrees } from '../../src/layers/cache.ts';
 import type { Layer } from '../../src/layers/layer.ts';
 import type { StepContext } from '../../src/layers/steps/context.ts';
 import { readInside } from '../../src/layers/steps/read-inside.ts';
+import { applyUnits } from '../../src/layers/steps/settings.ts';
 import { treeDifference } from '../../src/layers/verify-tree.ts';
 import { imageLayerKey } from '../../src/plan/image-base.ts';
 import type { LayerRecipe } from '../../src/plan/plan.ts';
@@ -166,6 +167,25 @@ test('a step with network asks the name servers of this machine, wherever the im
   const out = path.join(temporaryFolder(), 'resolv.conf');
   await seen((file) => symlink(`/run/../../../../../../../../../..${out}`, file)).catch(() => '');
   assert.not.ok(existsSync(out));
+});
+
+test('what packages on top of an image leave off stays off at its first boot', async () => {
+  const unit = '[Service]\nExecStart=/usr/bin/true\n[Install]\nWantedBy=multi-user.target\n';
+  const below = await Promise.all(
+    [['old.service'], ['off.service', 'on.service', 'made@.service']].map(async (names) => {
+      const tree = await bareTree();
+      const paths = names.map((name) => `usr/lib/systemd/system/${name}`);
+      await mkdir(path.join(tree, 'usr/lib/systemd/system'), { recursive: true });
+      for (const name of paths) await writeFile(path.join(tree, name), unit);
+      const facts = { type: 'file', mode: 0o644, uid: 0, gid: 0, size: 7 } as const;
+      return { tree, entries: Promise.resolve(paths.map((name) => ({ path: name, ...facts }))) };
+    }),
+  );
+  const [tree, work] = [temporaryFolder(), temporaryFolder()];
+  const context = { sandbox, signal, epoch: EPOCH, below, tree, work } as unknown as StepContext;
+  const presets = 'etc/systemd/system-preset/01-first-boot.preset';
+  await applyUnits({ kind: 'units', units: { enable: ['on.service'], disable: [], mask: [] }, presets }, context);
+  assert.is(await readFile(path.join(tree, presets), 'utf8'), 'disable off.service\n');
 });
 
 test('links of the image lead to its own files, and not to those of this machine', async () => {

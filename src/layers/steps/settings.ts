@@ -1,4 +1,5 @@
 // Carries out what a role says of units, time zone, locale and keyboard.
+import { quote } from '../../lib/quote.ts';
 import type { LayerSpec } from '../../plan/plan.ts';
 import type { StepContext } from './context.ts';
 import { runOrLack } from './lacking.ts';
@@ -8,15 +9,42 @@ import { runOrLack } from './lacking.ts';
  * piimg's own starts, or with what systemctl says.
  */
 export async function applyUnits(
-  { units, programs = [] }: Extract<LayerSpec, { kind: 'units' }>,
+  { units, programs = [], presets }: Extract<LayerSpec, { kind: 'units' }>,
   context: StepContext,
 ): Promise<string[]> {
   const changes = (['disable', 'enable', 'mask'] as const)
     .filter((verb) => units[verb].length > 0)
     .map((verb) => `change ${verb} ${units[verb].map((unit) => `'${unit}'`).join(' ')}`);
   const needed = programs.map((program) => `[ -x ${program} ] || lacks program ${program}`);
-  return runOrLack([...needed, CHANGE_UNITS, ...changes], context);
+  const onTop = presets === undefined ? [] : await unitsOnTop(context);
+  const keep = onTop.length === 0 ? [] : [KEEP_OFF, `keep_off ${quote([`/${presets}`, ...onTop])}`];
+  return runOrLack([...needed, CHANGE_UNITS, ...changes, ...keep], context);
 }
+
+/** Units that came with layers above the image. */
+async function unitsOnTop({ below }: StepContext): Promise<string[]> {
+  const [, ...onTop] = await Promise.all(below.map(({ entries }) => entries));
+  const names = onTop.flat().flatMap(({ path, type }) => {
+    const unit = /^usr\/lib\/systemd\/system\/([^/@]+\.(?:service|socket|timer|path|mount|target))$/.exec(path)?.[1];
+    return unit !== undefined && (type === 'file' || type === 'hardlink') ? [unit] : [];
+  });
+  return [...new Set(names)].sort();
+}
+
+/**
+ * The first boot enables all that no preset forbids (systemd.preset(5)). Without a systemctl nothing is enabled by it either. Its list has
+ * columns.
+ */
+const KEEP_OFF = `
+keep_off() {
+  [ -x /usr/bin/systemctl ] || return 0
+  off=$(systemctl --no-legend --no-pager --plain list-unit-files --state=disabled | sed 's/ .*//')
+  presets=$1; shift
+  mkdir -p "\${presets%/*}"
+  for unit; do
+    for one in $off; do [ "$one" != "$unit" ] || echo "disable $unit"; done
+  done >"$presets"
+}`;
 
 /** systemctl names no unit that it lacks when it runs offline. */
 const CHANGE_UNITS = `

@@ -47,6 +47,14 @@ const textOf = (seed: CardSeed | undefined, name: string): string => {
   return seed?.patches.find((patch) => patch.offset === offset)?.content.toString() ?? '';
 };
 
+test('an image that says it is built on a Raspberry Pi OS is told in its words, and cloud-init’s schemas take them', async () => {
+  const [seed] = await seeds(['pi-web1'], { nodes }, { ...header, raspberryPi: true });
+  assert.is(seed?.checked, true);
+  assert.ok('runcmd' in (parse(textOf(seed, 'user-data')) as object));
+  const [plain] = await seeds(['pi-web1'], { nodes });
+  assert.not.ok('runcmd' in (parse(textOf(plain, 'user-data')) as object));
+});
+
 test('the bytes are those that `piimg seed` writes for the same random', async () => {
   const random = '0123456789abcdef';
   const given = {

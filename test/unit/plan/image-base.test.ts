@@ -3,6 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ImageBase } from '../../../src/base/definition.ts';
 import type { Lock } from '../../../src/base/lock.ts';
+import { isRaspberryPiOs } from '../../../src/plan/image-base.ts';
 import { planBuild, type Plan } from '../../../src/plan/plan.ts';
 import { sha256 } from '../../../src/lib/digest.ts';
 import type { ResolvedRole } from '../../../src/role/resolved.ts';
@@ -76,6 +77,11 @@ test('its first boot stays its own: its fstab, its presets but for what the role
   assert.is(finish().get('etc/machine-id'), 'uninitialized\n');
   const preset = 'etc/systemd/system-preset/00-first-boot.preset';
   assert.is(finish().get(preset), '');
+  // What packages on top leave off is for the step to find out, and goes after the first boot as well.
+  const later = 'etc/systemd/system-preset/01-first-boot.preset';
+  const step = planOf().layers.find(({ spec }) => spec.kind === 'units')?.spec;
+  assert.is(step?.kind === 'units' && step.presets, later);
+  assert.is(finish().get('usr/lib/tmpfiles.d/piimg-first-boot.conf'), `r! /${preset}\nr! /${later}\n`);
   const units = { enable: [], disable: ['cups.service'], mask: [] };
   assert.is(finish({ units }).get(preset), 'disable cups.service\n');
 });
@@ -96,6 +102,13 @@ test('packages are those of the image, those on top, the role’s; a removed one
 test('answers to debconf concern packages of the image too', () => {
   const configured = planOf().layers.find(({ title }) => title === 'packages configured');
   assert.equal(configured?.spec.kind === 'configure' && configured.spec.reconfigure, ['tzdata']);
+});
+
+test('a Raspberry Pi OS is known by the package that its first boot comes from', () => {
+  assert.is(isRaspberryPiOs(lock()), false);
+  assert.is(isRaspberryPiOs(smallLock()), false);
+  const named = { ...IMAGE, packages: { ...packages, 'raspberrypi-sys-mods': '1' } };
+  assert.is(isRaspberryPiOs(lock({ image: named })), true);
 });
 
 test('a lock of another kind of base is no lock for it', () => {
