@@ -4,13 +4,15 @@ import type { Files } from '../vendor/view.ts';
 import { sourcesIn, type AptSourceEntry } from './apt-sources.ts';
 import { binaryKeys } from './keyring.ts';
 
-/** An archive of the image's; `keys` are those it is signed by, in binary. */
+/** An archive of the image's; `keys` are those it is signed by, in binary. What the names say is the image's claim: nothing that runs here is trusted for it. */
 export interface ImageArchive {
   name: string;
   uri: string;
   suites: string[];
   components: string[];
   keys: Buffer;
+  /** Signed by Debian's keys, by the names of their files: its own archive, of which there are mirrors, wherever it is. */
+  debians: boolean;
 }
 
 export interface ImageFacts {
@@ -89,7 +91,7 @@ async function archivesOf(name: string, files: Files): Promise<ImageArchive[]> {
   for (const file of ['etc/apt/sources.list', ...names.map((found) => `${FOLDER}/${found}`)]) {
     const text = (await files.read(file))?.toString('utf8') ?? '';
     for (const { signedBy, ...source } of sourcesIn(file, text)) {
-      const keys = await keysFor(files, signedBy);
+      const { keys, debians } = await keysFor(files, signedBy);
       if (keys.length === 0) {
         throw usage(
           `${name}: /${file} names ${source.uri}, and no key in the image that it is signed by`,
@@ -99,7 +101,7 @@ async function archivesOf(name: string, files: Files): Promise<ImageArchive[]> {
       const called = (file.split('/').at(-1) ?? '').replace(/\.(list|sources)$/, '');
       // With a colon: no source of a role's can be called so.
       const count = archives.filter((archive) => archive.name.startsWith(`image:${called}`)).length;
-      archives.push({ name: `image:${called}${count === 0 ? '' : `.${count + 1}`}`, ...source, keys });
+      archives.push({ name: `image:${called}${count === 0 ? '' : `.${count + 1}`}`, ...source, keys, debians });
     }
   }
   return archives;
@@ -108,14 +110,26 @@ async function archivesOf(name: string, files: Files): Promise<ImageArchive[]> {
 /** Where apt looks for keys of sources that do not say by which they are signed (apt-secure(8)). */
 const TRUSTED = 'etc/apt/trusted.gpg.d';
 
-async function keysFor(files: Files, signedBy: AptSourceEntry['signedBy']): Promise<Buffer> {
-  if (!Array.isArray(signedBy)) return binaryKeys(Buffer.from(signedBy.key));
+/** As the package debian-archive-keyring calls its files: the whole, and a file for each key of a release. */
+const DEBIANS = /\/debian-archive-[\w-]+\.(gpg|pgp|asc)$/;
+
+async function keysFor(
+  files: Files,
+  signedBy: AptSourceEntry['signedBy'],
+): Promise<Pick<ImageArchive, 'keys' | 'debians'>> {
+  if (!Array.isArray(signedBy)) return { keys: binaryKeys(Buffer.from(signedBy.key)), debians: false };
   const trusted = (await files.list(TRUSTED)).filter((file) => /\.(gpg|asc)$/.test(file));
   const own = signedBy.filter((path) => path.startsWith('/')).map((path) => path.slice(1));
   // A fingerprint says which of the trusted keys; those of one image need no telling apart.
   const paths = own.length > 0 ? own : ['etc/apt/trusted.gpg', ...trusted.map((file) => `${TRUSTED}/${file}`)];
-  const found = await Promise.all(paths.map((path) => files.read(path)));
-  return Buffer.concat(found.flatMap((keys) => (keys ? [binaryKeys(keys)] : [])));
+  const found = await Promise.all(
+    paths.map(async (path) => {
+      const keys = await files.read(path);
+      return keys ? [{ keys: binaryKeys(keys), debians: DEBIANS.test(path) }] : [];
+    }),
+  );
+  const all = found.flat();
+  return { keys: Buffer.concat(all.map(({ keys }) => keys)), debians: all.every(({ debians }) => debians) };
 }
 
 const usage = (message: string, hint: string): PiimgError => new PiimgError(message, { exitCode: EXIT.usage, hint });

@@ -32,23 +32,17 @@ export function locateArchives(
   });
 }
 
-/** Hosts that serve Debian's own archive, and no archive of a developer's or a port. */
-const DEBIAN_SERVER = /^https?:\/\/(deb|security|ftp(\.[\w-]+)?)\.debian\.org(:\d+)?\//;
-
-/** Whether an archive of an image is Debian's own, of which there are mirrors. */
-export const isDebians = (uri: string): boolean => DEBIAN_SERVER.test(uri);
-
 /**
  * The addresses of archives that an image names: those of Debian's own where `locateArchives` would find them, if it finds any; all
  * others as the image has them.
  */
-export function locateImageArchives<A extends { uri: string; suites: string[] }>(
+export function locateImageArchives<A extends { uri: string; suites: string[]; debians: boolean }>(
   archives: A[],
   mirror: string | undefined,
   host: { uri: string; release: string }[],
 ): A[] {
   return archives.map((archive) => {
-    if (!isDebians(archive.uri)) return archive;
+    if (!archive.debians) return archive;
     const security = archive.suites.every((suite) => suite.endsWith('-security'));
     return {
       ...archive,

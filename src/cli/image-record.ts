@@ -1,14 +1,14 @@
 // What is kept of an image that was taken apart beside its layer: what resolving more packages for it needs.
 import { mkdir, mkdtemp, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { ImageFacts } from '../base/image-facts.ts';
+import type { ImageArchive, ImageFacts } from '../base/image-facts.ts';
 import type { AptArchive } from '../host/apt.ts';
 
 /** Raised when more is kept of an image. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 export interface ImageRecord extends Omit<ImageFacts, 'status' | 'archives'> {
-  archives: AptArchive[];
+  archives: (AptArchive & Pick<ImageArchive, 'debians'>)[];
   /** dpkg's status file. */
   statusFile: string;
 }

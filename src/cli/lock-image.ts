@@ -3,7 +3,6 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { BaseDefinition } from '../base/definition.ts';
 import type { Lock, LockedImage } from '../base/lock.ts';
-import { isDebians } from '../base/mirror.ts';
 import type { AptArchive } from '../host/apt.ts';
 import { storedPath } from '../host/store.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
@@ -61,11 +60,11 @@ export function hasThatImage({ image }: Pick<Lock, 'image'>, { choice }: LockReq
 const DEBIAN_KEYS = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 /**
- * Those of its archives that are Debian's own, where native tools come from. The tools run on this machine: keys that come with the image do
- * not vouch for them. Throws PiimgError (usage) when there are none.
+ * Those of its archives that are Debian's own, where native tools come from. The tools run on this machine: neither keys that come with the image,
+ * nor what it calls them, vouch for them. Throws PiimgError (usage) when there are none.
  */
 export function debianArchives(archives: AptArchive[], { locked, record }: ReadImage): AptArchive[] {
-  const names = record.archives.filter(({ uri }) => isDebians(uri)).map(({ name }) => name);
+  const names = record.archives.filter(({ debians }) => debians).map(({ name }) => name);
   const own = archives.filter(({ name }) => names.includes(name));
   const found = own.map((archive) => ({ ...archive, keyring: DEBIAN_KEYS }));
   if (found.length > 0) return found;

@@ -29,8 +29,8 @@ export const SYSTEM: Record<string, string> = {
     'PARTUUID=1a2b3c4d-02  /               ext4    defaults,noatime  0       1\n',
   'etc/machine-id': 'uninitialized\n',
   'etc/apt/sources.list.d/debian.sources':
-    'Types: deb\nURIs: http://deb.debian.org/debian/\nSuites: trixie\nComponents: main\nSigned-By: /usr/share/keyrings/debian.pgp\n',
-  'usr/share/keyrings/debian.pgp': 'keys',
+    'Types: deb\nURIs: http://d.example/debian/\nSuites: trixie\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.pgp\n',
+  'usr/share/keyrings/debian-archive-keyring.pgp': 'keys',
   'var/lib/dpkg/status': [stanza('base-files', '13.8'), stanza('dpkg', '1.22.21')].join('\n'),
   'usr/bin/cloud-init': 'no more than a look-alike',
   'etc/cloud/cloud.cfg.d/99_raspberry-pi.cfg':

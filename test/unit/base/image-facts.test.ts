@@ -29,19 +29,19 @@ const system: Record<string, string> = {
   ].join('\n'),
   'etc/apt/sources.list': '# nothing\n',
   'etc/apt/sources.list.d/debian.sources': `Types: deb
-URIs: http://deb.debian.org/debian/
+URIs: http://d.example/debian/
 Suites: trixie trixie-updates
 Components: main contrib
-Signed-By: /usr/share/keyrings/debian.pgp
+Signed-By: /usr/share/keyrings/debian-archive-keyring.pgp
 
 Types: deb
-URIs: http://deb.debian.org/debian-security/
+URIs: http://d.example/debian-security/
 Suites: trixie-security
 Components: main contrib
-Signed-By: /usr/share/keyrings/debian.pgp
+Signed-By: /usr/share/keyrings/debian-archive-keyring.pgp
 `,
-  'etc/apt/sources.list.d/raspi.list': 'deb http://archive.raspberrypi.com/debian/ trixie main # theirs\n',
-  'usr/share/keyrings/debian.pgp': 'debian’s keys',
+  'etc/apt/sources.list.d/raspi.list': 'deb http://r.example/debian/ trixie main # theirs\n',
+  'usr/share/keyrings/debian-archive-keyring.pgp': 'debian’s keys',
   'etc/apt/trusted.gpg.d/raspi.asc': ARMOR,
 };
 
@@ -67,12 +67,30 @@ test('release, installed packages, archives with their keys', async () => {
   assert.is(facts.suite, 'trixie');
   assert.equal(facts.packages, { dpkg: '1.22.21', libc6: '2.41-12+rpt1', 'libc6:armhf': '2.41-12' });
   assert.equal(
-    archives.map(({ name, uri, suites, keys }) => [name, uri, suites, keys.toString()]),
+    archives.map(({ name, uri, suites, keys, debians }) => [name, uri, suites, keys.toString(), debians]),
     [
-      ['image:debian', 'http://deb.debian.org/debian/', ['trixie', 'trixie-updates'], 'debian’s keys'],
-      ['image:debian.2', 'http://deb.debian.org/debian-security/', ['trixie-security'], 'debian’s keys'],
-      ['image:raspi', 'http://archive.raspberrypi.com/debian/', ['trixie'], 'a key'],
+      ['image:debian', 'http://d.example/debian/', ['trixie', 'trixie-updates'], 'debian’s keys', true],
+      ['image:debian.2', 'http://d.example/debian-security/', ['trixie-security'], 'debian’s keys', true],
+      ['image:raspi', 'http://r.example/debian/', ['trixie'], 'a key', false],
     ],
+  );
+});
+
+test('an archive is Debian’s own when all it may be signed by are Debian’s keys', async () => {
+  const line = 'deb http://x.example/debian trixie main\n';
+  const trusted = 'etc/apt/trusted.gpg.d/debian-archive-trixie-stable.asc';
+  const debians = async (changes: Record<string, string>): Promise<boolean | undefined> =>
+    (await factsOf({ 'etc/apt/sources.list': line, ...changes })).archives[0]?.debians;
+  assert.is(await debians({}), false, 'by the key of raspi alone');
+  assert.is(await debians({ [trusted]: ARMOR }), false, 'by either');
+  const { 'etc/apt/trusted.gpg.d/raspi.asc': _, 'etc/apt/sources.list.d/raspi.list': __, ...plain } = system;
+  const alone = await imageFacts('it.img', filesOf({ ...plain, [trusted]: ARMOR, 'etc/apt/sources.list': line }));
+  assert.is(alone.archives[0]?.debians, true);
+  const named =
+    'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.pgp.d/x.gpg] http://x.example/debian trixie main\n';
+  assert.is(
+    await debians({ 'etc/apt/sources.list': named, 'usr/share/keyrings/debian-archive-keyring.pgp.d/x.gpg': 'keys' }),
+    false,
   );
 });
 
@@ -80,11 +98,11 @@ test('mirrors stand in for Debian’s own archives only', async () => {
   const { archives } = await factsOf({});
   const uris = (mirror: string | undefined, host: { uri: string; release: string }[]) =>
     locateImageArchives(archives, mirror, host).map(({ uri }) => uri);
-  const raspi = 'http://archive.raspberrypi.com/debian/';
+  const raspi = 'http://r.example/debian/';
   const given = uris('http://m.example/debian', []);
   assert.equal(given, ['http://m.example/debian', 'http://m.example/debian-security', raspi]);
   const host = [{ uri: 'http://h.example/debian', release: 'bookworm' }];
-  assert.equal(uris(undefined, host), ['http://h.example/debian', 'http://deb.debian.org/debian-security/', raspi]);
+  assert.equal(uris(undefined, host), ['http://h.example/debian', 'http://d.example/debian-security/', raspi]);
 });
 
 test('images that cannot be a base are refused by name', async () => {

@@ -121,7 +121,7 @@ test('what its packages need is kept beside it', async () => {
   assert.equal(record?.packages, { 'base-files': '13.8', dpkg: '1.22.21' });
   assert.is(await readFile(record?.statusFile ?? '', 'utf8'), SYSTEM['var/lib/dpkg/status']);
   const [archive] = record?.archives ?? [];
-  assert.equal([archive?.name, archive?.uri], ['image:debian', 'http://deb.debian.org/debian/']);
+  assert.equal([archive?.name, archive?.uri], ['image:debian', 'http://d.example/debian/']);
   assert.is(await readFile(archive?.keyring ?? '', 'utf8'), 'keys');
 });
 
