@@ -8,6 +8,7 @@ import { loadNodes } from '../seed/nodes-file.ts';
 import { holdsSecrets } from '../seed/texts.ts';
 import type { ReadAt } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
+import type { Customized } from '../ui/customized.ts';
 import { releaseOf } from '../vendor/describe.ts';
 import { recognise, type Recognised } from '../vendor/recognise.ts';
 import { bootMount, textOf, unitsOf } from '../vendor/system.ts';
@@ -20,25 +21,9 @@ import { knownHosts, newHostKeys, newRandom } from './seed-machine.ts';
 import { refuseOut, writeTarget } from './seed-target.ts';
 import { seedCard, type SeedRequest, type SeedResult } from './seeding.ts';
 
-export interface CustomizeResult {
+export interface CustomizeResult extends Customized {
   image: string;
-  /** What carries the node now. */
-  target: string;
   inPlace: boolean;
-  node: string;
-  format: InitFormat;
-  /** What of the image says that it reads this format. */
-  evidence: string[];
-  /** Files of the boot partition that are new, or others than before. */
-  files: string[];
-  /** Those of an earlier identity in another format. */
-  removed: string[];
-  users: { name: string; keys: number; password: boolean }[];
-  addresses: string[];
-  /** Name of a Wi-Fi. */
-  wifi?: string;
-  /** Lines for ~/.ssh/known_hosts. */
-  knownHosts: string[];
   warnings: string[];
 }
 

@@ -1,18 +1,25 @@
 // What was written to the image of another maker, for people.
+import type { InitFormat } from '../vendor/view.ts';
 import type { Style } from './style.ts';
 import { formatTable } from './table.ts';
 
 /** What was written, and beside it what there is to know. */
 export interface Customized {
+  /** What carries the node now. */
   target: string;
   node: string;
-  format: string;
+  format: InitFormat;
+  /** What of the image says that it reads this format. */
   evidence: string[];
+  /** Files of the boot partition that are new, or others than before. */
   files: string[];
+  /** Those of an earlier identity in another format. */
   removed: string[];
   users: { name: string; keys: number; password: boolean }[];
   addresses: string[];
+  /** Name of a Wi-Fi. */
   wifi?: string;
+  /** Lines for ~/.ssh/known_hosts. */
   knownHosts: string[];
 }
 

@@ -31,7 +31,7 @@ process.once('SIGINT', () => stop.abort());
 try {
   const image = await foreignImage('cloudinit-rpi', {
     bootSectors: bootMiB * 2048,
-    rootSectors: rootMiB * 2048,
+    rootSize: rootMiB,
     noise: Math.round(rootMiB * 0.75),
     folder: work,
   });

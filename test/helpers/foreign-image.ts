@@ -1,16 +1,14 @@
 // Small images as other makers have them: a FAT and an ext4 with as few files as the recognition of a format asks for.
-import { mkdir, open, symlink, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { run } from '../../src/host/exec.ts';
-import { encodeMbr } from '../../src/image/mbr.ts';
 import { temporaryFolder } from './temporary.ts';
+import { makeVendorImage, type Tree } from './vendor-image.ts';
 
-export const BOOT = { start: 8192, sectors: 70_000 };
+export const BOOT = { start: 8192, sectors: 35 * 2048 };
+export const ROOT_SIZE = 16;
 
-/** Paths of the root file system with their texts; `-> TARGET` is a symbolic link. */
-type Tree = Record<string, string>;
-
-const LINK = '-> /dev/null.service';
+const LINK = { link: '/dev/null.service' };
 const COMMON: Tree = {
   'etc/fstab': 'PARTUUID=1a2b3c4d-01 /boot/firmware vfat defaults 0 2\n',
   'etc/hostname': 'raspberrypi\n',
@@ -68,10 +66,10 @@ export const LOOKALIKES = {
 } satisfies Record<string, { root: Tree; boot: Tree; cmdline: string }>;
 
 interface Size {
-  /** Sectors of the two partitions. */
+  /** Sectors of the boot partition, in whole MiB. */
   bootSectors?: number;
-  rootSectors?: number;
-  /** MiB of noise in the root. */
+  /** MiB of the root partition, and of noise in it. */
+  rootSize?: number;
   noise?: number;
   folder?: string;
 }
@@ -79,38 +77,25 @@ interface Size {
 /** Makes `card.img` in a new folder, and gives its path. */
 export async function foreignImage(
   format: keyof typeof LOOKALIKES,
-  { bootSectors = BOOT.sectors, rootSectors = 32_768, noise = 0, folder = temporaryFolder() }: Size = {},
+  { bootSectors = BOOT.sectors, rootSize = ROOT_SIZE, noise = 0, folder = temporaryFolder() }: Size = {},
 ): Promise<string> {
   const { root, boot, cmdline } = LOOKALIKES[format];
-  const start = BOOT.start + bootSectors + (2048 - (bootSectors % 2048));
-  const file = join(folder, 'card.img');
-  for (const [path, text] of Object.entries({ ...COMMON, ...root })) await put(join(folder, 'root', path), text);
-  for (const [path, text] of Object.entries({ ...boot, 'cmdline.txt': cmdline, 'config.txt': 'arm_64bit=1\n' }))
-    await put(join(folder, 'boot', path), text);
-  if (noise > 0)
+  if (noise > 0) {
+    await mkdir(join(folder, 'root'));
     await run(['dd', 'if=/dev/urandom', `of=${join(folder, 'root/noise')}`, 'bs=1M', `count=${noise}`, 'status=none']);
-  const handle = await open(file, 'w');
-  const table = [
-    { number: 1, type: 0x0c, start: BOOT.start, sectors: bootSectors },
-    { number: 2, type: 0x83, start, sectors: rootSectors },
-  ] as const;
-  await handle.truncate((start + rootSectors) * 512);
-  await handle.write(encodeMbr(0x1a2b3c4d, [...table]), 0, 512, 0);
-  await handle.close();
-  const fat = ['-F', '32', '-s', '1', '-n', 'bootfs', '--offset', `${BOOT.start}`, file, `${bootSectors / 2}`];
-  await run(['mkfs.vfat', ...fat]);
-  const files = Object.keys({ ...boot, 'cmdline.txt': '', 'config.txt': '' }).map((name) => join(folder, 'boot', name));
-  await mtools(file, 'mcopy', ...files, '::/');
-  const ext4 = ['-q', '-F', '-t', 'ext4', '-L', 'rootfs', '-E', `offset=${start * 512}`, '-d', join(folder, 'root')];
-  await run(['mke2fs', ...ext4, file, `${rootSectors / 2}k`]);
+  }
+  const { file } = await makeVendorImage({
+    folder,
+    name: 'card.img',
+    start: BOOT.start,
+    sectors: bootSectors,
+    fat: ['-F', '32', '-s', '1', '-n', 'bootfs'],
+    boot: { ...boot, 'cmdline.txt': cmdline, 'config.txt': 'arm_64bit=1\n' },
+    root: { ...COMMON, ...root },
+    rootSize,
+  });
   return file;
 }
 
 export const mtools = (image: string, program: string, ...args: string[]): Promise<{ stdout: string }> =>
   run([program, '-i', `${image}@@${BOOT.start * 512}`, ...args], { env: { MTOOLS_SKIP_CHECK: '1' } });
-
-async function put(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  if (text.startsWith('-> ')) await symlink(text.slice(3), path);
-  else await writeFile(path, text);
-}

@@ -24,6 +24,9 @@ export interface VendorImage {
   rootSize?: number;
   /** Leaves the root partition without a file system. */
   noExt4?: boolean;
+  /** Where it is made, else a new folder; what lies in `root` there goes onto it as well. */
+  folder?: string;
+  name?: string;
 }
 
 export interface MadeImage {
@@ -46,11 +49,11 @@ const EXT4 = [
 ];
 const FAT = ['-F', '16', '-s', '1', '-n', 'bootfs'];
 
-/** Makes `vendor.img` in a new folder. */
+/** Makes the image, `vendor.img` if nothing else is said. */
 export async function makeVendorImage(wanted: VendorImage): Promise<MadeImage> {
   const { table = 'mbr', diskId = '1a2b3c4d', start = 16_384, sectors = 16_384, rootSize = 12 } = wanted;
-  const folder = temporaryFolder();
-  const file = join(folder, 'vendor.img');
+  const { folder = temporaryFolder(), name = 'vendor.img' } = wanted;
+  const file = join(folder, name);
   const rootStart = start + sectors;
   const rootSectors = rootSize * 2048;
   const disk = await open(file, 'w');

@@ -8,12 +8,15 @@ import { EXIT } from '../../src/lib/errors.ts';
 import { run } from '../../src/host/exec.ts';
 import { asRoot } from '../helpers/as-root.ts';
 import { checkFat, textsOf } from '../helpers/fat-image.ts';
-import { foreignImage } from '../helpers/foreign-image.ts';
+import { BOOT, foreignImage, ROOT_SIZE } from '../helpers/foreign-image.ts';
+import { withLoop, withRootMounted } from '../helpers/loop.ts';
 import { keyLine } from '../helpers/ssh-keys.ts';
 
 const image = await foreignImage('systemd');
 const folder = dirname(image);
 await writeFile(join(folder, 'me.pub'), `${keyLine()}\n`);
+/** LBA and sectors of the root partition. */
+const ROOT = { start: BOOT.start + BOOT.sectors, sectors: ROOT_SIZE * 2048 };
 const NODE = ['--node', 'pi1', '--ssh-key', 'me.pub'];
 
 const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
@@ -36,37 +39,16 @@ async function customize(...args: string[]): Promise<{ exitCode: number; all: st
   return { exitCode, all };
 }
 
-async function withLoop<T>(file: string, use: (device: string) => Promise<T>): Promise<T> {
-  const device = (await sh('losetup --find --show "$1"', file)).trim();
-  try {
-    return await use(device);
-  } finally {
-    await sh('losetup --detach "$1"', device);
-  }
-}
-
-/** The kernel may have no node for a partition where no udev runs. */
-const MOUNT = `
-name=$(basename "$1"); mkdir "$2"
-delpart "$1" 2 2>/dev/null || true
-addpart "$1" 2 79872 32768
-mknod "$2.device" b $(tr : ' ' < "/sys/block/$name/\${name}p2/dev")
-mount -o ro,noload "$2.device" "$2"
-`;
-
 test('a mounted card is refused, and not a byte of it changes; unmounted it is written, whole and sound', async () => {
   const mount = join(folder, 'mounted here');
   await withLoop(image, async (device) => {
-    await sh(MOUNT, device, mount);
-    try {
+    await withRootMounted(device, { place: mount, ...ROOT }, async () => {
       const before = await readFile(image);
       const { exitCode, all } = await customize(device, '--in-place', ...NODE);
       assert.is(exitCode, EXIT.refused, all);
       assert.match(all, /in use|is mounted at/);
       assert.ok((await readFile(image)).equals(before));
-    } finally {
-      await sh('umount "$1"', mount);
-    }
+    });
     const { exitCode, all } = await customize(device, '--in-place', ...NODE);
     assert.is(exitCode, 0, all);
     const copy = await customize(device, '--out', 'x.img', ...NODE);

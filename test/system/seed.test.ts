@@ -12,6 +12,7 @@ import { mountPointsOf } from '../../src/host/mounted.ts';
 import { minimalSeed, SLOT_LENGTHS } from '../../src/seed/minimal.ts';
 import { BUILD_ID, SCHEMAS } from '../helpers/seed-image.ts';
 import { keyLine } from '../helpers/ssh-keys.ts';
+import { withLoop, withRootMounted } from '../helpers/loop.ts';
 import { assemble, BOOT, judge, ROOT, sh, work } from '../helpers/small-image.ts';
 import { piimg } from '../unit/cli/piimg.ts';
 
@@ -162,16 +163,6 @@ test('a folder in the place of a file is refused, and nothing is written', async
   assert.is(await sh('sha256sum < "$1"', disk), before);
 });
 
-/** A card: a loop device with partitions, which only root can make. */
-async function withLoop<T>(file: string, use: (device: string) => Promise<T>): Promise<T> {
-  const device = (await sh('losetup --find --show "$1"', file)).trim();
-  try {
-    return await use(device);
-  } finally {
-    await sh('losetup --detach "$1"', device);
-  }
-}
-
 /** As root, as devices are. */
 const seedAsRoot = (...args: string[]): Promise<string> =>
   sh(
@@ -195,32 +186,20 @@ test('a card is written, also where a file has to be made anew', async () => {
   await proveSeeded(disk);
 });
 
-/** Mounts the root file system of a card, as a desktop does; the node is made by hand where no udev does. The loop may have an older one's partition. */
-const MOUNT = `
-name=$(basename "$1"); mkdir "$2"
-delpart "$1" 2 2>/dev/null || true
-addpart "$1" 2 ${ROOT / 512} "$3"
-mknod "$2.device" b $(tr : ' ' < "/sys/block/$name/\${name}p2/dev")
-mount -o ro,noload "$2.device" "$2"
-`;
-
 test('a mounted card is refused, and not a byte of it changes', async () => {
   const disk = await card('card.img');
   const mount = join(work, 'mounted here');
   const sectors = ((await stat(disk)).size - ROOT) / 512;
   const digest = () => sh('sha256sum < "$1"', disk);
   await withLoop(disk, async (device) => {
-    await sh(MOUNT, device, mount, String(sectors));
-    try {
+    await withRootMounted(device, { place: mount, start: ROOT / 512, sectors }, async () => {
       const before = await digest();
       const error: unknown = await seedAsRoot(device, '--in-place', ...NODE).catch((caught: unknown) => caught);
       assert.match((error as { all: string }).all, /in use|is mounted at/);
       assert.is((error as { exitCode: number }).exitCode, EXIT.refused);
       assert.equal(await mountPointsOf(device), [mount]);
       assert.is(await digest(), before);
-    } finally {
-      await sh('umount "$1"', mount);
-    }
+    });
     assert.match(await seedAsRoot(device, '--in-place', ...NODE), 'pi-web1: written to', 'negative control');
   });
 });

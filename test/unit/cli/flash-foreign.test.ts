@@ -12,7 +12,7 @@ import { keepLedger, notedPlaces } from '../../../src/cli/flashing/note.ts';
 import type { Target } from '../../../src/cli/flashing/targets.ts';
 import { run, type RunResult } from '../../../src/host/exec.ts';
 import { checkFat } from '../../helpers/fat-image.ts';
-import { foreignImage, mtools } from '../../helpers/foreign-image.ts';
+import { BOOT, foreignImage, mtools } from '../../helpers/foreign-image.ts';
 import { ROW } from '../../helpers/ledger-rows.ts';
 import { keyLine } from '../../helpers/ssh-keys.ts';
 import { temporaryFolder } from '../../helpers/temporary.ts';
@@ -134,7 +134,7 @@ test('what to do with the card: its own LED and time are those of images of piim
 });
 
 test('a root file system that was in use when it was copied is warned of', async () => {
-  const start = (8192 + 70_000 + 2048 - (70_000 % 2048)) * 512;
+  const start = (BOOT.start + BOOT.sectors) * 512;
   await copyFile(image, join(folder, 'used.img'));
   await run(['debugfs', '-w', '-R', 'feature needs_recovery', `${join(folder, 'used.img')}?offset=${start}`]);
   for (const words of [
