@@ -3,6 +3,7 @@ import { open, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { makeWorkFolder } from '../host/work-folder.ts';
 import { directoryRanges, findInFat, freeClusters, openFat, readFromFat, type FatVolume } from '../image/fat.ts';
+import { writeAll } from '../image/copy.ts';
 import { readerOf, type ByteRange, type ReadAt } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Edit } from '../seed/formats/edits.ts';
@@ -60,7 +61,7 @@ async function change(
   const places = await directoryRanges(before);
   await handle.truncate(before.length);
   for (const range of [before.metadata, ...places]) {
-    await handle.write(await before.read(range.offset, range.length), 0, range.length, range.offset - offset);
+    await writeAll(handle, await before.read(range.offset, range.length), range.offset - offset);
   }
   await check(file, what, 'before');
   const tables = { offset, length: before.root.offset - offset };

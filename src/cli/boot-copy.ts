@@ -2,6 +2,7 @@
 import { mkdir, stat, writeFile, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { run } from '../host/exec.ts';
+import { writeAll } from '../image/copy.ts';
 import { findInFat, openFat, type FatVolume } from '../image/fat.ts';
 import type { ReadAt } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
@@ -49,8 +50,8 @@ export async function giveNames({ handle }: Copy, read: ReadAt, offset: number, 
     const [old, added] = [await findInFat(now, edit.path), await findInFat(now, newName(index))];
     if (old === undefined || added === undefined) continue;
     const [to, from] = [await read(old.slot, SLOT), await read(added.slot, SLOT)];
-    await handle.write(from, SWAPPED, SLOT - SWAPPED, old.slot + SWAPPED - offset);
-    await handle.write(to, SWAPPED, SLOT - SWAPPED, added.slot + SWAPPED - offset);
+    await writeAll(handle, from.subarray(SWAPPED), old.slot + SWAPPED - offset);
+    await writeAll(handle, to.subarray(SWAPPED), added.slot + SWAPPED - offset);
     gone.push(newName(index));
   }
   return gone;

@@ -1,14 +1,11 @@
 // The boot partition of an image as the boot test's firmware reads it: files by name.
 import { open } from 'node:fs/promises';
 import type { BootPartition } from '../boot/firmware/partition.ts';
-import { findInFat, openFat } from '../image/fat.ts';
+import { findInFat, openFat, streamFromFat } from '../image/fat.ts';
 import { parseMbr, SECTOR } from '../image/mbr.ts';
 import { readerOf } from '../image/ranges.ts';
 
-/** Bytes read at once. */
-const CHUNK = 1 << 20;
-
-/** Opens the first partition of a raw image for the time of `work`. Throws PiimgError when it is no FAT32. */
+/** Opens the first partition of a raw image for the time of `work`. Throws PiimgError when it is no FAT. */
 export async function withBootPartition<T>(image: string, work: (partition: BootPartition) => Promise<T>): Promise<T> {
   const disk = await open(image);
   try {
@@ -19,17 +16,7 @@ export async function withBootPartition<T>(image: string, work: (partition: Boot
       async find(path) {
         const entry = await findInFat(fat, path);
         if (entry === undefined || entry.directory) return undefined;
-        return {
-          size: entry.size,
-          async *chunks() {
-            let left = entry.size;
-            for (const { offset, length } of entry.ranges) {
-              const end = offset + Math.min(length, left);
-              for (let at = offset; at < end; at += CHUNK) yield await read(at, Math.min(CHUNK, end - at));
-              left -= end - offset;
-            }
-          },
-        };
+        return { size: entry.size, chunks: () => streamFromFat(fat, entry) };
       },
     });
   } finally {

@@ -1,5 +1,6 @@
 // Writes changes of a boot partition to an image or a card, in an order that a cut leaves whole, and reads them back.
 import { stat, type FileHandle } from 'node:fs/promises';
+import { writeAll } from '../image/copy.ts';
 import { readerOf, type ReadAt } from '../image/ranges.ts';
 import { PiimgError } from '../lib/errors.ts';
 import { settled, type Change, type Stages } from './boot-changes.ts';
@@ -31,11 +32,7 @@ export async function writeStages(
 
 async function writeInTurns(handle: FileHandle, stages: Stages): Promise<void> {
   for (const stage of stages) {
-    for (const { offset, content } of stage) {
-      for (let at = 0; at < content.length;) {
-        at += (await handle.write(content, at, content.length - at, offset + at)).bytesWritten;
-      }
-    }
+    for (const { offset, content } of stage) await writeAll(handle, content, offset);
     if (stage.length > 0) await handle.datasync();
   }
 }

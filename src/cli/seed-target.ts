@@ -5,6 +5,7 @@ import path from 'node:path';
 import { run } from '../host/exec.ts';
 import { requireSpace } from '../host/space.ts';
 import { copyImage } from '../image/copy.ts';
+import { removeAbandonedParts } from '../lib/alive.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
 
@@ -51,7 +52,9 @@ async function writeCopy(
 ): Promise<void> {
   const { blocks, mode } = await stat(image);
   await requireSpace([{ folder: path.dirname(path.resolve(out)), bytes: blocks * 512, what: 'the copy of the image' }]);
-  const part = `${out}.${randomBytes(4).toString('hex')}.part`;
+  const part = `${out}.${randomBytes(4).toString('hex')}.${process.pid}.part`;
+  // Of runs that were killed.
+  await removeAbandonedParts(path.dirname(path.resolve(out)), `${path.basename(out)}.`);
   const file = await open(part, 'wx', 0o600);
   try {
     try {

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { run } from '../host/exec.ts';
 import { mountPointsOf } from '../host/mounted.ts';
 import { makeWorkFolder } from '../host/work-folder.ts';
+import { writeAll } from '../image/copy.ts';
 import { readerOf } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { NodeSlot } from '../seed/node-slots.ts';
@@ -72,10 +73,7 @@ async function overwrite(card: SeedCard, slot: FoundSlot, content: Buffer): Prom
 
 async function put({ handle }: SeedCard, slot: Pieces, content: Buffer): Promise<void> {
   for (const { offset, from, to } of pieces(slot)) {
-    for (let at = from; at < to;) {
-      const { bytesWritten } = await handle.write(content, at, to - at, offset + at - from);
-      at += bytesWritten;
-    }
+    await writeAll(handle, content.subarray(from, to), offset);
   }
 }
 

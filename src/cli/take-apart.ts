@@ -3,13 +3,14 @@ import path from 'node:path';
 import { imageFacts } from '../base/image-facts.ts';
 import { treeOfExt4, type TreeEntry } from '../image/ext4-tree.ts';
 import { streamFromFat, walkFat, type FatVolume } from '../image/fat.ts';
+import { findLayer } from '../layers/cache.ts';
 import { makeImageLayer } from '../layers/image-layer.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
 import { imageLayerKey } from '../plan/image-base.ts';
 import { cloudInitOf } from '../vendor/cloud-init.ts';
 import type { Files, ImageView } from '../vendor/view.ts';
-import { writeImageRecord } from './image-record.ts';
+import { readImageRecord, writeImageRecord } from './image-record.ts';
 import { withImageView, type OpenedImage } from './image-view.ts';
 import { withUnpacked } from './unpack-image.ts';
 
@@ -39,6 +40,10 @@ export async function takeApart(
     if (expected && (expected.sha256 !== sha256 || expected.size !== size))
       throw otherImage(name, expected, { sha256, size });
     accept?.(sha256);
+    const cache = { dir: path.join(cacheDir, 'layers'), tmp };
+    const key = imageLayerKey(sha256);
+    // Under another name, or of another time: what is in it was looked at before.
+    if ((await findLayer(cache, key, () => {})) && (await readImageRecord(cacheDir, sha256))) return { sha256, size };
     step.update({ message: 'taking it apart' });
     await withImageView(file, async (view, opened) => {
       const { root, piimg, notes } = view;
@@ -53,9 +58,8 @@ export async function takeApart(
       await requireMountPoint(name, root.files);
       await requireCloudInit(name, view);
       notes.forEach((note) => step.note(`${name}: ${note}`));
-      const cache = { dir: path.join(cacheDir, 'layers'), tmp };
       const entries = entriesOf(name, opened, (note) => step.note(`${name}: ${note}`));
-      await makeImageLayer(cache, { key: imageLayerKey(sha256), title: 'image' }, bounded(name, opened, entries));
+      await makeImageLayer(cache, { key, title: 'image' }, bounded(name, opened, entries));
       await writeImageRecord(cacheDir, sha256, facts);
     });
     return { sha256, size };

@@ -4,12 +4,9 @@ import { mkdtemp, mkdir, open, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { openSource } from '../flash/source/source.ts';
 import { readSource } from '../flash/source/read.ts';
+import { writeSparse } from '../image/copy.ts';
 import { PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
-
-/** What is all zeros in pieces of this length becomes a hole. */
-const HOLE = 1 << 16;
-const ZEROS = Buffer.alloc(HOLE);
 
 export interface Unpacked {
   file: string;
@@ -64,12 +61,5 @@ export async function withUnpacked<T>(
     return await work({ file, sha256: hash.digest('hex'), size });
   } finally {
     await rm(dir, { recursive: true, force: true });
-  }
-}
-
-async function writeSparse(handle: Awaited<ReturnType<typeof open>>, piece: Uint8Array, at: number): Promise<void> {
-  for (let from = 0; from < piece.length; from += HOLE) {
-    const part = piece.subarray(from, from + HOLE);
-    if (!ZEROS.subarray(0, part.length).equals(part)) await handle.write(part, 0, part.length, at + from);
   }
 }

@@ -7,7 +7,7 @@ import { PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
 import { hintForCertificate } from './certificates.ts';
 import { dieWithParent, run, type RunResult } from './exec.ts';
-import { keepIfWhole, missingFrom, type Store, type Wanted } from './store.ts';
+import { keep, keepIfWhole, missingFrom, type Store, type Wanted } from './store.ts';
 
 /** How many files one call of apt-helper fetches: its arguments stay far below the kernel's limit for a command line. */
 const BATCH = 400;
@@ -60,7 +60,7 @@ export async function downloadUnknown(
     );
     if (exitCode !== 0) throw downloadError([item], stderr, exitCode);
     const digest = await digestOfFile(file);
-    await keepIfWhole(store, file, digest);
+    await keep(store, file, digest);
     return digest;
   } finally {
     await keepBeginnings(store, dir);

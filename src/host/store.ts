@@ -35,10 +35,15 @@ export async function missingFrom(store: Store, wanted: Wanted[]): Promise<Wante
 /** Moves a file to its place when it is what `sha256` says; false when it is not, or not there. */
 export async function keepIfWhole(store: Store, file: string, sha256: string): Promise<boolean> {
   if ((await digestIfThere(file)) !== sha256) return false;
+  await keep(store, file, sha256);
+  return true;
+}
+
+/** Moves a file of this digest to its place. */
+export async function keep(store: Store, file: string, sha256: string): Promise<void> {
   const target = storedPath(store, sha256);
   await mkdir(dirname(target), { recursive: true });
   await rename(file, target);
-  return true;
 }
 
 /** Notes that a build uses these files now: what `cache prune` goes by. */

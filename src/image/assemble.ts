@@ -1,7 +1,7 @@
 // The whole way from layers to an image and its block map: read this first.
-import { mkdir, open, readdir, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import { abandoned } from '../lib/alive.ts';
+import { mkdir, open, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import { removeAbandonedParts } from '../lib/alive.ts';
 import { PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
 import { settled } from '../lib/settled.ts';
@@ -91,7 +91,8 @@ export async function assembleImage(input: AssembleInput): Promise<AssembledImag
   requireRoomOnBoot(onBoot, layout.boot.sectors);
 
   await mkdir(dirname(out), { recursive: true });
-  await removeAbandonedParts(out);
+  // Of killed builds of the same image.
+  await removeAbandonedParts(dirname(out), `${basename(out).replace(/\.img$/, '')}.`);
   let file: FileHandle | undefined;
   let digester: ImageDigester | undefined;
   try {
@@ -211,13 +212,6 @@ function deltaTar({ layers, sourceDateEpoch }: AssembleInput, { files, commands 
   const numbered = files.map((merged, i) => ({ ...merged, entry: { ...merged.entry, path: String(i) } }));
   const script = { path: 'commands', content: Buffer.from(commands.map((line) => `${line}\n`).join('')) };
   return endedTar(mergedTar(layers, numbered), tarOf([script], sourceDateEpoch));
-}
-
-/** Removes what killed builds of the same image have left. */
-async function removeAbandonedParts(out: string): Promise<void> {
-  const name = basename(out).replace(/\.img$/, '');
-  const own = (await readdir(dirname(out))).filter((file) => file.startsWith(`${name}.`));
-  for (const file of abandoned(own, /\.(\d+)\.part$/)) await rm(join(dirname(out), file), { force: true });
 }
 
 /** `web.img` → `web.bmap`, where bmaptool looks for it, also for `web.img.xz`. */

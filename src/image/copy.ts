@@ -1,4 +1,4 @@
-// Copies an image file; its holes stay holes.
+// Copies an image file; its holes stay holes, and what is all zeros becomes one.
 import { open, type FileHandle } from 'node:fs/promises';
 import type { Step } from '../lib/progress.ts';
 
@@ -20,9 +20,7 @@ export async function copyImage(
       signal?.throwIfAborted();
       const { bytesRead } = await source.read(buffer, 0, CHUNK, at);
       if (bytesRead === 0) throw new RangeError(`${from} became shorter while it was copied`);
-      for (const { start, end } of runs(buffer.subarray(0, bytesRead))) {
-        await writeAll(to, buffer.subarray(start, end), at + start);
-      }
+      await writeSparse(to, buffer.subarray(0, bytesRead), at);
       at += bytesRead;
       step?.update({ done: at, total: size, unit: 'bytes' });
     }
@@ -32,11 +30,16 @@ export async function copyImage(
   }
 }
 
+/** Writes what is not zeros, block by block, of at most 4 MiB; the file must have a hole, or its end, in its place. */
+export async function writeSparse(to: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (const { start, end } of runs(bytes)) await writeAll(to, bytes.subarray(start, end), position + start);
+}
+
 const ZEROS = Buffer.alloc(CHUNK);
 
 /** Stretches of blocks that are not all zeros. */
-function runs(bytes: Buffer): { start: number; end: number }[] {
-  if (bytes.equals(ZEROS.subarray(0, bytes.length))) return [];
+function runs(bytes: Uint8Array): { start: number; end: number }[] {
+  if (ZEROS.subarray(0, bytes.length).equals(bytes)) return [];
   const found: { start: number; end: number }[] = [];
   for (let start = 0; start < bytes.length; start += BLOCK) {
     const end = Math.min(start + BLOCK, bytes.length);
@@ -48,7 +51,8 @@ function runs(bytes: Buffer): { start: number; end: number }[] {
   return found;
 }
 
-async function writeAll(to: FileHandle, bytes: Buffer, position: number): Promise<void> {
+/** Writes all of it, in however many pieces the system takes it. */
+export async function writeAll(to: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < bytes.length;) {
     done += (await to.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
   }

@@ -23,7 +23,7 @@ export interface ImageFile {
 /** Where the first partition is mounted. */
 const BOOT = '/boot/firmware';
 
-/** Every file of the image by absolute path. Throws PiimgError for one without an MBR, FAT32 and ext4; see openExt4 for `onJournal`. */
+/** Every file of the image by absolute path. Throws PiimgError for one without an MBR, FAT and ext4; see openExt4 for `onJournal`. */
 export async function filesOfImage(read: ReadAt, onJournal?: OnJournal): Promise<Map<string, ImageFile>> {
   const { entries } = parseMbr(await read(0, SECTOR));
   const startOf = (number: number): number => (entries.find((entry) => entry.number === number)?.start ?? 0) * SECTOR;

@@ -1,4 +1,5 @@
 // `piimg seed` as its users meet it, on an image of a boot partition alone: options, refusals, what it prints and what it leaves.
+import { spawnSync } from 'node:child_process';
 import { chmod, copyFile, readdir, readFile, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CommanderError } from 'commander';
@@ -286,6 +287,18 @@ test('what is there under the name of the copy is replaced, and nothing else bes
   assert.equal(
     (await readdir(folder)).filter((name) => /^pi\.img\..+\.part$/.test(name)),
     [],
+  );
+});
+
+test('what a killed copy has left is removed by the next one, of a running one it is not', async () => {
+  const folder = await project();
+  const { pid: gone } = spawnSync('true');
+  const [left, others] = [`pi.img.0a0a0a0a.${gone}.part`, `pi.img.0b0b0b0b.${process.pid}.part`];
+  await Promise.all([left, others].map((name) => writeFile(join(folder, name), 'x')));
+  assert.is((await seed(folder, ...to)).exitCode, 0);
+  assert.equal(
+    (await readdir(folder)).filter((name) => name.endsWith('.part')),
+    [others],
   );
 });
 
