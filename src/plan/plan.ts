@@ -191,8 +191,8 @@ export function planBuild(
     boards: base.boards,
     ...(options.size !== undefined && { size: options.size }),
   };
-  const { variables, provision, health } = role;
-  const buildId = digestOf({ ...unfinished, variables, provision, health });
+  // All files that it will stand in, but for itself.
+  const buildId = digestOf({ ...unfinished, finish: finishFiles(role, base, '', disk) });
   return { plan: { ...unfinished, buildId, finish: finishFiles(role, base, buildId, disk) }, inputs };
 }
 

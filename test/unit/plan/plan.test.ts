@@ -2,6 +2,7 @@
 import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { digestOf } from '../../../src/lib/digest.ts';
 import { planBuild, type Plan } from '../../../src/plan/plan.ts';
 import { touchesBoot } from '../../../src/plan/boot.ts';
 import type { ResolvedRole } from '../../../src/role/resolved.ts';
@@ -80,6 +81,14 @@ const content = fc.string({ minLength: 1, maxLength: 40 }).filter((text) => text
 const path = fc
   .array(fc.stringMatching(/^[a-z][a-z0-9._-]{0,9}$/), { minLength: 1, maxLength: 4 })
   .map((parts) => `opt/${parts.join('/')}`);
+
+test('the build id is the digest of all else in the plan: no file of the image changes without it', () => {
+  const { buildId, finish, ...others } = planOf();
+  const without = finish.map((file) =>
+    file.content === undefined ? file : { ...file, content: file.content.replaceAll(buildId, '') },
+  );
+  assert.is(buildId, digestOf({ ...others, finish: without }));
+});
 
 test("an overlay's file alters files, settings and identity, and no package", () => {
   fc.assert(
