@@ -17,12 +17,15 @@ export function diskIds(base: string, role: string): DiskIds {
   return { diskId: sha256(`piimg disk ${base} ${role}`).slice(0, 8) };
 }
 
-/** The table of file systems of a base made of packages. */
+/**
+ * The table of file systems of a base made of packages. A boot partition that is worn out or cannot be mended is no reason for the emergency
+ * mode, which nobody sees on a machine without a screen: `nofail`, and what needs it says so itself (RequiresMountsFor=).
+ */
 export function fstab({ diskId }: DiskIds): PlannedFile {
   return rootFile(
     'etc/fstab',
     `PARTUUID=${diskId}-02 / ext4 defaults,noatime 0 1\n` +
-      `PARTUUID=${diskId}-01 /boot/firmware vfat defaults,noatime,fmask=0077,dmask=0077 0 2\n`,
+      `PARTUUID=${diskId}-01 /boot/firmware vfat defaults,noatime,nofail,fmask=0077,dmask=0077 0 2\n`,
   );
 }
 

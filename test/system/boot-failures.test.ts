@@ -10,6 +10,7 @@ import type { Reason } from '../../src/boot/report.ts';
 import { packageRoot } from '../../src/host/package-root.ts';
 import { run } from '../../src/host/exec.ts';
 import { builtWeb } from '../helpers/built.ts';
+import { imageWith } from '../helpers/changed-image.ts';
 import { partitionOf } from '../helpers/image-files.ts';
 import { bootFiles, withQemu } from '../helpers/qemu.ts';
 
@@ -102,6 +103,28 @@ for (const [name, file] of [
     const error: unknown = await bootFiles(machine, card, work).catch((caught: unknown) => caught);
     assert.is(reasonOf(error)?.code, 'would-not-boot');
     assert.match(reasonOf(error)?.message ?? '', lost);
+  });
+}
+
+for (const { own, end } of [
+  { own: true, end: 'asks who logs in' },
+  { own: false, end: 'would be in emergency mode without nofail' },
+]) {
+  test(`a machine whose boot partition is gone ${end}`, async () => {
+    const { stdout } = await run(['debugfs', '-R', 'cat /etc/fstab', `${image}?offset=${root.offset}`]);
+    const [, options = ''] = /firmware vfat (\S+)/.exec(stdout) ?? [];
+    const others = own ? options : options.replace('nofail,', '');
+    assert.is(others === options, own);
+    const fstab = stdout
+      .replace(options, `${others},x-systemd.device-timeout=5s`)
+      .replace(/PARTUUID=\w+-01/, 'PARTUUID=deadbeef-01');
+    const card = await imageWith(image, work, 'web', { files: { 'etc/fstab': fstab } });
+    const boot = { machine: 'virt', image: card, folder: path.join(work, 'virt'), minutes: 8 };
+    const found = await withQemu(boot, async (guest) => {
+      await guest.said(/Timed out waiting for device .*deadbeef/);
+      return Promise.race([guest.ended, guest.said(/login:/).then(() => undefined)]);
+    });
+    assert.is(found?.code, own ? undefined : 'emergency', found?.message);
   });
 }
 
