@@ -46,7 +46,11 @@ export async function live({ key }: Subject, { image, folder, writeLog, watch }:
   const { asked, card } = await withQemu(options, async (guest) => {
     const watching = watch?.(guest);
     const login = { port: guest.ports[22] ?? 0, user: USER, key: key.file };
-    const { stdout } = await withSession({ login, seconds: MINUTES * 60 }, (session) =>
+    const stopped = new AbortController();
+    // In emergency mode nobody ever logs in.
+    void guest.ended.then((reason) => stopped.abort(new Error(reason?.message ?? 'the machine is off')));
+    const { signal } = stopped;
+    const { stdout } = await withSession({ login, seconds: MINUTES * 60, signal }, (session) =>
       session.ask(ASK, { seconds: MINUTES * 60 }),
     );
     await watching;
