@@ -1,5 +1,5 @@
 // apt as a build asks it: in which archives, on lists of what age.
-import { stat, utimes } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { BaseDefinition } from '../base/definition.ts';
 import { locateArchives, locateImageArchives } from '../base/mirror.ts';
@@ -15,6 +15,7 @@ import {
 } from '../host/apt.ts';
 import { digestOf } from '../lib/digest.ts';
 import { PiimgError } from '../lib/errors.ts';
+import { touch } from '../lib/touch.ts';
 import type { ResolvedRole } from '../role/resolved.ts';
 import type { ImageChoice } from './base-image.ts';
 import type { ImageRecord } from './image-record.ts';
@@ -71,11 +72,6 @@ export async function inWorld<T>(
   // The time of the folder itself is when they were fetched.
   await touch(path.join(lists, 'lock'));
   return withApt(world, folders, work);
-}
-
-/** When it was last used: what `cache prune` goes by. */
-export async function touch(file: string): Promise<void> {
-  await utimes(file, new Date(), new Date()).catch(() => {});
 }
 
 async function isYounger(lists: string, maxAge: number): Promise<boolean> {

@@ -1,5 +1,5 @@
 // The build: role → lock → plan → layers → image → manifest. The only place that puts these stages together.
-import { stat, utimes } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import type { BaseDefinition } from '../base/definition.ts';
@@ -14,6 +14,7 @@ import type { RunTool } from '../image/run-tool.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import { writeWhole } from '../lib/write-whole.ts';
 import { printReport } from '../lib/yaml/report.ts';
+import { touch } from '../lib/touch.ts';
 import { buildLayers } from '../layers/build-layers.ts';
 import { removeAbandoned } from '../layers/cache.ts';
 import type { Layer } from '../layers/layer.ts';
@@ -144,7 +145,7 @@ export async function buildRole(options: BuildOptions, context: Context): Promis
   const earlier = await unchanged(out, manifestPath, planned.plan.buildId, options);
   if (earlier) {
     // `piimg flash` and `piimg test` take the one that was asked for last.
-    await utimes(manifestPath, new Date(), new Date()).catch(() => {});
+    await touch(manifestPath);
     // There is no work for it to go along with.
     await adviseOnLock(prepared.lock, prepared.request, context.progress, { patience: 20_000 });
     return { ...result, manifest: earlier, reused: true };

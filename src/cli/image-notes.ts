@@ -1,15 +1,15 @@
 // What was found out about files of images, so that it need not be found out again: a few words each, under a digest.
-import { mkdir, readFile, utimes } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { writeWhole } from '../lib/write-whole.ts';
+import { touch } from '../lib/touch.ts';
 
 const fileOf = (cacheDir: string, key: string): string => path.join(cacheDir, 'image-files', key);
 
 /** What was kept under `key`, a digest. */
 export async function readNote(cacheDir: string, key: string): Promise<string | undefined> {
   const text = await readFile(fileOf(cacheDir, key), 'utf8').catch(() => undefined);
-  // When it was last used: what `cache prune` goes by.
-  if (text !== undefined) await utimes(fileOf(cacheDir, key), new Date(), new Date()).catch(() => {});
+  if (text !== undefined) await touch(fileOf(cacheDir, key));
   return text;
 }
 

@@ -1,8 +1,9 @@
 // What is kept of an image that was taken apart beside its layer: what resolving more packages for it needs.
-import { mkdir, mkdtemp, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { ImageArchive, ImageFacts } from '../base/image-facts.ts';
 import type { AptArchive } from '../host/apt.ts';
+import { touch } from '../lib/touch.ts';
 
 /** Raised when more is kept of an image. */
 const FORMAT = 2;
@@ -23,8 +24,7 @@ export async function readImageRecord(cacheDir: string, sha256: string): Promise
   if (text === undefined) return undefined;
   const { format, archives, ...facts } = JSON.parse(text) as ImageRecord & { format: number };
   if (format !== FORMAT) return undefined;
-  // When it was last used: what `cache prune` goes by.
-  await utimes(file, new Date(), new Date()).catch(() => {});
+  await touch(file);
   const placed = archives.map((archive) => ({ ...archive, keyring: path.join(dir, archive.keyring) }));
   return { ...facts, archives: placed, statusFile: path.join(dir, 'status') };
 }

@@ -1,7 +1,8 @@
 // The content-addressed store of everything downloaded: each file lies under its sha256 and is never changed.
-import { mkdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { digestOfFile } from '../lib/digest.ts';
+import { touch } from '../lib/touch.ts';
 
 /** Something to download: `label` is how messages call it (package and version, artifact). */
 export interface Wanted {
@@ -48,8 +49,7 @@ export async function keep(store: Store, file: string, sha256: string): Promise<
 
 /** Notes that a build uses these files now: what `cache prune` goes by. */
 export async function markUsed(store: Store, digests: string[]): Promise<void> {
-  const now = new Date();
-  await Promise.all(digests.map((sha256) => utimes(storedPath(store, sha256), now, now).catch(() => {})));
+  await Promise.all(digests.map((sha256) => touch(storedPath(store, sha256))));
 }
 
 /** Reads the stored file and says whether it is what its name says; a damaged one is removed. */

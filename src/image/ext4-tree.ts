@@ -1,6 +1,4 @@
-// The tree of an ext4 as entries of an archive, and what is one number for all of it.
-import { createHash } from 'node:crypto';
-import { canonicalJson } from '../lib/digest.ts';
+// The tree of an ext4 as entries of an archive.
 import { PiimgError } from '../lib/errors.ts';
 import type { TarHeader } from '../lib/tar.ts';
 import { listExt4, readExt4 } from './ext4-files.ts';
@@ -32,21 +30,6 @@ export async function* treeOfExt4(read: ReadAt, volume: Ext4Volume): AsyncGenera
     const header = headerOf(file, first);
     yield { header, content: () => (header.type === 'file' ? readExt4(read, file) : nothing()) };
   }
-}
-
-/**
- * A digest over names, types, owners, modes, links, devices, attributes and contents, in order. Times are left out: a build sets them.
- * Two file systems with the same tree have the same one, whatever they are made like.
- */
-export async function digestOfTree(entries: AsyncIterable<TreeEntry>): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const { header, content } of entries) {
-    const { mtime: _, ...facts } = header;
-    hash.update(`${canonicalJson(facts)}\n`);
-    // Its length is among the facts: where one ends and the next begins is clear.
-    for await (const piece of content()) hash.update(piece);
-  }
-  return hash.digest('hex');
 }
 
 async function* nothing(): AsyncGenerator<Buffer> {}

@@ -1,10 +1,11 @@
 // The stage: both file systems, but for the seed and what files of the role's own change, kept so that a rebuild need not make them again.
-import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { digestOf, sha256 } from '../lib/digest.ts';
 import type { Step } from '../lib/progress.ts';
 import { settled } from '../lib/settled.ts';
+import { touch } from '../lib/touch.ts';
 import type { Layer } from '../layers/layer.ts';
 import { BMAP_BLOCK } from './bmap.ts';
 import { crcOfRanges } from './digest.ts';
@@ -82,8 +83,7 @@ export async function copyStage(
 
   if (!cache.fresh && (await readIndex(dir, key))) {
     if ((await stageDamage(dir, key, image)) === undefined) {
-      // When it was last used: what `cache prune` goes by.
-      await utimes(join(dir, 'stage.json'), new Date(), new Date()).catch(() => {});
+      await touch(join(dir, 'stage.json'));
       return;
     }
     // Whoever cleans the cache up, or makes the same stage, may have taken it away in between.

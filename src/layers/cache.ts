@@ -1,8 +1,9 @@
 // The cache of layers: complete entries under their keys, work in progress elsewhere.
-import { chmod, mkdir, mkdtemp, readFile, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { abandoned } from '../lib/alive.ts';
 import { PiimgError } from '../lib/errors.ts';
+import { touch } from '../lib/touch.ts';
 import type { Sandbox } from '../sandbox/root.ts';
 import { openGuard, type Guard } from './guard.ts';
 import type { Layer, LayerIndex } from './layer.ts';
@@ -39,8 +40,7 @@ export async function findLayer(
     .catch(() => undefined);
   const tar = await stat(join(dir, 'layer.tar')).catch(() => undefined);
   if (index?.key === key && Array.isArray(index.entries) && tar?.size === index.size) {
-    // When it was last used: what `cache prune` goes by.
-    await utimes(join(dir, 'layer.json'), new Date(), new Date()).catch(() => {});
+    await touch(join(dir, 'layer.json'));
     return { dir, index };
   }
   damaged(!index ? 'its index cannot be read' : 'its archive has another size');
@@ -78,7 +78,7 @@ export async function makeLayer(
     const index: LayerIndex = { key: recipe.key, title: recipe.title, ...tar, notes: [...notes, ...verdict.notes] };
     await writeFile(join(dir, 'layer.json'), JSON.stringify(index));
     await removeTrees(sandbox, [place.work, place.scratch]);
-    return await putInPlace(cache, sandbox, dir, index, recipe.replace);
+    return await putInPlace(cache, dir, index, recipe.replace, (old) => removeTrees(sandbox, [old]));
   } catch (error) {
     await removeTrees(sandbox, [dir]);
     throw error;
@@ -109,12 +109,16 @@ export async function removeTrees(sandbox: Sandbox, dirs: string[]): Promise<voi
   }
 }
 
-async function putInPlace(
+/**
+ * Moves a finished layer from its work folder `dir` to its place. When somebody else was faster, theirs is taken, unless this one is to
+ * `replace` it; `remove` is for the folder of whichever is not.
+ */
+export async function putInPlace(
   cache: LayerCache,
-  sandbox: Sandbox,
   dir: string,
   index: LayerIndex,
   replace: boolean,
+  remove: (dir: string) => Promise<void>,
 ): Promise<Layer> {
   const target = join(cache.dir, index.key);
   try {
@@ -127,9 +131,9 @@ async function putInPlace(
     if (!theirs) {
       await rename(target, `${dir}-old`);
       await rename(dir, target);
-      await removeTrees(sandbox, [`${dir}-old`]);
+      await remove(`${dir}-old`);
     } else {
-      await removeTrees(sandbox, [dir]);
+      await remove(dir);
       return theirs;
     }
   }

@@ -1,8 +1,8 @@
 // The layer of an image that was taken apart: made without a sandbox, as nothing of it runs; its tree is put back from the archive.
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TreeEntry } from '../image/ext4-tree.ts';
-import { findLayer, workFolder, type LayerCache } from './cache.ts';
+import { putInPlace, workFolder, type LayerCache } from './cache.ts';
 import { openGuard } from './guard.ts';
 import type { Layer, LayerIndex } from './layer.ts';
 import { writeLayerTar } from './tar-writer.ts';
@@ -29,18 +29,10 @@ export async function makeImageLayer(
     const index: LayerIndex = { key, title, ...tar, notes: guard.verdict().notes };
     await writeFile(join(work, 'layer.json'), JSON.stringify(index));
     await mkdir(cache.dir, { recursive: true });
-    const dir = join(cache.dir, key);
-    try {
-      await rename(work, dir);
-    } catch (error) {
-      const found = await findLayer(cache, key, () => {});
-      if (found) return found;
-      if (!['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
-      // A damaged one gives way; its tree may hold files of others' ids, so it is left where the next build removes it.
-      await rename(dir, join(await workFolder(cache.tmp), 'damaged'));
-      await rename(work, dir);
-    }
-    return { dir, index };
+    // The tree of a damaged one may hold files of others' ids: then it stays where the next build removes it.
+    return await putInPlace(cache, work, index, false, (dir) =>
+      rm(dir, { recursive: true, force: true }).catch(() => {}),
+    );
   } finally {
     await rm(work, { recursive: true, force: true });
   }

@@ -8,7 +8,7 @@ import { withImageView } from '../../src/cli/image-view.ts';
 import { takeApart } from '../../src/cli/take-apart.ts';
 import { toolRunner } from '../../src/cli/build.ts';
 import { assembleImage } from '../../src/image/assemble.ts';
-import { digestOfTree, treeOfExt4 } from '../../src/image/ext4-tree.ts';
+import { treeOfExt4 } from '../../src/image/ext4-tree.ts';
 import { buildLayers } from '../../src/layers/build-layers.ts';
 import { removeTrees } from '../../src/layers/cache.ts';
 import type { Layer } from '../../src/layers/layer.ts';
@@ -22,6 +22,7 @@ import { minimalSeed } from '../../src/seed/minimal.ts';
 import { testSandbox } from '../helpers/image-tools.ts';
 import { temporaryFolder } from '../helpers/temporary.ts';
 import { tinyImage } from '../helpers/tiny-image.ts';
+import { digestOfTree } from '../helpers/tree-digest.ts';
 
 const sandbox = await testSandbox();
 const { signal } = new AbortController();

@@ -1,10 +1,11 @@
 // Runs the host's npm on an application: with the host's settings, from piimg's own cache when offline.
 import { existsSync } from 'node:fs';
-import { readFile, utimes } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hintForCertificate, trustOfHost } from '../../host/certificates.ts';
 import { dieWithParent, run } from '../../host/exec.ts';
 import { PiimgError } from '../../lib/errors.ts';
+import { touch } from '../../lib/touch.ts';
 import type { StepContext } from './context.ts';
 import { missingIn, packagesFor } from './npm-lock.ts';
 
@@ -51,7 +52,7 @@ export async function npmCi(source: string, destination: string, context: StepCo
     });
   }
   // What `cache prune` goes by.
-  await utimes(npmCache, new Date(), new Date()).catch(() => {});
+  await touch(npmCache);
   const leftOut = wanted.filter(({ path, optional }) => optional && !existsSync(join(source, path)));
   if (leftOut.length === 0) return;
   throw new PiimgError(`${destination}: npm left out optional packages that are for this image`, {

@@ -119,17 +119,6 @@ export const cellOf = (format: WrittenFormat, field: FieldName): Cell => LIMITS[
 export const isYes = (cell: Cell, manager: ImageFacts['network']): boolean =>
   cell === 'yes' || (manager !== undefined && (cell === 'either' || cell === manager));
 
-/** What read the files of the format when it was tried: a table in the README says it, format by format. */
-export const CONSUMERS: Record<WrittenFormat, { reads: string; run: string }> = {
-  piimg: { reads: 'cloud-init and the agent', run: 'yes: every boot test' },
-  'cloudinit-rpi': { reads: "Raspberry Pi OS's cloud-init", run: 'no' },
-  cloudinit: { reads: 'cloud-init', run: 'no; user-data of the same kind in every boot test' },
-  systemd: { reads: "systemd's kernel-command-line.service", run: 'the script, in a scratch root; systemd not' },
-  'custom-toml': { reads: "raspberrypi-sys-mods' init_config", run: 'by hand, with stand-ins for imager_custom' },
-  'rpi-preseed': { reads: 'rpi-preseed', run: 'by hand, in a scratch root' },
-  userconf: { reads: 'userconf-pi, sshswitch', run: 'no' },
-};
-
 /** Of names of Wi-Fi, what a reader takes for something else than the name. */
 function isOdd(ssid: string, format: WrittenFormat, { wifiByShell }: ImageFacts): boolean {
   if (format === 'cloudinit-rpi') return looksLikeBytes(ssid);

@@ -8,7 +8,7 @@ import { readImageRecord } from '../../../src/cli/image-record.ts';
 import { withImageView } from '../../../src/cli/image-view.ts';
 import { takeApart } from '../../../src/cli/take-apart.ts';
 import { run } from '../../../src/host/exec.ts';
-import { digestOfTree, treeOfExt4, type TreeEntry } from '../../../src/image/ext4-tree.ts';
+import { treeOfExt4, type TreeEntry } from '../../../src/image/ext4-tree.ts';
 import { findLayer } from '../../../src/layers/cache.ts';
 import type { Layer, LayerIndex } from '../../../src/layers/layer.ts';
 import { readTar } from '../../../src/layers/tar-reader.ts';
@@ -17,6 +17,7 @@ import { digestOfFile } from '../../../src/lib/digest.ts';
 import { imageLayerKey } from '../../../src/plan/image-base.ts';
 import { BOOT, SYSTEM, tinyImage } from '../../helpers/tiny-image.ts';
 import { temporaryFolder } from '../../helpers/temporary.ts';
+import { digestOfTree } from '../../helpers/tree-digest.ts';
 
 const notes: string[] = [];
 const work = {

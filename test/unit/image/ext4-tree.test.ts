@@ -6,10 +6,11 @@ import * as assert from 'uvu/assert';
 import { run } from '../../../src/host/exec.ts';
 import { findExt4, namesOf, readExt4 } from '../../../src/image/ext4-files.ts';
 import { openExt4, type Ext4Volume } from '../../../src/image/ext4-inodes.ts';
-import { digestOfTree, treeOfExt4 } from '../../../src/image/ext4-tree.ts';
+import { treeOfExt4 } from '../../../src/image/ext4-tree.ts';
 import type { ReadAt } from '../../../src/image/ranges.ts';
 import { encodeHeader, endOfArchive, padding, type TarHeader } from '../../../src/lib/tar.ts';
 import { temporaryFolder } from '../../helpers/temporary.ts';
+import { digestOfTree } from '../../helpers/tree-digest.ts';
 
 const MODERN = 'has_journal,ext_attr,resize_inode,dir_index,filetype,extent,flex_bg,sparse_super,large_file,dir_nlink';
 const FORMATS: Record<string, string[]> = {

@@ -3,7 +3,14 @@ import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { PiimgError } from '../../../src/lib/errors.ts';
-import { cellOf, CONSUMERS, FIELDS, FORMATS, isYes, type FieldName } from '../../../src/seed/formats/carries.ts';
+import {
+  cellOf,
+  FIELDS,
+  FORMATS,
+  isYes,
+  type FieldName,
+  type WrittenFormat,
+} from '../../../src/seed/formats/carries.ts';
 import { editsFor } from '../../../src/seed/formats/write.ts';
 import { factsOf, fullNode, HASH, nodeOf, OTHER_FORMATS, textIn } from '../../helpers/format-nodes.ts';
 import { keyLine } from '../../helpers/ssh-keys.ts';
@@ -137,6 +144,17 @@ test('words of an earlier time go from cmdline.txt, others and further lines sta
     undefined,
   );
 });
+
+/** What read the files of the format when it was tried: a table in the README says it, format by format. */
+const CONSUMERS: Record<WrittenFormat, { reads: string; run: string }> = {
+  piimg: { reads: 'cloud-init and the agent', run: 'yes: every boot test' },
+  'cloudinit-rpi': { reads: "Raspberry Pi OS's cloud-init", run: 'no' },
+  cloudinit: { reads: 'cloud-init', run: 'no; user-data of the same kind in every boot test' },
+  systemd: { reads: "systemd's kernel-command-line.service", run: 'the script, in a scratch root; systemd not' },
+  'custom-toml': { reads: "raspberrypi-sys-mods' init_config", run: 'by hand, with stand-ins for imager_custom' },
+  'rpi-preseed': { reads: 'rpi-preseed', run: 'by hand, in a scratch root' },
+  userconf: { reads: 'userconf-pi, sshswitch', run: 'no' },
+};
 
 test('the README has the table as it is', () => {
   const cells = { yes: 'yes', no: '–', NetworkManager: 'NM', dhcpcd: 'dhcpcd', either: 'NM, dhcpcd' };
