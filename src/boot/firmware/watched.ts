@@ -17,10 +17,14 @@ export function watched(selection: BootSelection, console: string): BootSelectio
   // PL011s, which are ttyAMA*, are on whatever the card says.
   if (port === undefined || !console.startsWith('ttyS')) return selection;
   const last = [...cmdline.matchAll(/(?:^|\s)console=([^\s,]+)/g)].at(-1)?.[1];
-  if (last === port && cmdline.match(OFF) === null) return selection;
+  // A driver has one console, which stays with the first of its ports that is named, there or not (Linux, try_enable_preferred_console()).
+  const alone = cmdline.replaceAll(/(?:^|\s)console=(ttyS\d+)(,\S*)?(?=\s|$)/g, (word, name: string) =>
+    name === port ? word : '',
+  );
+  if (last === port && alone === cmdline && cmdline.match(OFF) === null) return selection;
   return {
     ...selection,
-    cmdline: `${cmdline.replaceAll(OFF, '8250.nr_uarts=1')} console=${port},115200`,
+    cmdline: `${alone.replaceAll(OFF, '8250.nr_uarts=1')} console=${port},115200`,
     warnings: [
       ...warnings.filter((warning) => !warning.includes('serial0 stays silent')),
       `the console is ${port} here, so that the boot can be watched; on a Raspberry Pi it is ${last ?? 'none'}` +

@@ -53,6 +53,8 @@ test('a card of Raspberry Pi OS: kernel unpacked, its initramfs found, the silen
 test("with Linux's device tree the port has another name", async () => {
   const { cmdline, warnings } = await start({ 'bcm2710-rpi-3-b.dtb': UPSTREAM });
   assert.match(cmdline, /resize console=ttyS1,115200$/);
+  // The driver would wait for ever for the port that the firmware names.
+  assert.not.match(cmdline, /ttyS0/);
   assert.match(warnings.join(), /the console is ttyS1 here/);
 });
 
