@@ -17,9 +17,17 @@ const DISK_ID = 440;
 const TABLE = 446;
 const ENTRY_LENGTH = 16;
 
-/** The first sector of a disk. `diskId` is 32 bits; no boot code, for a Pi reads the table only. */
+/**
+ * A Pi reads the table only. But GNU parted, with which Raspberry Pi OS grows its root, takes an MBR that begins with a zero for an empty
+ * one and gives it a new disk id (libparted/labels/dos.c, msdos_write()): no root= would find its partition any more. For a PC, it says
+ * that there is nothing to start: int 0x18, then a jump to itself.
+ */
+const BOOT_CODE = Buffer.from([0xcd, 0x18, 0xeb, 0xfe]);
+
+/** The first sector of a disk. `diskId` is 32 bits. */
 export function encodeMbr(diskId: number, entries: MbrEntry[]): Buffer {
   const sector = Buffer.alloc(SECTOR);
+  BOOT_CODE.copy(sector);
   sector.writeUInt32LE(diskId, DISK_ID);
   for (const { number, type, start, sectors } of entries) {
     const at = TABLE + (number - 1) * ENTRY_LENGTH;

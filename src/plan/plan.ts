@@ -11,6 +11,9 @@ import { bootFileConfig, diskIds, fstab, touchesBoot, type DiskIds } from './boo
 /** Raised when the same plan would be carried out differently: it is part of every key. */
 const PLAN_FORMAT = 11;
 
+/** Raised when the same layers make another image. */
+const ASSEMBLY = 2;
+
 /** A file of the user's in a recipe, by content; where it lies is in `Plan.inputs`. */
 export type ByDigest = Pick<SourceFile, 'sha256' | 'size'>;
 export type PlannedFile = Omit<OverlayEntry, 'source' | 'from'> & { source?: ByDigest };
@@ -57,6 +60,8 @@ export interface LayerRecipe {
 
 export interface Plan {
   version: 1;
+  /** ASSEMBLY. */
+  assembly: number;
   role: string;
   summary: string;
   base: string;
@@ -179,6 +184,7 @@ export function planBuild(
 
   const unfinished: Omit<Plan, 'buildId' | 'finish'> = {
     version: 1,
+    assembly: ASSEMBLY,
     role: role.name,
     summary: role.summary,
     base: base.name,

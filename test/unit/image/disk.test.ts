@@ -1,10 +1,14 @@
 // Layout, partition table, ids and the header in the gap.
+import { readFile, truncate, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { run } from '../../../src/host/exec.ts';
 import { encodeHeader, parseHeader, type ImageHeader } from '../../../src/image/header.ts';
 import { imageIds } from '../../../src/image/ids.ts';
 import { ALIGNMENT, contentOf, layoutFor } from '../../../src/image/layout.ts';
 import { encodeMbr, parseMbr, partuuid } from '../../../src/image/mbr.ts';
+import { temporaryFolder } from '../../helpers/temporary.ts';
 
 const MIB = 1 << 20;
 const GAP = 1_064_960 * 512;
@@ -65,6 +69,22 @@ test('an MBR is read as it was written', () => {
   assert.is(sector.toString('hex', 440, 444), 'efcdab00');
   // What sfdisk 2.38 writes for LBA 16384 with 255 heads and 63 sectors: cylinder 1, head 5, sector 5.
   assert.is(sector.toString('hex', 447, 450), '050501');
+});
+
+test('parted, with which Raspberry Pi OS grows its root, leaves the disk its id', async () => {
+  const folder = temporaryFolder();
+  const root = { number: 2 as const, type: 0x83, start: 1024, sectors: 1024 };
+  const grown = async (sector: Buffer) => {
+    const disk = path.join(folder, 'disk.img');
+    await writeFile(disk, sector);
+    await truncate(disk, 4096 * 512);
+    await run(['parted', '--script', disk, 'unit', 's', 'resizepart', '2', '4095']);
+    return parseMbr((await readFile(disk)).subarray(0, 512));
+  };
+  const table = encodeMbr(0x1a2b_3c4d, [root]);
+  assert.equal(await grown(table), { diskId: 0x1a2b_3c4d, entries: [{ ...root, sectors: 4096 - 1024 }] });
+  // It would not, were there nothing in front.
+  assert.is.not((await grown(table.fill(0, 0, 440))).diskId, 0x1a2b_3c4d);
 });
 
 test('what is no MBR is refused', () => {
