@@ -95,8 +95,8 @@ export function networkConfig(
     version: 2,
     ethernets: {
       ...Object.fromEntries(sections),
-      // Raspberry Pi OS keeps the kernel's names.
-      ...(foreign ? { eth0: wired(network) } : { wired: { match: { name: 'e*' }, ...wired(network) } }),
+      // Raspberry Pi OS keeps the kernel's eth0, unless its user has said otherwise; systemd calls a card at USB enx….
+      wired: { match: { name: 'e*' }, ...wired(network) },
     },
     ...(network.wifi && { wifis: { [WIFI_CARD]: wireless(network.wifi, raspberryPi || foreign) } }),
   };
