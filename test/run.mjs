@@ -38,12 +38,12 @@ const SYSTEM = [
   'bad-luck-input',
   'bad-luck-lock',
   'bad-luck-download',
-  'bad-luck-cache',
-  'bad-luck-kill',
 ];
 
 /** Long proofs, after all others: run by `npm run test:all`, and when they are asked for by name. */
 const LONG = [
+  'bad-luck-cache',
+  'bad-luck-kill',
   'boot-raspi4b',
   'boot-failures',
   'boot-slow',

@@ -1,5 +1,4 @@
 // `piimg seed` as its users meet it, on an image of a boot partition alone: options, refusals, what it prints and what it leaves.
-import { spawnSync } from 'node:child_process';
 import { chmod, copyFile, readdir, readFile, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CommanderError } from 'commander';
@@ -276,30 +275,6 @@ test('a boot partition without room is told before anything is written', async (
   await mtools(image, 'mdel', '::fill');
   assert.is((await seed(folder, 'web.img', '--in-place', '--node', 'pi')).exitCode, 0, 'negative control');
   await checkFat(image);
-});
-
-test('what is there under the name of the copy is replaced, and nothing else beside it', async () => {
-  const folder = await project();
-  await Promise.all(['pi.img', 'pi.img.part'].map((name) => writeFile(join(folder, name), 'x')));
-  assert.is((await seed(folder, ...to)).exitCode, 0);
-  assert.match(await slot(join(folder, 'pi.img'), 'user-data'), '"hostname": "pi"');
-  assert.is(await readFile(join(folder, 'pi.img.part'), 'utf8'), 'x');
-  assert.equal(
-    (await readdir(folder)).filter((name) => /^pi\.img\..+\.part$/.test(name)),
-    [],
-  );
-});
-
-test('what a killed copy has left is removed by the next one, of a running one it is not', async () => {
-  const folder = await project();
-  const { pid: gone } = spawnSync('true');
-  const [left, others] = [`pi.img.0a0a0a0a.${gone}.part`, `pi.img.0b0b0b0b.${process.pid}.part`];
-  await Promise.all([left, others].map((name) => writeFile(join(folder, name), 'x')));
-  assert.is((await seed(folder, ...to)).exitCode, 0);
-  assert.equal(
-    (await readdir(folder)).filter((name) => name.endsWith('.part')),
-    [others],
-  );
 });
 
 test('secrets in an image that others may read make it private', async () => {
