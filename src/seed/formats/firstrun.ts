@@ -82,7 +82,8 @@ enable_ssh() {
     if [ -x "$custom" ]; then "$custom" enable_ssh -k || return
     else echo 'PasswordAuthentication no' | put 644 "$sshd/sshd_config.d/piimg.conf" || return; fi
   fi
-  systemctl -q enable ssh
+  # Debian 13's sshd-keygen.service makes keys on a first boot only, which is over when this machine starts again.
+  ssh-keygen -q -A \${root:+-f "$root"} && systemctl -q enable ssh
 }
 
 # TYPE PRIVATE PUBLIC

@@ -22,6 +22,8 @@ const PROGRAMS: Record<string, string> = {
   chpasswd: 'cat >> "$PIIMG_ROOT/shadow"',
   groupmod: '',
   systemctl: '',
+  'ssh-keygen':
+    'for type in rsa ed25519; do [ -e "$PIIMG_ROOT/etc/ssh/ssh_host_${type}_key" ] || echo made > "$PIIMG_ROOT/etc/ssh/ssh_host_${type}_key"; done',
   rfkill: '',
   chown: '',
   sync: '',
@@ -108,6 +110,8 @@ test('without helpers: accounts, keys, network and host key are as the node says
   assert.match(await pi.read('var/lib/NetworkManager/NetworkManager.state'), 'WirelessEnabled=true');
   assert.is(await pi.read('var/lib/systemd/rfkill/platform-3f300000.mmc:wlan'), '0\n');
   assert.is(files['etc/ssh/ssh_host_ed25519_key'], '600 -----BEGIN\nx\n-----END\n');
+  // The others are made now: sshd would not start without any.
+  assert.is(await pi.read('etc/ssh/ssh_host_rsa_key'), 'made\n');
   assert.ok((await pi.calls()).includes('systemctl [-q] [disable] [regenerate_ssh_host_keys]'));
   assert.ok((await pi.calls()).includes('usermod [-aG] [gpio] [ann]'));
   assert.ok((await pi.calls()).includes('rfkill [unblock] [wifi]'));

@@ -148,10 +148,10 @@ test('words of an earlier time go from cmdline.txt, others and further lines sta
 /** What read the files of the format when it was tried: a table in the README says it, format by format. */
 const CONSUMERS: Record<WrittenFormat, { reads: string; run: string }> = {
   piimg: { reads: 'cloud-init and the agent', run: 'yes: every boot test' },
-  'cloudinit-rpi': { reads: "Raspberry Pi OS's cloud-init", run: 'no' },
+  'cloudinit-rpi': { reads: "Raspberry Pi OS's cloud-init", run: "Debian's, on a look-alike in QEMU" },
   cloudinit: { reads: 'cloud-init', run: 'no; user-data of the same kind in every boot test' },
   systemd: { reads: "systemd's kernel-command-line.service", run: 'the script, in a scratch root; systemd not' },
-  'custom-toml': { reads: "raspberrypi-sys-mods' init_config", run: 'by hand, with stand-ins for imager_custom' },
+  'custom-toml': { reads: "raspberrypi-sys-mods' init_config", run: 'by look-alikes of it, in QEMU' },
   'rpi-preseed': { reads: 'rpi-preseed', run: 'by hand, in a scratch root' },
   userconf: { reads: 'userconf-pi, sshswitch', run: 'no' },
 };
