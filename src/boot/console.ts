@@ -8,11 +8,13 @@ import type { Reason } from './report.ts';
  * (DefaultDeviceTimeoutSec), without a word; then both say what is missing, which is worth more.
  */
 const SILENCE = 120;
+/** Processor seconds that a machine which does nothing may take in that time: timer ticks, a kernel thread. */
+const IDLE = 12;
 /**
- * Processor seconds that a machine which does nothing may take in that time: timer ticks, a kernel thread. Measured where the kernel asks every
- * 5 ms for its root (init/do_mounts.c): 8 on one computer, 21 on another. One that works emulated takes 120 or more.
+ * Linux, init/do_mounts.c: with `rootwait` the kernel itself waits for ever, and asks every 5 ms, which costs more than idling: 8 s in SILENCE
+ * on one computer, 21 s on another. Whatever it takes, it does nothing else.
  */
-const IDLE = 36;
+const WAITS_FOR_ROOT = /Waiting for root device (\S+)\.\.\./;
 
 /** Lines marked before and from the one that tells, and how far before it a cause may be to be marked too. */
 const BEFORE = 8;
@@ -52,7 +54,7 @@ export function observe(before: Watched, seen: Observation): Watched {
   const parts = (before.rest + seen.text).split('\n');
   const rest = parts.pop() ?? '';
   const lines = [...before.lines, ...parts.map(plainText)];
-  const watched: Watched = { ...before, lines, rest, quiet: quietAfter(before.quiet, seen) };
+  const watched: Watched = { ...before, lines, rest, quiet: quietAfter(before.quiet, seen, lines.at(-1)) };
   watched.up ||= [...lines.slice(before.lines.length), plainText(rest)].some((line) => UP.test(line));
   if (watched.reason !== undefined) return watched;
   return findFault(watched, before.lines.length, seen.mayGoOff) ?? findSilence(watched, seen.at) ?? watched;
@@ -64,9 +66,10 @@ export function consoleText({ lines, rest }: Watched): string {
 }
 
 /** A slow machine that is busy is not quiet: the wait begins anew when it took more than an idle one. */
-function quietAfter({ since, busy }: Watched['quiet'], seen: Observation): Watched['quiet'] {
+function quietAfter({ since, busy }: Watched['quiet'], seen: Observation, line = ''): Watched['quiet'] {
   const sum = busy + (seen.busy ?? Infinity);
-  return seen.text !== '' || sum > IDLE ? { since: seen.at, busy: 0 } : { since, busy: sum };
+  const works = sum > IDLE && !WAITS_FOR_ROOT.test(line);
+  return seen.text !== '' || works ? { since: seen.at, busy: 0 } : { since, busy: sum };
 }
 
 function findFault(watched: Watched, from: number, mayGoOff: boolean): Watched | undefined {
@@ -109,8 +112,7 @@ function findSilence(watched: Watched, at: number): Watched | undefined {
 }
 
 function reasonOfSilence(line: string | undefined): Reason {
-  // Linux, init/do_mounts.c: with `rootwait` the kernel itself waits for ever.
-  const [, root] = /Waiting for root device (\S+)\.\.\./.exec(line ?? '') ?? [];
+  const [, root] = WAITS_FOR_ROOT.exec(line ?? '') ?? [];
   if (root !== undefined) {
     return { code: 'no-root', message: `The kernel did not find its root file system ${root}`, hint: ROOT_HINT };
   }
