@@ -1,17 +1,15 @@
 // What the build command asks of the engine, and what it gets back.
+import type { Compression } from '../image/compress.ts';
 import type { ImageManifest } from '../image/manifest.ts';
 import type { BaseOptions } from './base-choice.ts';
 import type { Stage } from '../ui/steps.ts';
-
-export const COMPRESSIONS = ['none', 'xz', 'zst', 'gz'] as const;
-export type Compression = (typeof COMPRESSIONS)[number];
 
 export interface BuildOptions extends BaseOptions {
   /** Name of a role, or path of a role file. */
   role: string;
   /** Path of the image; `out/ROLE.img` by default. */
   out?: string;
-  compress: Compression;
+  compress: 'none' | Compression;
   /** Bytes of the whole image; content plus a margin by default. */
   size?: number;
   /** Nothing is downloaded: what is missing in the store is an error. */

@@ -1,8 +1,8 @@
 // What was found out about files of images, so that it need not be found out again: a few words each, under a digest.
 import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { writeWhole } from '../lib/write-whole.ts';
 import { touch } from '../lib/touch.ts';
+import { writeWhole } from '../lib/write-whole.ts';
 
 const fileOf = (cacheDir: string, key: string): string => path.join(cacheDir, 'image-files', key);
 

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { Argument, Command, Option } from 'commander';
 import { quote } from '../lib/quote.ts';
 import { piimgVersion } from '../host/package-root.ts';
-import { COMPRESSIONS } from './build-options.ts';
+import { COMPRESSIONS } from '../image/compress.ts';
 import { addCardCommands } from './card-commands.ts';
 import { json, progress } from './common-options.ts';
 import { parseCount, parseDigest, parseNames, parseSize, parseUrl, parseWord } from './parse.ts';
@@ -120,7 +120,9 @@ function addBuildCommands(program: Command, signal: AbortSignal): void {
     .addOption(baseSha256())
     .addOption(osList())
     .option('--out <file>', 'image to write (default: out/ROLE.img)')
-    .addOption(new Option('--compress <format>', 'also write it compressed').choices(COMPRESSIONS).default('none'))
+    .addOption(
+      new Option('--compress <format>', 'also write it compressed').choices(['none', ...COMPRESSIONS]).default('none'),
+    )
     .addOption(size())
     .addOption(offline())
     .option('--locked', 'fail unless the lock file fits the role')

@@ -54,7 +54,7 @@ async function writeCopy(
   await requireSpace([{ folder: path.dirname(path.resolve(out)), bytes: blocks * 512, what: 'the copy of the image' }]);
   const part = `${out}.${randomBytes(4).toString('hex')}.${process.pid}.part`;
   // Of runs that were killed.
-  await removeAbandonedParts(path.dirname(path.resolve(out)), `${path.basename(out)}.`);
+  await removeAbandonedParts(path.dirname(path.resolve(out)), [path.basename(out)]);
   const file = await open(part, 'wx', 0o600);
   try {
     try {

@@ -9,6 +9,7 @@ import type { Layer } from '../layers/layer.ts';
 import { attributeFiles } from './attributes.ts';
 import { BMAP_BLOCK, bmapXml } from './bmap.ts';
 import { divideAtBoot, requireRoomOnBoot } from './boot-partition.ts';
+import { COMPRESSIONS } from './compress.ts';
 import { deltaOf, type Delta } from './delta.ts';
 import { digestImage, type ImageDigester } from './digest.ts';
 import { ext4UsedRanges } from './ext4.ts';
@@ -92,7 +93,10 @@ export async function assembleImage(input: AssembleInput): Promise<AssembledImag
 
   await mkdir(dirname(out), { recursive: true });
   // Of killed builds of the same image.
-  await removeAbandonedParts(dirname(out), `${basename(out).replace(/\.img$/, '')}.`);
+  await removeAbandonedParts(
+    dirname(out),
+    [out, bmapFile, ...COMPRESSIONS.map((format) => `${out}.${format}`)].map((file) => basename(file)),
+  );
   let file: FileHandle | undefined;
   let digester: ImageDigester | undefined;
   try {

@@ -5,7 +5,8 @@ import { open, rename, rm, stat } from 'node:fs/promises';
 import type { Step } from '../lib/progress.ts';
 import type { RunTool } from './run-tool.ts';
 
-export type Compression = 'xz' | 'zst' | 'gz';
+export const COMPRESSIONS = ['xz', 'zst', 'gz'] as const;
+export type Compression = (typeof COMPRESSIONS)[number];
 
 /**
  * How each format is made reproducible: xz splits into blocks of a stated size, so that the number of threads does not

@@ -20,8 +20,12 @@ export function abandoned(names: string[], pattern: RegExp): string[] {
   });
 }
 
-/** Removes files of `folder` whose names begin with `prefix` and end in `.PID.part`, of processes that are gone. */
-export async function removeAbandonedParts(folder: string, prefix: string): Promise<void> {
-  const own = (await readdir(folder)).filter((file) => file.startsWith(prefix));
-  for (const file of abandoned(own, /\.(\d+)\.part$/)) await rm(path.join(folder, file), { force: true });
+/**
+ * Removes what was to become one of `names` in `folder` (`NAME.PID.part`, `NAME.RANDOM.PID.part`, a file or a folder) for processes that
+ * are gone. Without `names`, of any name: for a folder in which everything is piimg's.
+ */
+export async function removeAbandonedParts(folder: string, names?: readonly string[]): Promise<void> {
+  const part = /(?:\.[0-9a-f]{8})?\.(\d+)\.part$/;
+  const own = (await readdir(folder)).filter((file) => names?.includes(file.replace(part, '')) ?? true);
+  for (const file of abandoned(own, part)) await rm(path.join(folder, file), { recursive: true, force: true });
 }

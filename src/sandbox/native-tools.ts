@@ -1,8 +1,8 @@
 // Makes the native tools: host-architecture packages of the image's own suite, unpacked, never installed.
-import { cp, link, lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, link, lstat, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { dieWithParent, run } from '../host/exec.ts';
-import { abandoned } from '../lib/alive.ts';
+import { removeAbandonedParts } from '../lib/alive.ts';
 import type { Step } from '../lib/progress.ts';
 import { runTool, type NativeTools } from './root.ts';
 import {
@@ -52,6 +52,7 @@ export async function makeNativeTools(
   { jobs, step }: { jobs: number; step: Step },
 ): Promise<NativeTools> {
   const part = `${dir}.${process.pid}.part`;
+  await mkdir(dirname(dir), { recursive: true });
   await removeAbandonedParts(dirname(dir));
   await rm(part, { recursive: true, force: true });
   const tools = nativeToolsAt(part);
@@ -70,12 +71,6 @@ export async function makeNativeTools(
   await writeRecord(part);
   await putInPlace(part, dir);
   return nativeToolsAt(dir);
-}
-
-/** Removes what killed processes have left; all of it belongs to the user who runs this. */
-async function removeAbandonedParts(folder: string): Promise<void> {
-  const names = await readdir(folder).catch(() => []);
-  for (const name of abandoned(names, /\.(\d+)\.part$/)) await rm(join(folder, name), { recursive: true, force: true });
 }
 
 /** Whoever was faster may be working with theirs: they stay, when they are whole. */

@@ -78,14 +78,12 @@ const keyPair = ({ type, privateKey, publicKey }: HostKey): [string, string][] =
   [`${type}_public`, publicKey],
 ];
 
-/**
- * `foreign`: an image of Raspberry Pi OS that others made. Whether built upon or not, it has NetworkManager behind netplan; piimg's own have
- * networkd.
- */
-export function networkConfig(
-  { network, fixed = [], raspberryPi = false }: Pick<CloudInit, 'network' | 'fixed' | 'raspberryPi'>,
-  foreign = false,
-): Record<string, unknown> {
+/** Raspberry Pi OS, whether built upon or not, has NetworkManager behind netplan; piimg's own images have networkd. */
+export function networkConfig({
+  network,
+  fixed = [],
+  raspberryPi = false,
+}: Pick<CloudInit, 'network' | 'fixed' | 'raspberryPi'>): Record<string, unknown> {
   // A card that two sections match takes the one whose name comes first.
   const sections = fixed.map(({ mac, addresses }, index) => [
     `fixed${index}`,
@@ -98,7 +96,7 @@ export function networkConfig(
       // Raspberry Pi OS keeps the kernel's eth0, unless its user has said otherwise; systemd calls a card at USB enx….
       wired: { match: { name: 'e*' }, ...wired(network) },
     },
-    ...(network.wifi && { wifis: { [WIFI_CARD]: wireless(network.wifi, raspberryPi || foreign) } }),
+    ...(network.wifi && { wifis: { [WIFI_CARD]: wireless(network.wifi, raspberryPi) } }),
   };
 }
 

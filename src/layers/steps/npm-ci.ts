@@ -51,7 +51,6 @@ export async function npmCi(source: string, destination: string, context: StepCo
       cause: error,
     });
   }
-  // What `cache prune` goes by.
   await touch(npmCache);
   const leftOut = wanted.filter(({ path, optional }) => optional && !existsSync(join(source, path)));
   if (leftOut.length === 0) return;

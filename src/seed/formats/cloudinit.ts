@@ -18,7 +18,7 @@ export function cloudinitEdits(node: Node, facts: ImageFacts, raspberryPi: boole
   const gone = (wifi === undefined ? [] : [REGDOM]).concat(/^ds=nocloud(;|$)/);
   return [
     textFile('user-data', `#cloud-config\n${yaml(userData(node, raspberryPi))}`),
-    textFile('network-config', yaml({ network: networkConfig({ network: node.network }, raspberryPi) })),
+    textFile('network-config', yaml({ network: networkConfig({ network: node.network, raspberryPi }) })),
     textFile('meta-data', yaml({ 'instance-id': instanceId, 'local-hostname': node.node })),
     ...cmdlineEdit(facts, new RegExp(gone.map(({ source }) => source).join('|')), words),
   ];

@@ -29,6 +29,12 @@ test('what is there under the name of the copy is replaced, and nothing else bes
   assert.equal(await parts(folder), []);
 });
 
+test('a file that only sounds like a copy under way stays', async () => {
+  const { pid: gone } = spawnSync('true');
+  const own = [`pi.img.backup.${gone}.part`, `pi.img.0a0a0a0a.bmap.${gone}.part`, `pi.img.xz.${gone}.part`];
+  assert.equal((await parts(await afterSeeding(own))).sort(), own.sort());
+});
+
 test('what a killed copy has left is removed by the next one, of a running one it is not', async () => {
   const { pid: gone } = spawnSync('true');
   const [left, others] = [`pi.img.0a0a0a0a.${gone}.part`, `pi.img.0b0b0b0b.${process.pid}.part`];
