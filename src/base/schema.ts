@@ -40,10 +40,14 @@ const board = z.strictObject({
   note: line.describe('What works, what does not, what was never tried.'),
 });
 
-/** What every base says. */
-const common = {
+const head = {
   version: z.literal(1).describe('Version of the language of bases: 1.'),
   summary: line.describe('One sentence: what the base is.'),
+};
+
+/** What every base says, or the one that it is a variant of. */
+const common = {
+  ...head,
   architecture: z.literal('arm64').describe("Debian's name of the architecture: arm64."),
   emulate: packages('Packages whose install scripts need the real arm64 programs.').default([]),
   files: z.array(file).default([]).describe('Files written before the packages are configured.'),
@@ -64,28 +68,39 @@ const packageBase = z.strictObject({
   packages: packages('Packages to install beside those that Debian calls essential.'),
 });
 
+const image = z
+  .strictObject({
+    list: word(/^https?:\/\/\S+$/, 'an http or https URL').describe(
+      'List of images in the format of Raspberry Pi Imager; --os-list and PIIMG_OS_LIST name another.',
+    ),
+    names: z
+      .array(line)
+      .min(1)
+      .describe('What the list calls the image; the newest of all entries with one of these names is taken.'),
+  })
+  .describe('Where the image is.');
+
 const imageBase = z.strictObject({
   kind: z.literal('image').describe('A system that somebody else made an image of.'),
   ...common,
-  image: z
-    .strictObject({
-      list: word(/^https?:\/\/\S+$/, 'an http or https URL').describe(
-        'List of images in the format of Raspberry Pi Imager; --os-list and PIIMG_OS_LIST name another.',
-      ),
-      names: z
-        .array(line)
-        .min(1)
-        .describe('What the list calls the image; the newest of all entries with one of these names is taken.'),
-    })
-    .describe('Where the image is.'),
+  image,
   mirror: word(/^https?:\/\/\S+$/, 'an http or https URL')
     .optional()
     .describe("Where the archives of Debian are that the image's own apt sources name; as with --mirror."),
   packages: packages('Packages to install beside those of the image.').default([]),
 });
 
-/** A base made of packages, or taken from an image: `kind` says which. */
-export const baseSchema = z.discriminatedUnion('kind', [packageBase, imageBase]);
+const variant = z.strictObject({
+  kind: z.literal('variant').describe('Another image, with all else of a base that is there.'),
+  ...head,
+  of: word(/^[^/\s]+$/, 'the name of a base, like `raspios-lite`').describe(
+    'The base, of kind `image`, that says all else.',
+  ),
+  image,
+});
+
+/** A base made of packages, taken from an image, or like another one of an image: `kind` says which. */
+export const baseSchema = z.discriminatedUnion('kind', [packageBase, imageBase, variant]);
 
 let jsonSchema: Record<string, unknown> | undefined;
 

@@ -53,6 +53,29 @@ for (const file of readdirSync(invalid).filter((name) => name.endsWith('.yaml'))
   });
 }
 
+test('a variant says which image, all else is of the base that it names', () =>
+  withFolder(async (own) => {
+    const dirs = [own, `${root}/images/bases`];
+    const image = `image: {list: 'https://pi.example/list.json', names: [Own]}`;
+    const variant = (of: string) => `version: 1\nkind: variant\nof: ${of}\nsummary: Our own\n${image}\n`;
+    writeFileSync(`${own}/own.yaml`, variant('raspios-lite'));
+    const lite = await loadBase('raspios-lite', dirs);
+    const expected = { list: 'https://pi.example/list.json', names: ['Own'] };
+    assert.equal(await loadBase('own', dirs), { ...lite, name: 'own', summary: 'Our own', image: expected });
+
+    for (const [of, message] of [
+      ['debian-trixie', 'Base own is a variant of `debian-trixie`, which is no base of kind `image`'],
+      ['raspios-desktop', 'Base own is a variant of `raspios-desktop`, which is no base of kind `image`'],
+      ['own', 'Base own is a variant of `own`, which is no base of kind `image`'],
+      ['raspios-light', `There is no base \`raspios-light\` in ${dirs.join(' or ')}`],
+    ] as const) {
+      writeFileSync(`${own}/own.yaml`, variant(of));
+      const error = await failure('own', dirs);
+      assert.is(error.message, message);
+      assert.is(error.exitCode, EXIT.usage);
+    }
+  }));
+
 test('an unknown name is told with the nearest, and cannot lead out of the folders', async () => {
   const dirs = [`${root}/nowhere`, `${root}/images/bases`];
   const unknown = await failure('debian-trixi', dirs);
