@@ -3,6 +3,7 @@
 // It stops after the first group with a failure; --all goes on. Without arguments everything runs.
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stripVTControlCharacters } from 'node:util';
@@ -135,42 +136,46 @@ function checks() {
   return scripts.check.split(' && ').map((command) => ({
     title: command,
     run: async () =>
-      (await execute('sh', ['-c', command])).code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 },
+      (await execute('sh', ['-c', command], { live: true })).code === 0
+        ? { passed: 1, failed: 0 }
+        : { passed: 0, failed: 1 },
   }));
 }
 
-/** All unit tests in one process: starting one for each file would take longer than the tests. */
+/** A process a core, each with its share of the files: starting one for each file would take longer than the tests. */
 function unitJobs(files) {
   if (files.length === 0) return [];
-  return [{ title: files.length === unitFiles.length ? 'all' : files.join(' '), run: () => uvu('test/unit', files) }];
+  const count = Math.min(availableParallelism(), files.length);
+  const shares = Array.from({ length: count }, (_, share) => files.filter((_file, index) => index % count === share));
+  const run = async () => {
+    const results = await Promise.all(shares.map((share) => uvu('test/unit', share, { live: count === 1 })));
+    return results.reduce((sum, { passed, failed }) => ({ passed: sum.passed + passed, failed: sum.failed + failed }));
+  };
+  return [{ title: files.length === unitFiles.length ? 'all' : files.join(' '), run }];
 }
 
 function systemJob(file) {
-  return { title: file, run: () => uvu('test/system', [file]) };
+  return { title: file, run: () => uvu('test/system', [file], { live: true }) };
 }
 
-async function uvu(folder, files) {
+async function uvu(folder, files, { live }) {
   const pattern = `^(${files.map((file) => path.relative(folder, file).replaceAll(/[.+]/g, '\\$&')).join('|')})$`;
   const colour = process.stdout.isTTY ? [] : ['--no-color'];
-  const { code, output } = await execute(process.execPath, [
-    '--import',
-    'tsx',
-    'node_modules/uvu/bin.js',
-    ...colour,
-    folder,
-    pattern,
-  ]);
+  const uvuItself = ['--import', 'tsx', 'node_modules/uvu/bin.js', ...colour, folder, pattern];
+  const { code, output } = await execute(process.execPath, uvuItself, { live });
   return countUvu(output, code);
 }
 
-/** Runs a program, shows its output and keeps the end of it without colours. */
-function execute(program, args) {
+/** Runs a program, shows its output, `live` or when it has ended, and keeps the end of it without colours. */
+function execute(program, args, { live }) {
   return new Promise((resolve) => {
     const env = { ...process.env, PATH: `${path.join(root, 'node_modules/.bin')}:${process.env.PATH}` };
     const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
+    const unseen = [];
     const keep = (chunk, to) => {
-      to.write(chunk);
+      if (live) to.write(chunk);
+      else unseen.push(chunk);
       output = (output + stripVTControlCharacters(chunk.toString())).slice(-20_000);
     };
     child.stdout.on('data', (chunk) => keep(chunk, process.stdout));
@@ -182,6 +187,7 @@ function execute(program, args) {
     child.on('error', (error) => console.log(error.message));
     child.on('close', (code) => {
       clearTimeout(timer);
+      process.stdout.write(Buffer.concat(unseen));
       resolve({ code, output });
     });
   });
