@@ -76,7 +76,7 @@ export async function findListed(
 }
 
 /** Whether a digest is that of the image, packed or not. */
-export function hasDigest({ sha256, packed }: Pick<ListedImage, 'sha256' | 'packed'>, digest: string): boolean {
+function hasDigest({ sha256, packed }: Pick<ListedImage, 'sha256' | 'packed'>, digest: string): boolean {
   return sha256 === digest || packed.sha256 === digest;
 }
 

@@ -25,7 +25,7 @@ export interface BaseOptions {
 const ON_TOP_OF_FILES = 'raspios-lite';
 
 /** A file, and not the name of a base. */
-export const isImageFile = (base: string): boolean => base.includes('/') || /\.(img|xz|gz|zst|zip)$/i.test(base);
+const isImageFile = (base: string): boolean => base.includes('/') || /\.(img|xz|gz|zst|zip)$/i.test(base);
 
 /**
  * How the base is read, and which image it is to be. The file of an image is a base named after the digest of the image in it; it is taken

@@ -4,7 +4,7 @@ import { writeAll } from '../image/copy.ts';
 import { readerOf, type ReadAt } from '../image/ranges.ts';
 import { PiimgError } from '../lib/errors.ts';
 import { settled, type Change, type Stages } from './boot-changes.ts';
-import { openExclusively } from './seed-card.ts';
+import { openExclusively } from './open-image-file.ts';
 import { refuseMounted } from './seed-write.ts';
 
 /**

@@ -1,5 +1,4 @@
 // Opens an image or a card that somebody else made: src/image's readers under the files that src/vendor looks at.
-import { open, stat, type FileHandle } from 'node:fs/promises';
 import { packingOf, type Packing } from '../flash/source/packing.ts';
 import { identifyDisk } from '../host/open-disk.ts';
 import { openExt4, type Ext4Volume } from '../image/ext4-inodes.ts';
@@ -15,11 +14,10 @@ import { quote } from '../lib/quote.ts';
 import { chooseBoot, chooseRoot } from '../vendor/layout.ts';
 import type { Ext4Facts, FatFacts, ImageView, Layout, Partition } from '../vendor/view.ts';
 import { ext4Files, fatFiles } from './image-view-files.ts';
-import { ownCommand } from './own-command.ts';
+import { withImageFile } from './open-image-file.ts';
 
 /** What lies under an ImageView, for whoever has to read or write more than files. */
 export interface OpenedImage {
-  handle: FileHandle;
   /** A device, not a file. */
   block: boolean;
   read: ReadAt;
@@ -35,54 +33,34 @@ const UNPACK: Record<Exclude<Packing, 'none'>, (file: string) => string[]> = {
 };
 
 /**
- * Opens a raw image or a card, for reading, for the time of `work`. Throws PiimgError: usage for what is not there or packed (the hint
- * unpacks it), refused for a device that only root may read, failed for one without partition table, FAT or ext4, cut off or damaged.
+ * Opens a raw image or a card, for reading, for the time of `work`. Throws PiimgError: as `withImageFile`, usage for what is packed (the
+ * hint unpacks it), failed for one without partition table, FAT or ext4, cut off or damaged.
  */
 export async function withImageView<T>(
   file: string,
   work: (view: ImageView, opened: OpenedImage) => Promise<T>,
 ): Promise<T> {
-  const info = await stat(file).catch(() => undefined);
-  const block = info?.isBlockDevice() ?? false;
-  if (info === undefined || !(info.isFile() || block)) {
-    throw new PiimgError(`There is no image or card ${file}`, {
-      exitCode: EXIT.usage,
-      hint: 'Name the file of an image, or the device of a card, such as /dev/sdX.',
-    });
-  }
-  const handle = await openToRead(file, block);
-  try {
-    const size = block ? (await identifyDisk(file)).size : info.size;
-    const { view, opened } = await openImage(file, handle, { size, block });
-    return await work(view, opened);
-  } catch (error) {
-    // What the tables of a damaged image lead to.
-    if (!(error instanceof RangeError)) throw error;
-    throw new PiimgError(`${file} is damaged or cut off: ${error.message}`, {
-      hint: 'Download or copy it again.',
-      cause: error,
-    });
-  } finally {
-    await handle.close();
-  }
-}
-
-async function openToRead(file: string, block: boolean): Promise<FileHandle> {
-  return open(file).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EACCES' || !block) throw error;
-    throw new PiimgError(`Only root may read ${file}`, {
-      exitCode: EXIT.refused,
-      hint: quote(['sudo', ...ownCommand()]),
-    });
+  return withImageFile(file, { write: false }, async ({ handle, block }) => {
+    try {
+      const { size } = block ? await identifyDisk(file) : await handle.stat();
+      const { view, opened } = await openImage(file, readerOf(handle), { size, block });
+      return await work(view, opened);
+    } catch (error) {
+      // What the tables of a damaged image lead to.
+      if (!(error instanceof RangeError)) throw error;
+      throw new PiimgError(`${file} is damaged or cut off: ${error.message}`, {
+        hint: 'Download or copy it again.',
+        cause: error,
+      });
+    }
   });
 }
 
 async function openImage(
   file: string,
-  handle: FileHandle,
+  read: ReadAt,
   { size, block }: { size: number; block: boolean },
 ): Promise<{ view: ImageView; opened: OpenedImage }> {
-  const read = readerOf(handle);
   const beginning = await read(0, Math.min(size, SECTOR));
   const packing = packingOf(beginning, file);
   if (packing !== 'none') {
@@ -129,7 +107,7 @@ async function openImage(
   };
   const header = await headerOf(read, size, notes);
   if (header) view.piimg = { role: header.role, base: header.base, buildId: header.buildId };
-  return { view, opened: { handle, block, read, fat: fat.volume, ext4: ext4.volume } };
+  return { view, opened: { block, read, fat: fat.volume, ext4: ext4.volume } };
 }
 
 async function readTable(read: ReadAt, first: Buffer): Promise<Omit<Layout, 'size'>> {

@@ -1,5 +1,5 @@
 // An image or a card as `piimg seed` sees it: its header, its boot partition, and where the seed's files lie there now.
-import { constants, open, stat, type FileHandle } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { gunzipSync } from 'node:zlib';
 import { findInFat, freeClusters, openFat, readFromFat, type FatEntry, type FatVolume } from '../image/fat.ts';
 import { HEADER_MAX, parseHeader, type ImageHeader } from '../image/header.ts';
@@ -7,10 +7,9 @@ import { HEADER_LBA } from '../image/layout.ts';
 import { parseMbr, SECTOR } from '../image/mbr.ts';
 import { readerOf } from '../image/ranges.ts';
 import { EXIT, PiimgError, type ExitCode } from '../lib/errors.ts';
-import { quote } from '../lib/quote.ts';
-import { ownCommand } from './own-command.ts';
 import type { CloudInitSchemas } from '../seed/check.ts';
 import { NODE_SLOTS, type NodeSlot } from '../seed/node-slots.ts';
+import { withImageFile } from './open-image-file.ts';
 
 export interface SeedCard {
   file: string;
@@ -43,57 +42,30 @@ const SCHEMAS: Record<keyof CloudInitSchemas, string> = {
 const SCHEMA_MAX = 16 << 20;
 
 /**
- * Opens an image or a card for the time of `work`. Throws PiimgError: with `exitCode` when there is none or piimg has not made it; refused
- * when it is a device that something else uses, which only `write` asks.
+ * Opens an image or a card for the time of `work`. Throws PiimgError: with `exitCode` when piimg has not made it; as
+ * `withImageFile`.
  */
 export async function withCard<T>(
   file: string,
   { write = false, exitCode = EXIT.usage }: { write?: boolean; exitCode?: ExitCode },
   work: (card: SeedCard) => Promise<T>,
 ): Promise<T> {
-  const found = await stat(file).catch(() => undefined);
-  const block = found?.isBlockDevice() ?? false;
-  if (!found?.isFile() && !block) {
-    throw new PiimgError(`There is no image or card ${file}`, {
-      exitCode: EXIT.usage,
-      hint: 'Name the file of an image, or the device of a card, such as /dev/sdX.',
-    });
-  }
-  const handle = await openExclusively(file, write, block);
-  try {
-    const header = parseHeader(await upTo(handle, HEADER_LBA * SECTOR, HEADER_MAX));
-    if (header === undefined) {
-      throw new PiimgError(`${file} is no image or card that piimg has made`, {
-        exitCode,
-        hint: 'A packed image (.xz, .zst, .gz) has to be unpacked first; of a card the whole device is named, no partition.',
-      });
+  return withImageFile(file, { write }, async ({ handle, block }) => {
+    try {
+      const header = parseHeader(await upTo(handle, HEADER_LBA * SECTOR, HEADER_MAX));
+      if (header === undefined) {
+        throw new PiimgError(`${file} is no image or card that piimg has made`, {
+          exitCode,
+          hint: 'A packed image (.xz, .zst, .gz) has to be unpacked first; of a card the whole device is named, no partition.',
+        });
+      }
+      const [first] = parseMbr(await readerOf(handle)(0, SECTOR)).entries;
+      return await work({ file, block, handle, header, start: (first?.start ?? 0) * SECTOR });
+    } catch (error) {
+      // What the tables of a damaged card lead to.
+      if (!(error instanceof RangeError || error instanceof SyntaxError)) throw error;
+      throw new PiimgError(`The boot partition of ${file} cannot be read: ${error.message}`, { cause: error });
     }
-    const [first] = parseMbr(await readerOf(handle)(0, SECTOR)).entries;
-    return await work({ file, block, handle, header, start: (first?.start ?? 0) * SECTOR });
-  } catch (error) {
-    // What the tables of a damaged card lead to.
-    if (!(error instanceof RangeError || error instanceof SyntaxError)) throw error;
-    throw new PiimgError(`The boot partition of ${file} cannot be read: ${error.message}`, { cause: error });
-  } finally {
-    await handle.close();
-  }
-}
-
-/** open(2): for a block device O_EXCL fails when something has it, or a partition of it, mounted or in use. */
-export async function openExclusively(file: string, write: boolean, block: boolean): Promise<FileHandle> {
-  const flags = (write ? constants.O_RDWR : constants.O_RDONLY) | (write && block ? constants.O_EXCL : 0);
-  return open(file, flags).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'EACCES' && block) {
-      throw new PiimgError(`Only root may open ${file}`, {
-        exitCode: EXIT.refused,
-        hint: quote(['sudo', ...ownCommand()]),
-      });
-    }
-    if (error.code !== 'EBUSY') throw error;
-    throw new PiimgError(`${file} is in use: something has it, or a partition of it, mounted or open`, {
-      exitCode: EXIT.refused,
-      hint: 'Unmount its partitions (lsblk shows them), then run the command again.',
-    });
   });
 }
 

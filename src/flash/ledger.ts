@@ -10,7 +10,7 @@ const rate = z.number().min(0);
 /** Of SHA-256, in hex. */
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
 
-export const ledgerRow = z.object({
+const ledgerRow = z.object({
   version: z.literal(1),
   /** When it ended, ISO 8601. */
   time: z.iso.datetime({ offset: true }),

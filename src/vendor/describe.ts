@@ -49,7 +49,7 @@ export async function describe(view: ImageView): Promise<Description> {
 }
 
 /** The architecture that dpkg itself is of; that of `lib/ld-linux-*` where there is no dpkg. */
-export async function architectureOf(view: ImageView): Promise<string | undefined> {
+async function architectureOf(view: ImageView): Promise<string | undefined> {
   const dpkg = (await packagesOf(view)).get('dpkg')?.architecture;
   if (dpkg !== undefined && dpkg !== 'all') return dpkg;
   const loaders = [...(await view.root.files.list('lib')), ...(await view.root.files.list('usr/lib'))];

@@ -95,7 +95,7 @@ test('only root may open a card: the command through sudo is named', async () =>
     const [program = '', ...command] = asRoot([...tool, ...PIIMG, 'customize', device, '--in-place', ...NODE]);
     const { exitCode, all } = await execa(program, command, { cwd: folder, reject: false, all: true, timeout: 60_000 });
     assert.is(exitCode, EXIT.refused, all);
-    assert.match(all, /Only root may read[\s\S]*sudo/);
+    assert.match(all, /Only root may open[\s\S]*sudo/);
   });
 });
 

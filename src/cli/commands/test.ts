@@ -62,7 +62,7 @@ export async function test(images: string[], flags: TestFlags, signal: AbortSign
 }
 
 /** Before a build that takes minutes: the machines are there, and a QEMU that knows them. */
-export async function loadMachines(names: string[], { search }: Context): Promise<Machine[]> {
+async function loadMachines(names: string[], { search }: Context): Promise<Machine[]> {
   const machines = await Promise.all([...new Set(names)].map((name) => loadMachine(name, search.machineDirs)));
   for (const machine of machines) await qemuFor(machine);
   return machines;

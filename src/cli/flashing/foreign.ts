@@ -2,10 +2,11 @@
 import { BLOCK } from '../../flash/write/chunks.ts';
 import type { Source } from '../../flash/source/source.ts';
 import type { Patch } from '../../flash/write/types.ts';
-import type { ReadAt } from '../../image/ranges.ts';
+import { wholeBlocks, type ReadAt } from '../../image/ranges.ts';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
 import type { Node } from '../../seed/node.ts';
-import { recognise } from '../../vendor/recognise.ts';
+import { recognise, type Recognised } from '../../vendor/recognise.ts';
+import type { ImageView } from '../../vendor/view.ts';
 import { changesFor, settled, type Change } from '../boot-changes.ts';
 import { prepare } from '../customizing.ts';
 import { machinesFor, type SeedSources } from '../flash-seeds.ts';
@@ -24,9 +25,12 @@ export async function foreignIdentities(
 ): Promise<Identity[]> {
   const machines = machinesFor(names, sources);
   requirePlain(source);
-  const identities: Identity[] = [];
-  for (const machine of machines) identities.push(await identityOf(source.name, machine, signal));
-  return identities;
+  return withImageView(source.name, async (view, { read }) => {
+    const image = { what: source.name, view, read, found: await recognise(view) };
+    const identities: Identity[] = [];
+    for (const machine of machines) identities.push(await identityOf(image, machine, signal));
+    return identities;
+  });
 }
 
 /** Throws PiimgError (usage) for an image that is packed or elsewhere: where files go is known only of one that can be read at any place. */
@@ -42,43 +46,36 @@ export function requirePlain(source: Source): void {
   }
 }
 
-function identityOf(file: string, node: Node, signal: AbortSignal): Promise<Identity> {
-  return withImageView(file, async (view, { read }) => {
-    const { edits, offset, knownHosts, secret, warnings } = await prepare(node, view, await recognise(view), signal);
-    const changes = settled(await changesFor(read, { offset, what: file }, edits, signal));
-    const user = node.users.find(({ keys }) => keys.length > 0)?.name;
-    const host = node.network.addresses[0]?.split('/')[0] ?? node.node;
-    return {
-      node: node.node,
-      // For a record of the card there is no place.
-      cardId: undefined,
-      patches: await inBlocks(read, changes),
-      login: user === undefined ? undefined : `${user}@${host}`,
-      knownHosts,
-      warnings,
-      secret,
-    };
-  });
+async function identityOf(
+  { what, view, read, found }: { what: string; view: ImageView; read: ReadAt; found: Recognised },
+  node: Node,
+  signal: AbortSignal,
+): Promise<Identity> {
+  const { edits, offset, knownHosts, secret, warnings } = await prepare(node, view, found, signal);
+  const changes = settled(await changesFor(read, { offset, what }, edits, signal));
+  const user = node.users.find(({ keys }) => keys.length > 0)?.name;
+  const host = node.network.addresses[0]?.split('/')[0] ?? node.node;
+  return {
+    node: node.node,
+    // For a record of the card there is no place.
+    cardId: undefined,
+    patches: await inBlocks(read, changes),
+    login: user === undefined ? undefined : `${user}@${host}`,
+    knownHosts,
+    warnings,
+    secret,
+  };
 }
 
-/** Whole blocks, as cards are written in them; what is not changed in one is the image's. Adjacent ones are one patch. */
+/** Whole blocks, as cards are written in them; what is not changed in one is the image's. */
 async function inBlocks(read: ReadAt, changes: Change[]): Promise<Patch[]> {
-  const blocks = new Map<number, Buffer>();
-  for (const { offset, content } of changes) {
-    const start = offset - (offset % BLOCK);
-    const block = blocks.get(start) ?? (await read(start, BLOCK));
-    content.copy(block, offset - start);
-    blocks.set(start, block);
-  }
-  const patches: { offset: number; length: number; content: Buffer }[] = [];
-  for (const [offset, block] of blocks) {
-    const last = patches.at(-1);
-    if (last !== undefined && last.offset + last.length === offset) {
-      last.content = Buffer.concat([last.content, block]);
-      last.length += BLOCK;
-    } else {
-      patches.push({ offset, length: BLOCK, content: block });
-    }
-  }
-  return patches;
+  const ranges = changes.map(({ offset, content }) => ({ offset, length: content.length }));
+  return Promise.all(
+    wholeBlocks(ranges, BLOCK).map(async ({ offset, length }) => {
+      const content = await read(offset, length);
+      const inside = changes.filter((change) => change.offset >= offset && change.offset < offset + length);
+      for (const change of inside) change.content.copy(content, change.offset - offset);
+      return { offset, length, content };
+    }),
+  );
 }

@@ -11,7 +11,7 @@ import type { FlashImage } from './image.ts';
 import { ownPlaces } from './own.ts';
 
 /** Where `piimg ledger` looks. */
-export const LEDGER = 'out/ledger.jsonl';
+const LEDGER = 'out/ledger.jsonl';
 
 export interface LedgerKeeper {
   /** Adds a row for a card; that it could not be done is told, and changes nothing about the card. */

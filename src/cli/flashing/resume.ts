@@ -17,7 +17,7 @@ interface Note {
 }
 
 /** What an image is told from another by, without reading it. */
-export function imageKey({ source, size, header }: FlashImage): string {
+function imageKey({ source, size, header }: FlashImage): string {
   const { name, kind } = source;
   const changed = kind === 'file' ? statSync(name).mtimeMs : 0;
   return JSON.stringify([kind === 'file' ? path.resolve(name) : name, size, changed, header?.buildId]);
