@@ -19,13 +19,15 @@ export function diskIds(base: string, role: string): DiskIds {
 
 /**
  * The table of file systems of a base made of packages. A boot partition that is worn out or cannot be mended is no reason for the emergency
- * mode, which nobody sees on a machine without a screen: `nofail`, and what needs it says so itself (RequiresMountsFor=).
+ * mode, which nobody sees on a machine without a screen: `nofail`, and what needs it says so itself (RequiresMountsFor=). One that comes late
+ * is waited for: within systemd's own 90 s (DefaultDeviceTimeoutSec) a machine that was emulated on a busy computer had not looked at its
+ * devices, and went on without its seed.
  */
 export function fstab({ diskId }: DiskIds): PlannedFile {
   return rootFile(
     'etc/fstab',
     `PARTUUID=${diskId}-02 / ext4 defaults,noatime 0 1\n` +
-      `PARTUUID=${diskId}-01 /boot/firmware vfat defaults,noatime,nofail,fmask=0077,dmask=0077 0 2\n`,
+      `PARTUUID=${diskId}-01 /boot/firmware vfat defaults,noatime,nofail,x-systemd.device-timeout=5min,fmask=0077,dmask=0077 0 2\n`,
   );
 }
 

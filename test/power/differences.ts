@@ -27,6 +27,11 @@ export const EXCEPTIONS: Excepted[] = [
   { path: /^\/var\/lib\/piimg\/(journal|result)\.json$/, what: 'content', why: 'times and durations' },
   { path: /^\/var\/lib\/systemd\//, what: 'all', why: 'random seed, clock, timers: when it was last on' },
   { path: /^\/var\/lib\/(apt|dpkg)\/|^\/var\/cache\/apt\//, what: 'all', why: 'daily jobs, which may have begun' },
+  {
+    path: /^\/etc\/apt\/sources\.list$/,
+    what: 'all',
+    why: 'one of them, unattended-upgrade, makes an empty one (python-apt)',
+  },
   { path: /^\/var\/lib\/private\//, what: 'all', why: 'state of services with dynamic users' },
   { path: /^\/(lost\+found|var\/tmp|tmp)(\/|$)/, what: 'all', why: 'what fsck found; temporary files' },
 ];

@@ -3,6 +3,7 @@ import { mkdir, open, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { inTurn } from '../../firstboot/durable.ts';
 import { run } from '../../src/host/exec.ts';
+import type { PiimgError } from '../../src/lib/errors.ts';
 import type { Cut } from './cuts.ts';
 import { differences } from './differences.ts';
 import { keepEqual, keptEqual } from './kept.ts';
@@ -57,7 +58,8 @@ export async function liveAll(
     try {
       return differences(expected, await live(subject, { image: card, folder }));
     } catch (error) {
-      return [(error as Error).message];
+      const { message, detail = '' } = error as PiimgError;
+      return [message, ...detail.split('\n').filter(Boolean)];
     } finally {
       await rm(folder, { recursive: true });
     }

@@ -18,11 +18,19 @@ timeout ${SILENCE + 30} sh -c 'while :; do :; done'
 exec /usr/lib/systemd/systemd "$@"
 `;
 
+/** Longer than systemd waits for a device by itself: the boot partition comes late. */
+const LATE = `[Service]
+ExecStartPre=/usr/bin/sleep 100
+`;
+
 const ROLE = {
   version: 1,
   summary: 'Slow to start',
   extends: 'web',
-  files: [{ path: '/usr/sbin/init', mode: '0755', content: INIT }],
+  files: [
+    { path: '/usr/sbin/init', mode: '0755', content: INIT },
+    { path: '/etc/systemd/system/systemd-udev-trigger.service.d/late.conf', content: LATE },
+  ],
 };
 
 /** Seconds between the last line of the kernel's before systemd and the first of systemd's, by the kernel's clock. */
@@ -32,7 +40,7 @@ function silenceBeforeSystemd(console: string): number {
   return Number(stamped[first]?.[1]) - Number(stamped[first - 1]?.[1]);
 }
 
-test('a machine that is busy says nothing for minutes, and is not taken for one that hangs', async () => {
+test('a machine that is busy says nothing for minutes, and is not taken for one that hangs; its boot partition comes late, and is its seed', async () => {
   const { cacheDir } = await builtWeb();
   const project = await mkdtemp(path.join(tmpdir(), 'piimg-slow-'));
   try {
