@@ -11,6 +11,7 @@ import { bootFileConfig, diskIds, fstab, touchesBoot, type DiskIds } from './boo
 /** Raised when the same plan would be carried out differently: it is part of every key. */
 const PLAN_FORMAT = 11;
 
+/** Raised when the same layers make another image. */
 const ASSEMBLY = 2;
 
 /** A file of the user's in a recipe, by content; where it lies is in `Plan.inputs`. */
@@ -59,7 +60,7 @@ export interface LayerRecipe {
 
 export interface Plan {
   version: 1;
-  /** Which piimg assembles the image: a number that is raised when the same layers make another image. */
+  /** In which of its ways piimg makes an image of layers. */
   assembly: number;
   role: string;
   summary: string;

@@ -25,10 +25,10 @@ export async function timeBases(signal: AbortSignal): Promise<BaseTimes> {
       const out = ['--out', `out/${role}-${name}.img`];
       return (await timePiimg(project, cache, ['--role', role, ...bases[name], ...out])).seconds;
     };
-    // The lock of role web is written by a first build of it: locking is not what is compared.
     const times: BaseTimes = { vendor: [], default: [] };
     for (const name of ['vendor', 'default'] as const) await build('base', name);
     const before = await built(cache);
+    // The first round writes the locks, which is not what is compared: it does not count.
     for (let round = 0; round <= ROUNDS; round++) {
       for (const name of ['vendor', 'default'] as const) {
         await run(['sync']);

@@ -1,12 +1,16 @@
 // What of two machines that became the same may differ, path by path, each with its reason; everything else must be equal.
+import { sha256 } from '../../src/lib/digest.ts';
 import type { ImageFile } from '../helpers/image-files.ts';
 import type { Outcome } from './machine.ts';
 
 interface Excepted {
   path: RegExp;
   why: string;
-  /** `content`: the file must be there, with the same mode and owner; `all`: it may also be missing; else only what this finds in it. */
-  what: 'content' | 'all' | RegExp;
+  /**
+   * `content`: the file must be there, with the same mode and owner; `all`: it may also be missing; `empty`: an empty file may be there on one
+   * of them; else only what this finds in it.
+   */
+  what: 'content' | 'all' | 'empty' | RegExp;
 }
 
 export const EXCEPTIONS: Excepted[] = [
@@ -29,8 +33,8 @@ export const EXCEPTIONS: Excepted[] = [
   { path: /^\/var\/lib\/(apt|dpkg)\/|^\/var\/cache\/apt\//, what: 'all', why: 'daily jobs, which may have begun' },
   {
     path: /^\/etc\/apt\/sources\.list$/,
-    what: 'all',
-    why: 'one of them, unattended-upgrade, makes an empty one (python-apt)',
+    what: 'empty',
+    why: 'one of the daily jobs, unattended-upgrade, makes it where it is missing (python-apt, apt/cache.py)',
   },
   { path: /^\/var\/lib\/private\//, what: 'all', why: 'state of services with dynamic users' },
   { path: /^\/(lost\+found|var\/tmp|tmp)(\/|$)/, what: 'all', why: 'what fsck found; temporary files' },
@@ -70,6 +74,7 @@ export function differences(expected: Outcome, found: Outcome): string[] {
 function differenceAt(path: string, expected: ImageFile | undefined, found: ImageFile | undefined): string | undefined {
   const exception = EXCEPTIONS.find((each) => each.path.test(path));
   if (exception?.what === 'all') return undefined;
+  if (exception?.what === 'empty' && isEmpty(expected ?? found) && isEmpty(found ?? expected)) return undefined;
   if (expected === undefined) return 'is more';
   if (found === undefined) return 'is missing';
   const facts = ({ type, mode, owner, target }: ImageFile): string => [type, mode.toString(8), owner, target].join(' ');
@@ -79,6 +84,8 @@ function differenceAt(path: string, expected: ImageFile | undefined, found: Imag
   if (exception !== undefined && expected.text !== undefined && text(expected) === text(found)) return undefined;
   return 'has other content';
 }
+
+const isEmpty = (file: ImageFile | undefined): boolean => file?.type === 'file' && file.sha256 === sha256('');
 
 /** Files whose text is looked into. */
 export const LOOKED_INTO = new RegExp(

@@ -140,6 +140,7 @@ test('two machines are equal but for what is excepted, and every other differenc
     outcome(),
     outcome({ root: root([['/etc/machine-id', file({ sha256: 'b' })]]) }),
     outcome({ root: root([['/var/log/syslog', file()]]) }),
+    outcome({ root: root([['/etc/apt/sources.list', file({ sha256: sha256('') })]]) }),
     outcome({ boot: new Map([...outcome().boot, ['piimg-result.json', 'b']]) }),
   ];
   for (const other of same) assert.equal(differences(outcome(), other), []);
@@ -147,6 +148,7 @@ test('two machines are equal but for what is excepted, and every other differenc
     [outcome({ root: root([['/etc/web/node.env', file({ sha256: 'b' })]]) }), '/etc/web/node.env has other content'],
     [outcome({ root: root([['/etc/web/node.env', file({ mode: 0o600 })]]) }), '/etc/web/node.env is file 600'],
     [outcome({ root: root([['/etc/passwd.lock', file()]]) }), '/etc/passwd.lock is more'],
+    [outcome({ root: root([['/etc/apt/sources.list', file()]]) }), '/etc/apt/sources.list is more'],
     [outcome({ root: new Map([['/etc/machine-id', file()]]) }), '/etc/web/node.env is missing'],
     [outcome({ root: root([['/etc/machine-id', file({ mode: 0o600 })]]) }), '/etc/machine-id is file 600'],
     [outcome({ units: [] }), 'unit web.service running is missing'],
