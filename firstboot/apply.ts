@@ -3,7 +3,7 @@ import { digestOf } from '../src/lib/digest.ts';
 import type { Log } from './firstboot.ts';
 import type { Journal } from './journal.ts';
 import type { Prepared } from './kinds.ts';
-import type { Machine } from './machine.ts';
+import { telling, type Machine } from './machine.ts';
 import { inOrder } from './order.ts';
 import { asProblem, Problem } from './problem.ts';
 import type { Result, StepResult } from '../src/lib/first-boot.ts';
@@ -75,7 +75,7 @@ async function applyOne(
   const context: StepContext = {
     machine,
     applied: known?.digest === digest && known.state === 'applied',
-    interrupted: known?.digest === digest && (known.state === 'started' || known.state === 'failed'),
+    interrupted: known?.state === 'started' || known?.state === 'failed',
     memory: {
       get: () => journal.get(step.name)?.memory,
       set: (memory) => journal.record(step.name, { memory }),
@@ -90,7 +90,7 @@ async function applyOne(
   say(6, `step ${step.name}: started (${step.kind}): ${lack}`);
   await journal.record(step.name, { digest, state: 'started' }, outdatedBy(step.name));
   await keep();
-  await step.apply(context);
+  await step.apply({ ...context, machine: telling(machine, (line) => say(6, `step ${step.name}: ${line}`)) });
   const still = await step.verify(context);
   if (still !== undefined) {
     throw new Problem(`it was applied, but ${still}`, { hint: 'Is something else changing the same thing?' });

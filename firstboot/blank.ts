@@ -1,8 +1,9 @@
 // Takes secrets off the boot partition once the machine has them: anybody who holds the card could read them there.
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { sha256 } from '../src/lib/digest.ts';
-import { makeFolder, overwrite, padded, writeDurably } from './durable.ts';
+import { digestOf, sha256 } from '../src/lib/digest.ts';
+import type { NodeSlot } from '../src/seed/node-slots.ts';
+import { makeFolder, overwrite, padded, removeDurably, writeDurably } from './durable.ts';
 import type { Paths } from './paths.ts';
 
 const HEADER = '#cloud-config\n';
@@ -18,11 +19,12 @@ interface Redo {
 /** What every card writes whole, in bytes. */
 const SECTOR = 512;
 
-/** Files of the seed that may hold secrets, and what of each may stay. Values are removed where cloud-init has no word for "kept". */
-const SLOTS: { name: string; header: string; without: (content: Json) => Json }[] = [
+/** Files of the seed, and what of each may stay. Values are removed where cloud-init has no word for "kept". */
+const SLOTS: { name: NodeSlot; header: string; without: (content: Json) => Json }[] = [
   { name: 'piimg.json', header: '', without: withoutSecrets },
   { name: 'user-data', header: HEADER, without: withoutKeys },
   { name: 'network-config', header: '', without: withoutWifi },
+  { name: 'meta-data', header: '', without: (content) => content },
 ];
 
 /**
@@ -37,6 +39,7 @@ export async function blankSecrets(paths: Paths): Promise<string[]> {
     if (bytes === undefined) continue;
     const text = bytes.toString();
     const content = parsed(text, header);
+    if (name === 'network-config') await keepWifi(content, paths);
     if (content === undefined) {
       if (SECRETIVE.test(text)) byHand.push(name);
       continue;
@@ -44,7 +47,6 @@ export async function blankSecrets(paths: Paths): Promise<string[]> {
     const blank = JSON.stringify(without(content));
     if (blank !== JSON.stringify(content))
       redos[name] = { text: `${header}${blank}\n`, size: bytes.length, before: sectorsOf(bytes) };
-    if (name === 'network-config' && content.wifis !== undefined) await keepWifi(content.wifis, paths);
   }
   await writeDurably(redo(paths), JSON.stringify(redos));
   for (const [name, { text }] of Object.entries(redos)) await overwrite(slot(paths, name), text);
@@ -55,10 +57,20 @@ export async function blankSecrets(paths: Paths): Promise<string[]> {
 /** Words that come with a secret in what people write for cloud-init by hand. */
 const SECRETIVE = /^[^#\n]*(passw|psk|ssh_keys|token|secret)/im;
 
-/** cloud-init writes netplan's file anew for another instance id, from what is then on the card. */
-async function keepWifi(wifis: unknown, { wifi }: Paths): Promise<void> {
-  await makeFolder(path.dirname(wifi));
-  await writeDurably(wifi, `${JSON.stringify({ network: { version: 2, wifis } })}\n`);
+/**
+ * Keeps the Wi-Fi of a network configuration that will no longer have it on the card: cloud-init writes netplan's file anew for another
+ * instance id. What is left of that configuration is told from one that was given since, without Wi-Fi: then there is to be none.
+ */
+async function keepWifi(config: Json | undefined, { wifi }: Paths): Promise<void> {
+  const { wifis, ...rest } = config ?? {};
+  const known = `# Kept for network configuration ${digestOf(rest)} on the boot partition.\n`;
+  if (wifis !== undefined) {
+    await makeFolder(path.dirname(wifi));
+    await writeDurably(wifi, `${known}${JSON.stringify({ network: { version: 2, wifis } })}\n`);
+    return;
+  }
+  const kept = await readFile(wifi, 'utf8').catch(() => undefined);
+  if (kept !== undefined && !kept.startsWith(known)) await removeDurably(wifi);
 }
 
 /** Writes again what a power cut has torn while it was written: each sector is of before or of after. */
@@ -81,7 +93,12 @@ function sectorsOf(bytes: Buffer): string[] {
 
 /** Notes what lies on the boot partition now: until it changes there is nothing to do. The unit compares it with sha256sum. */
 export async function rememberSeen(paths: Paths): Promise<void> {
-  await writeDurably(paths.seen, `${sha256(await readFile(paths.document))}  ${paths.document}\n`);
+  const lines: string[] = [];
+  for (const { name } of SLOTS) {
+    const bytes = await readFile(slot(paths, name)).catch(() => undefined);
+    if (bytes !== undefined) lines.push(`${sha256(bytes)}  ${slot(paths, name)}\n`);
+  }
+  await writeDurably(paths.seen, lines.join(''));
 }
 
 const slot = (paths: Paths, name: string): string => path.join(path.dirname(paths.document), name);
@@ -103,8 +120,8 @@ function withoutSecrets({ secrets, ...rest }: Json): Json {
   return secrets === undefined ? rest : { ...rest, secrets: Object.fromEntries(names.map((name) => [name, null])) };
 }
 
-/** Host keys are generated where they are missing only; a password once set stays. */
-function withoutKeys({ ssh_keys: _, chpasswd: __, password: ___, users, ...rest }: Json): Json {
+/** Host keys are generated where they are missing only; a password once set stays; what `runcmd` sets, passwords too, was set. */
+function withoutKeys({ ssh_keys: _, chpasswd: __, password: ___, runcmd: ____, users, ...rest }: Json): Json {
   if (!Array.isArray(users)) return rest;
   const secret = ['passwd', 'hashed_passwd', 'plain_text_passwd'];
   const plain = (user: unknown): unknown =>

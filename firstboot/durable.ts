@@ -43,16 +43,13 @@ export async function writeDurably(
 /**
  * Writes over a file without changing where it lies: filled with newlines to the length it has. For the boot partition, whose
  * file system has no journal: its tables stay untouched. Throws RangeError when the content is longer than the file.
+ * `room`, in bytes: it is made that long where somebody has shortened or removed it.
  */
-export async function overwrite(file: string, content: string): Promise<void> {
+export async function overwrite(file: string, content: string, room = 0): Promise<void> {
   const bytes = Buffer.from(content);
-  const handle = await open(file, 'r+').catch(async (error: NodeJS.ErrnoException) => {
-    // An image that piimg has not built has no such file.
-    if (error.code !== 'ENOENT') throw error;
-    return open(file, 'wx', 0o600);
-  });
+  const handle = await open(file, room > 0 ? constants.O_RDWR | constants.O_CREAT : 'r+', 0o600);
   await filled(handle, async () => {
-    const size = (await handle.stat()).size || bytes.length;
+    const size = Math.max((await handle.stat()).size, room);
     if (bytes.length > size) throw new RangeError(`${file} has room for ${size} bytes; ${bytes.length} are needed`);
     await handle.write(padded(bytes, size), 0, size, 0);
   });
@@ -94,6 +91,12 @@ async function makeAll(folder: string): Promise<string | undefined> {
     const made = await makeAll(folder);
     return first ?? made;
   }
+}
+
+/** Removes a file, and it stays removed. */
+export async function removeDurably(file: string): Promise<void> {
+  await rm(file, { force: true });
+  await flushFolder(path.dirname(file));
 }
 
 /** Removes what writes that were cut have left in `folder`. */

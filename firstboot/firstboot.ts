@@ -6,7 +6,7 @@ import { applyAll } from './apply.ts';
 import { mendSlots } from './blank.ts';
 import { masked, secretValues, templateData } from './data.ts';
 import { readDocument, readRole, type Given, type Role } from './document.ts';
-import { removeParts, writeDurably } from './durable.ts';
+import { removeDurably, removeParts, writeDurably } from './durable.ts';
 import { openJournal } from './journal.ts';
 import { prepare, type Prepared } from './kinds.ts';
 import type { Machine } from './machine.ts';
@@ -14,7 +14,7 @@ import { Busy, takeLock, type Release } from './lock.ts';
 import type { Paths } from './paths.ts';
 import { asProblem, Problem } from './problem.ts';
 import type { Failure, Result } from '../src/lib/first-boot.ts';
-import { keeper, rounded, writeResult } from './result.ts';
+import { keeper, readResult, rounded, writeResult } from './result.ts';
 import type { Knowledge } from './step.ts';
 import { tell } from './tell.ts';
 
@@ -48,6 +48,8 @@ export async function firstBoot(paths: Paths, machine: Machine, log: Log): Promi
     await light('working', paths.root);
     const journal = await openJournal(paths);
     await removeParts(paths.state);
+    // The machine is on its way to something else: should that fail, what it was is no longer known to be so.
+    await removeDurably(paths.seen);
     await mendSlots(paths);
     const role = await readRole(paths);
     result.role = role.role;
@@ -81,6 +83,23 @@ export async function firstBoot(paths: Paths, machine: Machine, log: Log): Promi
   return result;
 }
 
+/** Tells, where all else is told, that an agent was killed at its work. `how`: $SERVICE_RESULT of systemd.exec(5). */
+export async function agentEnded(paths: Paths, how: string, log: Log): Promise<void> {
+  const result = await readResult(paths);
+  if (result?.status !== 'working') return;
+  const given = await readDocument(paths).catch(() => undefined);
+  const secrets = given ? secretValues(given.document) : [];
+  const mask = (text: string): string => masked(text, secrets);
+  const failure = { message: `The agent was killed before it was done (${how}).`, hint: KILLED[how] ?? RETRY };
+  const failed: Result = { ...result, status: 'failed', finished: new Date().toISOString(), failure };
+  await tell(failed, { paths, given, say: (level, line) => log(level, mask(line)), mask });
+}
+
+const KILLED: Record<string, string> = {
+  'oom-kill':
+    'The machine had too little memory for it: let a step set up swap first. Then: sudo piimg-firstboot retry',
+};
+
 function refuseOtherRole({ role: wanted }: NodeDocument, { role }: Role): void {
   if (wanted === undefined || wanted === role) return;
   throw new Problem(`The node document is for role ${wanted}; this image is ${role}.`, {
@@ -106,9 +125,11 @@ async function prepareAll({ provision }: Role, knowledge: Knowledge): Promise<Pr
   return steps;
 }
 
+const RETRY = 'See what it printed: piimg-firstboot log. When the cause is mended: sudo piimg-firstboot retry';
+
 function failureOf(error: unknown, secrets: string[]): Failure {
-  const { message, hint, output } = asProblem(error);
-  const step = (error as { step?: string }).step;
+  const { step } = error as { step?: string };
+  const { message, output, hint = step && RETRY } = asProblem(error);
   return {
     ...(step !== undefined && { step }),
     message: masked(message, secrets),

@@ -16,6 +16,8 @@ export interface RunOptions {
 export interface Ran {
   stdout: string;
   code: number;
+  /** The last lines of all that it printed. */
+  output: string;
 }
 
 export interface Machine {
@@ -29,7 +31,7 @@ export interface Machine {
   script(script: string, options?: RunOptions): Promise<Ran>;
 }
 
-/** Lines of output that a failure tells. */
+/** Lines of output that are told. */
 const TAIL = 20;
 /** Bytes of output that are kept: what a program prints must not fill the memory of a small machine. */
 const KEPT = 64 * 1024;
@@ -57,6 +59,21 @@ export function machineAt(root: string): Machine {
   return machine;
 }
 
+/** The same machine; `tell` gets a line for each program that is run on it, and those that it prints. */
+export function telling(machine: Machine, tell: (line: string) => void): Machine {
+  const told = async (what: string, running: Promise<Ran>): Promise<Ran> => {
+    tell(`$ ${what}`);
+    const ran = await running;
+    for (const line of ran.output === '' ? [] : ran.output.split('\n')) tell(`| ${line}`);
+    return ran;
+  };
+  return {
+    ...machine,
+    run: (command, options) => told(quote(command), machine.run(command, options)),
+    script: (script, options) => told('the script', machine.script(script, options)),
+  };
+}
+
 function start(command: string[], { input = '', timeout = PATIENCE, okCodes = [0] }: RunOptions = {}): Promise<Ran> {
   const [program = '', ...args] = command;
   return new Promise((resolve, reject) => {
@@ -78,13 +95,9 @@ function start(command: string[], { input = '', timeout = PATIENCE, okCodes = [0
         // It has just ended by itself.
       }
     }, timeout);
+    const output = (): string => all.trimEnd().split('\n').slice(-TAIL).join('\n');
     const fail = (message: string, hint?: string): void =>
-      reject(
-        new Problem(message, {
-          output: all.trimEnd().split('\n').slice(-TAIL).join('\n'),
-          ...(hint !== undefined && { hint }),
-        }),
-      );
+      reject(new Problem(message, { output: output(), ...(hint !== undefined && { hint }) }));
     child.on('error', (error: NodeJS.ErrnoException) => {
       clearTimeout(timer);
       if (error.code === 'ENOENT')
@@ -101,7 +114,7 @@ function start(command: string[], { input = '', timeout = PATIENCE, okCodes = [0
       clearTimeout(leave);
       const told = path.basename(args.at(-1) ?? '') === 'script' ? 'the script' : quote(command);
       if (late) fail(`${told} took longer than ${timeout / 1000} seconds`);
-      else if (code !== null && okCodes.includes(code)) resolve({ stdout, code });
+      else if (code !== null && okCodes.includes(code)) resolve({ stdout, code, output: output() });
       else fail(`${told} ended with ${signal ?? `status ${code}`}`);
     });
   });

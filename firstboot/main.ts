@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { describeResult, type Result } from '../src/lib/first-boot.ts';
-import { firstBoot, type Log } from './firstboot.ts';
+import { agentEnded, firstBoot, type Log } from './firstboot.ts';
 import { machineAt } from './machine.ts';
 import { pathsBelow } from './paths.ts';
 import { readResult } from './result.ts';
@@ -22,12 +22,15 @@ const toJournal: Log = (level, line) => void process.stdout.write(`<${level}>${l
 
 async function main([verb = 'status', ...options]: string[]): Promise<number> {
   const json = options.length === 1 && options[0] === '--json' && verb === 'status';
-  if (options.length > 0 && !json && verb !== 'run') return usage();
+  if (options.length > 0 && !json && verb !== 'run' && verb !== 'ended') return usage();
   const root = verb === 'run' ? (options[0] ?? '/') : '/';
   const paths = pathsBelow(root);
   switch (verb) {
     case 'run':
       return codeOf(await firstBoot(paths, machineAt(root), toJournal));
+    case 'ended':
+      await agentEnded(pathsBelow(options[1] ?? '/'), options[0] ?? 'signal', toJournal);
+      return 0;
     case 'status': {
       const result = await readResult(paths);
       process.stdout.write(json ? `${JSON.stringify(result ?? null, undefined, 2)}\n` : `${describe(result)}\n`);

@@ -16,13 +16,13 @@ export interface Paths {
   result: string;
   /** The boot partition's copy. */
   resultOnBoot: string;
-  /** The document as it lay on the boot partition when it was applied: while it is the same, there is nothing to do. */
+  /** The seed as it lay on the boot partition when it was applied: while it is the same, there is nothing to do. */
   seen: string;
   lock: string;
   /** Which machine cloud-init takes this for, and for which all its work is known to be on the card. */
   instance: string;
   cloudInitDone: string;
-  /** The Wi-Fi that the card has given, once it is no longer on the boot partition. */
+  /** The Wi-Fi that the card has given, once it is no longer on the boot partition. Whatever cloud-init writes (50) is newer, and holds. */
   wifi: string;
 }
 
@@ -45,6 +45,6 @@ export function pathsBelow(root: string): Paths {
     lock: at('run/piimg/lock'),
     instance: at('var/lib/cloud/data/instance-id'),
     cloudInitDone: path.join(state, 'cloud-init-done'),
-    wifi: at('etc/netplan/60-piimg-wifi.yaml'),
+    wifi: at('etc/netplan/40-piimg-wifi.yaml'),
   };
 }

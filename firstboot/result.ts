@@ -1,9 +1,10 @@
 // Where the result of the first boot is kept: on the machine, and on the boot partition for whoever reads the card in a laptop.
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
 import type { Result } from '../src/lib/first-boot.ts';
 import { inTurn, overwrite, writeDurably } from './durable.ts';
 import type { Paths } from './paths.ts';
-import { asProblem } from './problem.ts';
+import { asProblem, Problem } from './problem.ts';
 
 /** Bytes on the boot partition (src/cli/agent.ts). */
 const ROOM = 16 * 1024;
@@ -20,15 +21,19 @@ export function keeper(result: Result, paths: Paths): () => Promise<void> {
 
 /** Writes the result to the machine and to the boot partition, each whatever becomes of the other. Returns what went wrong. */
 export async function writeResult(result: Result, paths: Paths): Promise<string[]> {
-  const [kept, shown] = await Promise.allSettled([
-    keep(result, paths),
-    overwrite(paths.resultOnBoot, shortened(result)),
-  ]);
+  const [kept, shown] = await Promise.allSettled([keep(result, paths), showOnBoot(shortened(result), paths)]);
   const fault = ({ reason }: PromiseRejectedResult): string => asProblem(reason).message;
   return [
     ...(kept.status === 'rejected' ? [`the result could not be kept: ${fault(kept)}`] : []),
     ...(shown.status === 'rejected' ? [`the result could not be written to the boot partition: ${fault(shown)}`] : []),
   ];
+}
+
+async function showOnBoot(text: string, { resultOnBoot }: Paths): Promise<void> {
+  const folder = path.dirname(resultOnBoot);
+  // What is written into the empty folder below a mount that failed, nobody ever finds.
+  if ((await readdir(folder)).length === 0) throw new Problem(`it is not mounted on ${folder}`);
+  await overwrite(resultOnBoot, text, ROOM);
 }
 
 /** As much as there is room for: output goes first, from its beginning, then steps that went well. */

@@ -21,7 +21,7 @@ export interface StepContext {
   machine: Machine;
   /** This very step, with the same content and after the same others, has been applied before: steps that leave no trace go by it. */
   applied: boolean;
-  /** It was begun, and did not end well: what it leaves behind last may lie there, half done. */
+  /** It was begun, with this content or another, and did not end well: whatever it leaves behind may lie there, half done. */
   interrupted: boolean;
   /** Something to remember across a power cut, such as the id of a file system that is about to be made. */
   memory: { get(): string | undefined; set(text: string): Promise<void> };

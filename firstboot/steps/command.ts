@@ -21,9 +21,8 @@ export const command: StepKind<StepOf<'command'>, Command> = {
   async check(step, context) {
     if (step.creates === undefined && step.unless === undefined)
       return context.applied ? undefined : 'it was not run yet';
-    // Whether it exists says nothing of a script that was cut: it may have come first.
-    if (step.creates !== undefined && step.unless === undefined && context.interrupted) return 'it was interrupted';
-    return guards(step, context);
+    // Its guards say nothing of a script that was cut: what they look at may have come first.
+    return context.interrupted ? 'it was interrupted' : guards(step, context);
   },
   async apply({ script, timeout }, { machine }) {
     await machine.script(script, { timeout: timeout * 1000 });

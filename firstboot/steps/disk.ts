@@ -27,7 +27,9 @@ export const disk: StepKind<StepOf<'disk'>, Disk> = {
     if (known === undefined) return `${wanted.device} is not mounted on ${wanted.mount}`;
     const { uuid } = JSON.parse(known) as Formatting;
     if (!(await hasFstabLine(machine, lineOf(wanted, uuid)))) return `/etc/fstab does not mount ${wanted.mount}`;
-    return (await mountedAt(machine, wanted.mount)) === undefined ? `nothing is mounted on ${wanted.mount}` : undefined;
+    const mounted = await mountedAt(machine, wanted.mount);
+    if (mounted === undefined) return `nothing is mounted on ${wanted.mount}`;
+    return (await uuidOf(mounted, machine)) === uuid ? undefined : `${mounted} is mounted on ${wanted.mount}`;
   },
   async apply(wanted, context) {
     const { machine } = context;
@@ -38,9 +40,21 @@ export const disk: StepKind<StepOf<'disk'>, Disk> = {
     await makeFolder(machine.at(wanted.mount));
     await setFstabLine(machine, lineOf(wanted, uuid));
     await machine.run(['systemctl', 'daemon-reload']);
-    if ((await mountedAt(machine, wanted.mount)) === undefined) await machine.run(['mount', wanted.mount]);
+    const mounted = await mountedAt(machine, wanted.mount);
+    if (mounted === undefined) await machine.run(['mount', wanted.mount]);
+    else if ((await uuidOf(mounted, machine)) !== uuid)
+      throw new Problem(`${mounted} is mounted on ${wanted.mount}, not ${wanted.device}`, {
+        hint: `Unmount it: sudo umount ${wanted.mount}. Then: piimg-firstboot retry`,
+      });
   },
 };
+
+async function uuidOf(device: string, machine: Machine): Promise<string> {
+  const { stdout } = await machine.run(['blkid', '--output', 'value', '--match-tag', 'UUID', machine.at(device)], {
+    okCodes: [0, 2],
+  });
+  return stdout.trim();
+}
 
 const lineOf = ({ mount: where, filesystem: type, options }: Disk, uuid: string): string =>
   fstabLine({ what: `UUID=${uuid}`, where, type, options });
@@ -54,7 +68,8 @@ async function formatted({ device: named, filesystem }: Disk, device: string, co
   // mke2fs writes the superblock last: where it is, the rest is.
   if (before !== undefined && facts.uuid === before.uuid) return before.uuid;
   const resumed = before?.pending && before.size === facts.size && before.serial === facts.serial;
-  const found = resumed ? undefined : (facts.signature ?? (await firstData(device, facts.size)));
+  // Half a file system of ours has no signature yet: one that is there is somebody's, who put another disk into the same reader.
+  const found = facts.signature ?? (resumed ? undefined : await firstData(device, facts.size));
   if (found !== undefined) {
     throw new Problem(`${named} (${device}) holds data: ${found}. It is not formatted.`, {
       hint: `If nothing on it is needed: sudo blkdiscard -f ${device} || sudo dd if=/dev/zero of=${device} bs=4M. Then: piimg-firstboot retry`,

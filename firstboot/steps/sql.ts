@@ -47,7 +47,8 @@ export const sql: StepKind<StepOf<'sql'>, Sql> = {
   },
   async check(step, context) {
     if (step.unless === undefined) return context.applied ? undefined : 'it was not run yet';
-    return guard(step, context);
+    // What the guard looks at may have come first of statements that were cut.
+    return context.interrupted ? 'it was interrupted' : guard(step, context);
   },
   async apply({ server, database, statements }, { machine }) {
     await ask(server, database, statements, machine);

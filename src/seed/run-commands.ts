@@ -9,7 +9,7 @@ type Account = Pick<User, 'name' | 'keys'> & Partial<User>;
  * Facts from cloud-init, distros/raspberry_pi_os.py: the first user that it adds gets the account of `pi`, the default user comes last, and
  * groups are forgotten; from rpi-imager, src/customization_generator.cpp.
  */
-export function commandsFor(users: Account[], raspberryPi: boolean): string[][] {
+export function commandsFor(users: Account[], raspberryPi: boolean): (string | string[])[] {
   const [first, ...further] = users;
   return [
     // Raspberry Pi OS has sshd switched off, and cloud-init's `ssh` module does not switch it on.
@@ -33,7 +33,7 @@ function sudoCommand({ name }: Pick<User, 'name'>): string[] {
 }
 
 /** As the module users-groups would add it. */
-function furtherUser({ name, keys, passwordHash = '*', groups = [] }: Account): string[][] {
+function furtherUser({ name, keys, passwordHash = '*', groups = [] }: Account): (string | string[])[] {
   const file = `"$h/.ssh/authorized_keys"`;
   const steps = [
     `h=$(getent passwd ${quote([name])} | cut -d: -f6)`,
@@ -45,7 +45,8 @@ function furtherUser({ name, keys, passwordHash = '*', groups = [] }: Account): 
   return [
     ['useradd', '-m', '-s', '/bin/bash', name],
     // `*` is no hash: no password opens it.
-    ['usermod', '-p', passwordHash, name],
+    // A line of the script itself: arguments of programs are everybody's to read, and this shell's printf is no program.
+    `printf '%s\\n' ${quote([`${name}:${passwordHash}`])} | chpasswd -e`,
     ...groups.map((group) => ['usermod', '-aG', group, name]),
     ...(keys.length > 0 ? [['sh', '-c', steps.join(' && ')]] : []),
   ];

@@ -31,6 +31,8 @@ export interface Root {
   document(fields: object): Promise<void>;
   /** The agent's whole run; `around` is a shell script that may mount something, for this run only. */
   boot(around?: string): Promise<{ result: Result; log: string[] }>;
+  /** What the unit does when its agent was killed: `how` as systemd calls it. */
+  ended(how: string): Promise<{ log: string[] }>;
 }
 
 /** The agent as images get it, made anew from the sources. */
@@ -90,6 +92,10 @@ export async function withRoot(work: (root: Root) => Promise<void>): Promise<voi
       });
       const result = JSON.parse(await read('var/lib/piimg/result.json').catch(() => '{}')) as Result;
       return { result, log: `${stdout}${stderr}`.split('\n').filter(Boolean) };
+    },
+    async ended(how) {
+      const { stdout } = await run([...AS_ROOT, process.execPath, await agent, 'ended', how, dir]);
+      return { log: stdout.split('\n').filter(Boolean) };
     },
   };
   try {

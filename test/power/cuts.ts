@@ -76,9 +76,16 @@ export async function stepBoundaries(log: string, entries: LogEntry[], steps: st
   return cuts;
 }
 
-/** In the middle of the writes that take the secret `token` off the boot partition, whose file system has no journal. */
+/** What is written over the slots once their secrets are taken off. */
+const BLANK: Record<string, RegExp> = { 'piimg.json': /"token":null/, 'user-data': /^#cloud-config\n\{"/ };
+
+/** In the middle of the writes that take secrets off the boot partition, whose file system has no journal. */
 export async function tornSlots(log: string, entries: LogEntry[], from: number): Promise<Cut[]> {
-  const at = await findText(log, entries, /"token":null/, from);
-  if (at === undefined) throw new Error('the log does not show that the secret is taken off');
-  return [{ entries: at, further: [at], torn: SECTOR, name: 'piimg.json torn while its secret is taken off' }];
+  const cuts: Cut[] = [];
+  for (const [slot, text] of Object.entries(BLANK)) {
+    const at = await findText(log, entries, text, from);
+    if (at === undefined) throw new Error(`the log does not show that secrets are taken off ${slot}`);
+    cuts.push({ entries: at, further: [at], torn: SECTOR, name: `${slot} torn while its secrets are taken off` });
+  }
+  return cuts;
 }

@@ -1,9 +1,11 @@
-// What the power tests boot: the image of role web with an identity that has a secret, and what is asked of it in the end.
+// What the power tests boot: the image of role web with an identity that has secrets of each kind but Wi-Fi, and what is asked of it in the end.
 import path from 'node:path';
 import { run } from '../../src/host/exec.ts';
 import { SECTOR } from '../../src/image/mbr.ts';
 import type { ImageManifest } from '../../src/image/manifest.ts';
-import { loginSeed } from '../../src/seed/login.ts';
+import { cloudInitTexts } from '../../src/seed/cloud-init.ts';
+import { fillSlots } from '../../src/seed/fill.ts';
+import { makeHostKeys } from '../../src/seed/host-keys.ts';
 import { makeSeedKey, type SeedKey } from '../../src/boot/seed-key.ts';
 import { cardSize, loadMachine } from '../../src/boot/machine.ts';
 import { packageRoot } from '../../src/host/package-root.ts';
@@ -13,6 +15,8 @@ import { open, truncate } from 'node:fs/promises';
 export const USER = 'pilot';
 export const NODE = 'pi-power1';
 export const SECRET = 'a secret that must survive';
+/** Of no password in particular. */
+const HASH = '$6$saltsalt$notAHashOfAnything';
 
 export interface Subject {
   /** The card before it was ever switched on: a raw file, as large as the machine takes it. */
@@ -28,7 +32,13 @@ export async function makeSubject(image: string, manifest: ImageManifest, folder
   const card = path.join(folder, 'card.raw');
   await run(['cp', '--sparse=always', image, card]);
   await truncate(card, cardSize(machine, manifest.image.size));
-  const login = { instanceId: 'power-1', hostname: NODE, user: USER, keys: [key.public] };
+  const texts = cloudInitTexts({
+    instanceId: 'power-1',
+    hostname: NODE,
+    users: [{ name: USER, keys: [key.public], passwordHash: HASH }],
+    network: { addresses: [], dns: [] },
+    hostKeys: await makeHostKeys(folder, NODE),
+  });
   // Longer than a sector: without the secret all behind it lies elsewhere.
   const document = {
     version: 1,
@@ -39,7 +49,7 @@ export async function makeSubject(image: string, manifest: ImageManifest, folder
     variables: { note: 'a b c d e '.repeat(60) },
   };
   const disk = await open(card, 'r+');
-  for (const { slot, content } of loginSeed(manifest.slots, login))
+  for (const { slot, content } of fillSlots(manifest.slots, texts))
     await disk.write(content, 0, content.length, slot.offset);
   const slot = manifest.slots.find(({ name }) => name === 'piimg.json');
   if (slot === undefined || slot.offset % SECTOR !== 0) throw new Error('no slot for the node document');

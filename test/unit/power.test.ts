@@ -154,6 +154,7 @@ test('two machines are equal but for what is excepted, and every other differenc
     [outcome({ units: [] }), 'unit web.service running is missing'],
     [outcome({ units: ['web.service running', 'x.service failed'] }), 'unit x.service failed is more'],
     [outcome({ boot: new Map([['user-data', 'b']]) }), 'boot: user-data differs'],
+    [outcome({ boot: new Map([...outcome().boot, ['FSCK0000.REC', 'b']]) }), 'boot: FSCK0000.REC is more'],
     [outcome({ result: { status: 'failed', failure: { message: 'no' } } }), 'result: failed no'],
   ];
   for (const [other, said] of others) {

@@ -59,7 +59,7 @@ export const provisionStep = z
     z.strictObject({
       step: z.literal('command').describe('Runs a shell script as root, unless its work is already done.'),
       script: script.describe(
-        'The script; {{name}} is one word of it, whatever is in it, {{{name}}} the text as it is.',
+        'The script; {{name}} is one word of it, whatever is in it, {{{name}}} the text as it is. One that was cut or failed is run again from its beginning, whatever its guards say: it has to bear that.',
       ),
       creates: absolutePath.optional().describe('The work is done when this exists.'),
       unless: script.optional().describe('The work is done when this command succeeds.'),
@@ -77,7 +77,9 @@ export const provisionStep = z
       step: z.literal('sql').describe('Runs statements in a database server on this node, unless already done.'),
       server: z.enum(['mariadb', 'postgresql']).describe('The server.'),
       database: line.optional().describe('The database; the default one of the server when left out.'),
-      statements: script.describe('SQL statements; {{name}} is a string literal, quotes included.'),
+      statements: script.describe(
+        'SQL statements; {{name}} is a string literal, quotes included. Those that were cut or failed are run again from the first one, whatever `unless` says: they have to bear that (`IF NOT EXISTS`).',
+      ),
       unless: script.optional().describe('The work is done when this query gives a row.'),
       ...common,
     }),

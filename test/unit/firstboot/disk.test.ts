@@ -53,6 +53,30 @@ test('a power cut while it is formatted: it is taken up again, as it is known', 
   });
 });
 
+test('a power cut while it is formatted, and somebody’s disk in the reader when it is taken up again: refused', async () => {
+  await withRoot(async (root) => {
+    const file = await withDisk(root);
+    await root.program('mkfs.ext4', 'exit 1');
+    await fails(root, [DISK]);
+    await root.machine.run(['/sbin/mkfs.ext4', '-q', '-F', '-L', 'photos', file]);
+    assert.match((await fails(root, [DISK])).message, /holds data: ext4 “photos”/);
+  });
+});
+
+test('another disk that is mounted there is not taken for it', async () => {
+  await withRoot(async (root) => {
+    await withDisk(root);
+    await becomes(root, [DISK], 'applied');
+    await root.write('dev/other', '');
+    await root.machine.run(['truncate', '-s', '8M', root.machine.at('dev/other')]);
+    await root.machine.run(['/sbin/mkfs.ext4', '-q', '-F', root.machine.at('dev/other')]);
+    await root.write('proc/self/mountinfo', '9 1 8:1 / /srv/my\\040data rw - ext4 /dev/other rw\n');
+    const { message, hint } = await fails(root, [DISK]);
+    assert.is(message, '/dev/other is mounted on /srv/my data, not /dev/data');
+    assert.match(hint ?? '', 'umount');
+  });
+});
+
 test('another disk in its place is looked at, though it has the same size and the same reader', async () => {
   await withRoot(async (root) => {
     const file = await withDisk(root);

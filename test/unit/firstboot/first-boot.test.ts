@@ -1,9 +1,10 @@
 // The agent's story on a root of its own: what it makes, what it leaves, what it says when it cannot.
 import { existsSync } from 'node:fs';
-import { readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { parse } from 'yaml';
 import { withRoot, type Root } from '../../helpers/first-boot.ts';
 import { DOCUMENT, loadBalancer, SECRET } from '../../helpers/load-balancer.ts';
 
@@ -13,6 +14,9 @@ const states = ({ steps }: { steps: { name: string; state: string }[] }): string
 test('a load balancer becomes one, and stays one without doing anything again', async () => {
   await withRoot(async (root) => {
     await loadBalancer(root);
+    await root.write('said', `restarted, with ${SECRET}\n`);
+    const up = `printf 'LoadState=loaded\\nActiveState=active\\n'`;
+    await root.program('systemctl', `case "$1" in show) ${up} ;; restart) cat '${root.dir}/said' ;; esac`);
     const { result, log } = await root.boot();
     assert.is(result.status, 'applied', JSON.stringify(result.failure));
     assert.is(states(result), 'folder applied, upstreams applied, restart applied, peers applied');
@@ -31,6 +35,8 @@ test('a load balancer becomes one, and stays one without doing anything again', 
       log.join('\n'),
     );
     assert.ok(log.some((line) => /^<6>step upstreams: finished in [\d.]+ s$/.test(line)));
+    assert.ok(log.includes('<6>step restart: $ systemctl restart lb.service'), log.join('\n'));
+    assert.ok(log.includes('<6>step restart: | restarted, with (secret)'), log.join('\n'));
     assert.ok(log.some((line) => /^<6>piimg: pi-lb1 is web: 4 steps, \d+ s$/.test(line)));
 
     const { result: again } = await root.boot();
@@ -68,7 +74,8 @@ test('secrets leave the boot partition, and are in nothing that others may read'
   await withRoot(async (root) => {
     await loadBalancer(root);
     const user = { name: 'pi', ssh_authorized_keys: ['ssh-ed25519 AAAA'], passwd: '$y$hash' };
-    const userData = { hostname: 'pi-lb1', users: [user], ssh_keys: { ed25519_private: 'PRIVATE' } };
+    const runcmd = ["printf '%s\\n' 'bob:$6$other' | chpasswd -e"];
+    const userData = { hostname: 'pi-lb1', users: [user], ssh_keys: { ed25519_private: 'PRIVATE' }, runcmd };
     await root.write('boot/firmware/user-data', `#cloud-config\n${JSON.stringify(userData)}`.padEnd(4096, '\n'));
     const network = { version: 2, ethernets: {}, wifis: { wlan0: { 'access-points': { home: { password: 'PSK' } } } } };
     await root.write('boot/firmware/network-config', JSON.stringify(network).padEnd(4096, '\n'));
@@ -78,7 +85,7 @@ test('secrets leave the boot partition, and are in nothing that others may read'
     assert.equal(result.notes, []);
 
     const readable = `${await readableByAll(root, 'boot')}${await readableByAll(root, 'var')}${log.join('\n')}`;
-    for (const secret of [SECRET, JSON.stringify(SECRET).slice(1, -1), 'PRIVATE', 'PSK', '$y$hash']) {
+    for (const secret of [SECRET, JSON.stringify(SECRET).slice(1, -1), 'PRIVATE', 'PSK', '$y$hash', '$6$other']) {
       assert.not.ok(readable.includes(secret), secret);
     }
     // What is looked for is found where it may be.
@@ -133,11 +140,13 @@ test('a failing step stops the rest; status, output and what to do are told; a r
     process.env.ROOT = root.dir;
     const { result, log } = await root.boot();
     assert.is(states(result), 'first applied, second failed, third waiting');
-    assert.equal(result.failure, {
+    const { hint, ...failure } = result.failure ?? { message: '' };
+    assert.equal(failure, {
       step: 'second',
       message: 'the script ended with status 1',
       output: 'half done\n(secret)',
     });
+    assert.match(hint ?? '', 'sudo piimg-firstboot retry');
     assert.ok(log.some((line) => /^<3>step second: failed after [\d.]+ s: the script ended with status 1$/.test(line)));
     assert.not.ok(log.join('\n').includes('s3cret'));
     assert.match(await root.read('boot/firmware/piimg.json'), 's3cret', 'it is needed once more');
@@ -199,8 +208,61 @@ test('cloud-init that has not finished reads its files once more: they stay as t
     assert.equal((await root.boot()).result.notes, []);
     assert.not.match(await root.read('boot/firmware/user-data'), 'PRIVATE');
     // What netplan is given when cloud-init makes its own file anew.
-    assert.equal(JSON.parse(await root.read('etc/netplan/60-piimg-wifi.yaml')), { network: { version: 2, wifis } });
+    assert.equal(parse(await root.read('etc/netplan/40-piimg-wifi.yaml')), { network: { version: 2, wifis } });
     assert.is((await stat(root.paths.wifi)).mode & 0o777, 0o600);
+  });
+});
+
+test('the Wi-Fi that was kept stays with the configuration it came from, and goes with another', async () => {
+  await withRoot(async (root) => {
+    await loadBalancer(root);
+    const given = (config: object): Promise<void> =>
+      root.write('boot/firmware/network-config', JSON.stringify({ version: 2, ...config }).padEnd(4096, '\n'));
+    const wifis = (password: string) => ({ wlan0: { 'access-points': { home: { password } } } });
+    await given({ ethernets: {}, wifis: wifis('first') });
+    await root.boot();
+    // Somebody gives the card another instance id by hand: it is the same machine, and has nothing else to be reached by.
+    await root.write('boot/firmware/meta-data', 'instance-id: i-2\n');
+    await root.boot();
+    assert.match(await root.read('etc/netplan/40-piimg-wifi.yaml'), 'first');
+    await given({ ethernets: {}, wifis: wifis('second') });
+    await root.boot();
+    assert.match(await root.read('etc/netplan/40-piimg-wifi.yaml'), 'second');
+    assert.not.match(await root.read('boot/firmware/network-config'), 'second');
+    await given({ ethernets: { wired: { dhcp4: true } } });
+    await root.boot();
+    assert.not.ok(existsSync(root.paths.wifi), 'a seed without Wi-Fi');
+    await given({ ethernets: {}, wifis: wifis('third') });
+    await root.boot();
+    await root.write('boot/firmware/network-config', 'version: 2 # by hand\n');
+    await root.boot();
+    assert.not.ok(existsSync(root.paths.wifi), 'one that piimg has not written');
+  });
+});
+
+test('there is something to do when any file of the seed has changed; what was is not known to be so while it is at work', async () => {
+  await withRoot(async (root) => {
+    await loadBalancer(root);
+    for (const [file, text] of Object.entries({ 'user-data': '#cloud-config\n{}', 'network-config': '{}' }))
+      await root.write(`boot/firmware/${file}`, text.padEnd(4096, '\n'));
+    await root.boot();
+    // As the unit asks.
+    const nothingToDo = async (): Promise<boolean> => {
+      const asked = await root.machine.run(['sha256sum', '--status', '--check', root.paths.seen], { okCodes: [0, 1] });
+      return asked.code === 0;
+    };
+    for (const name of ['piimg.json', 'user-data', 'network-config', 'meta-data']) {
+      assert.ok(await nothingToDo());
+      const file = `boot/firmware/${name}`;
+      const before = await root.read(file);
+      await root.write(file, before.replace(/\n$/, ' '));
+      assert.not.ok(await nothingToDo(), name);
+      await root.write(file, before);
+    }
+    await root.program('systemctl', 'exit 1');
+    await root.write('etc/lb/upstreams.conf', 'changed by hand');
+    assert.is((await root.boot()).result.status, 'failed');
+    assert.not.ok(existsSync(root.paths.seen));
   });
 });
 
@@ -246,6 +308,41 @@ test('two agents at the same time: the second one waits for nobody and says so',
     // One that has died is no agent.
     await root.write('run/piimg/lock', '4194305');
     assert.is((await root.boot()).result.status, 'applied');
+  });
+});
+
+test('an agent that was killed is told by the next program; one that has told by itself, not', async () => {
+  await withRoot(async (root) => {
+    await root.role([{ step: 'command', name: 'deadly', script: 'kill -9 $PPID; sleep 5' }]);
+    await root.document({ node: 'pi-1', role: 'web' });
+    await root.boot().catch(() => {});
+    assert.is(await statusOnBoot(root), 'working');
+    const { log } = await root.ended('oom-kill');
+    assert.is(await statusOnBoot(root), 'failed');
+    assert.match(log.join('\n'), 'pi-1 is NOT web: failed: The agent was killed before it was done (oom-kill).');
+    assert.match(log.join('\n'), 'too little memory');
+    assert.equal((await root.ended('signal')).log, []);
+  });
+});
+
+const statusOnBoot = async (root: Root): Promise<string> =>
+  (JSON.parse(await root.read('boot/firmware/piimg-result.json')) as { status: string }).status;
+
+test('a result file that a laptop has cut or removed is made anew; below a mount that failed nothing is written', async () => {
+  await withRoot(async (root) => {
+    const file = root.paths.resultOnBoot;
+    for (const damage of [() => rm(file), () => root.write('boot/firmware/piimg-result.json', '{"ver')]) {
+      await damage();
+      await root.boot();
+      assert.is(await statusOnBoot(root), 'applied');
+      assert.is((await stat(file)).size, 16384);
+    }
+    await rm(root.machine.at('boot/firmware'), { recursive: true });
+    await mkdir(root.machine.at('boot/firmware'));
+    const { result } = await root.boot();
+    assert.match(result.failure?.message ?? '', /^The node document .* cannot be read/);
+    assert.match(result.notes.join(), 'not mounted');
+    assert.equal(await readdir(root.machine.at('boot/firmware')), []);
   });
 });
 

@@ -59,6 +59,15 @@ test('commands: guards, what their words are, a deadline', async () => {
     await becomes(root, [half], 'applied');
     await becomes(root, [half], 'unchanged');
 
+    const guarded = { ...half, name: 'guarded', creates: undefined, unless: 'test -e "$ROOT/half"' };
+    await rm(root.machine.at('half'));
+    await rm(root.machine.at('go'));
+    await fails(root, [guarded]);
+    await root.write('go', '');
+    // With another content too.
+    await becomes(root, [{ ...guarded, script: `${guarded.script}; touch "$ROOT/end"` }], 'applied');
+    assert.ok(existsSync(root.machine.at('end')));
+
     const vain = await fails(root, [{ step: 'command', name: 'vain', script: ':', creates: '/never' }]);
     assert.is(vain.message, 'it was applied, but /never is not there');
     const before = Date.now();
@@ -138,7 +147,7 @@ test('SQL: literals in the words of each server, guards, and what a server says'
     const value = `it's a \\ "secret"`;
     const literal = `it''s a \\\\ "secret"`;
     await root.document({ secrets: { value } });
-    // Stand-ins for the servers' clients: the real ones are asked on an emulated Pi (test/system/first-boot-steps.test.ts).
+    // Stand-ins for the servers' clients: the real ones are asked on an emulated Pi (test/system/boot-first-boot.test.ts).
     for (const client of ['mariadb', 'runuser']) {
       await root.program(
         client,
@@ -154,6 +163,8 @@ test('SQL: literals in the words of each server, guards, and what a server says'
     await fails(root, [sql('postgresql')]);
     assert.match(await root.read('statements'), `PASSWORD 'it''s a \\ "secret"';`);
     await root.write('row', '1\n');
+    // They did not end well: that the guard is content now says nothing of those that come after what it looks at.
+    await becomes(root, [sql('mariadb'), sql('postgresql')], 'applied');
     await becomes(root, [sql('mariadb'), sql('postgresql')], 'unchanged');
     assert.ok((await root.calls()).includes('mariadb --batch --skip-column-names'));
 
@@ -164,7 +175,7 @@ test('SQL: literals in the words of each server, guards, and what a server says'
     // A guard that cannot be asked yet is no failure; what a server shows of a statement is left out.
     const { result, log } = await guarded(
       root,
-      sql('mariadb'),
+      { ...sql('mariadb'), name: 'early' },
       `no \`x\` near '${literal.replaceAll(/["\\]/g, '\\$&')}'`,
     );
     assert.is(result.failure?.output, 'ERROR: no `x`');

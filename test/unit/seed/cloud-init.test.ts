@@ -62,7 +62,10 @@ test('built on a Raspberry Pi OS: groups and ssh by commands, names of Wi-Fi as 
     { name: 'bob', keys: [keyLine('bob')], groups: ['video'] },
   ];
   const texts = nodeTexts(nodeOf({ users, network: { wifi } }), made);
-  const user = parse(texts['user-data']) as { users: { name: string; groups?: string[] }[]; runcmd: string[][] };
+  const user = parse(texts['user-data']) as {
+    users: { name: string; groups?: string[] }[];
+    runcmd: (string | string[])[];
+  };
   // The first one gives `pi` another name, and what cloud-init was to add to it is forgotten; the others come by commands, after it.
   assert.equal(
     user.users.map(({ name, groups }) => [name, groups]),
@@ -74,7 +77,7 @@ test('built on a Raspberry Pi OS: groups and ssh by commands, names of Wi-Fi as 
       ['systemctl', 'enable', '--now', 'ssh'],
       ['usermod', '-s', '/bin/bash', 'ann'],
       ['useradd', '-m', '-s', '/bin/bash', 'bob'],
-      ['usermod', '-p', '*', 'bob'],
+      `printf '%s\\n' 'bob:*' | chpasswd -e`,
       ['usermod', '-aG', 'video', 'bob'],
       ['usermod', '-aG', 'video', 'ann'],
       ['usermod', '-aG', 'docker', 'ann'],

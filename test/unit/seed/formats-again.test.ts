@@ -60,7 +60,7 @@ test('cloud-init at work: what it cannot be told goes into no other format', () 
 interface UserData {
   user: { name: string };
   users?: unknown[];
-  runcmd: string[][];
+  runcmd: (string | string[])[];
 }
 const userDataOf = (format: OtherFormat, file: object): UserData =>
   parse(textIn(editsFor(format, nodeOf(file), factsOf(format)), 'user-data') ?? '') as UserData;
@@ -70,11 +70,11 @@ test("cloudinit-rpi: the first user alone is cloud-init's, further ones are adde
   const data = userDataOf('cloudinit-rpi', { users });
   assert.is(data.user.name, 'pi');
   assert.is(data.users, undefined);
-  const commands = data.runcmd.map((words) => words.join(' '));
+  const commands = data.runcmd.map((command) => [command].flat().join(' '));
   assert.equal(commands.slice(1, 5), [
     'usermod -s /bin/bash pi',
     'useradd -m -s /bin/bash bob',
-    'usermod -p * bob',
+    `printf '%s\\n' 'bob:*' | chpasswd -e`,
     'usermod -aG video bob',
   ]);
   assert.match(
