@@ -1,6 +1,7 @@
 // What a card holds now, as one digest that can be compared with its row in the ledger.
 import type { FileHandle } from 'node:fs/promises';
 import { sha256 } from '../lib/digest.ts';
+import { PiimgError } from '../lib/errors.ts';
 import { CHUNK, chunksOf, type Range } from './write/chunks.ts';
 import { sharedMemory } from './write/memory.ts';
 
@@ -17,7 +18,7 @@ export function digestOfPieces(pieces: DigestedPiece[]): string {
   return sha256(lines.join(''));
 }
 
-/** Reads what `ranges` name of an open card of `size` bytes. `progress` gets the bytes of each piece. */
+/** Reads what `ranges` name of an open card of `size` bytes. `progress` gets the bytes of each piece. Throws PiimgError when it ends before. */
 export async function digestOfCard(
   card: FileHandle,
   { ranges, size }: { ranges: Range[]; size: number },
@@ -34,7 +35,10 @@ export async function digestOfCard(
     const view = memory.subarray(0, length);
     for (let at = 0; at < length;) {
       const { bytesRead } = await card.read(view, at, length - at, offset + at);
-      if (bytesRead === 0) throw new RangeError(`the card ends at byte ${offset + at}`);
+      if (bytesRead === 0)
+        throw new PiimgError(`The card ends at byte ${offset + at}, within what was written to it`, {
+          hint: 'If it is the copy of a card: copy it again, to its end. A card itself that does is worn out or counterfeit: piimg probe CARD',
+        });
       at += bytesRead;
     }
     pieces.push({ offset, length, digest: sha256(view) });

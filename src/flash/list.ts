@@ -1,6 +1,6 @@
 // This computer's disks, each with whether an image may be written to it.
 import { readFile } from 'node:fs/promises';
-import { cardTypes, disksBelow, lsblk } from '../host/block-devices.ts';
+import { cardTypes, disksBelow, filesOfLoop, lsblk } from '../host/block-devices.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Device } from './device.ts';
 import { judge, type Judgement, type Needed } from './judge.ts';
@@ -50,16 +50,20 @@ function listing(): Promise<Listing> {
 
 async function listLinux(): Promise<Listing> {
   const system = ['/', '/boot', '/usr', '/var'].map((file) => ({ file, what: RUNS_FROM }));
-  const swaps = (await swapFiles()).map((file) => ({ file, what: 'a swap file' }));
+  const swaps = (await swapPlaces()).map((file) => ({ file, what: 'swap' }));
   const devices = parseLsblk(await lsblk(COLUMNS), await cardTypes());
-  return { devices, system: [...system, ...swaps], needed: {}, disksBelow };
+  return { devices, system: [...system, ...swaps, ...(await loopsOnDisks(devices))], needed: {}, disksBelow };
 }
 
-/** proc(5), /proc/swaps: a head line, then path and type; blanks in paths are octal. */
-async function swapFiles(): Promise<string[]> {
+/** Disks that loops are made of, such as a part of a disk that somebody looks into: lsblk shows them beside each other. */
+async function loopsOnDisks(devices: Device[]): Promise<KeptFile[]> {
+  const loops = devices.filter(({ bus }) => bus === 'loop');
+  const found = await Promise.all(loops.map(async ({ path }) => ({ what: path, file: (await filesOfLoop(path))[0] })));
+  return found.flatMap(({ what, file }) => (file?.startsWith('/dev/') ? [{ file, what }] : []));
+}
+
+/** Files and devices, by proc(5), /proc/swaps: a head line, then path and type; blanks in paths are octal. */
+async function swapPlaces(): Promise<string[]> {
   const [, ...lines] = (await readFile('/proc/swaps', 'utf8').catch(() => '')).split('\n');
-  return lines
-    .map((line) => line.split(/\s+/))
-    .filter(([, type]) => type === 'file')
-    .map(([file = '']) => file.replaceAll('\\040', ' '));
+  return lines.map((line) => line.split(/\s+/)[0]?.replaceAll('\\040', ' ') ?? '').filter(Boolean);
 }

@@ -1,5 +1,5 @@
 // What Linux tells of this computer's block devices.
-import { readdir, readFile, realpath } from 'node:fs/promises';
+import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { run } from './exec.ts';
 
@@ -20,7 +20,7 @@ export async function cardTypes(sys = '/sys'): Promise<Record<string, string>> {
 }
 
 /**
- * The disks on which a file or folder lies, by path, through partitions, LUKS, LVM, RAID, loops and overlays. Empty for what lies in
+ * The disks on which a file, folder or device lies, by path, through partitions, LUKS, LVM, RAID, loops and overlays. Empty for what lies in
  * memory or on the network.
  */
 export async function disksBelow(file: string): Promise<string[]> {
@@ -39,6 +39,8 @@ export async function filesOfLoop(device: string): Promise<string[]> {
 async function visitFile(file: string, found: Set<string>, seen: Set<string>): Promise<void> {
   const place = await realpath(file).catch(() => undefined);
   if (place === undefined || seen.has(place)) return;
+  // Of a loop over a disk. Where its node in /dev lies says nothing.
+  if ((await stat(place)).isBlockDevice()) return visitDevice(place, found, seen);
   seen.add(place);
   // 1: nothing is mounted there, as in a chroot.
   const options = { okCodes: [0, 1], signal: AbortSignal.timeout(20_000) };

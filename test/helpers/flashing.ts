@@ -19,7 +19,7 @@ export async function plainImage(folder: string, size = 24 * MIB): Promise<strin
   const file = path.join(folder, 'plain.img');
   const handle = await open(file, 'w');
   const noise = randomFillSync(Buffer.alloc(size));
-  noise.fill(0, size / 2, size / 2 + 5 * MIB);
+  noise.fill(0, size / 2, Math.min(size, size / 2 + 5 * MIB));
   encodeMbr(0x1a2b3c4d, [{ number: 1, type: 0x83, start: 2048, sectors: size / SECTOR - 2048 }]).copy(noise);
   await handle.write(noise);
   await handle.close();

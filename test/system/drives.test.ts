@@ -14,8 +14,8 @@ const STAGES = `
 cd "$1"; shift
 truncate -s 64M file; truncate -s 64M other
 disk=$(losetup --find --show file); swap=$(losetup --find --show other)
-end() { swapoff $swap 2>/dev/null || :; cd /; umount -R "$here/over" "$here/at" 2>/dev/null || :; losetup -d $disk $swap; }
-here=$PWD; trap end EXIT
+end() { swapoff $swap $upper 2>/dev/null || :; cd /; umount -R "$here/over" "$here/at" "$here/above" 2>/dev/null || :; losetup -d $upper $disk $swap; }
+here=$PWD; upper=; trap end EXIT
 look() { printf '%s %s ' $1 $2; "\${@:3}" drives --json | tr -d '\\n'; echo; }
 look empty $disk "$@"
 mkfs.ext4 -q $disk; mkdir at over; mount $disk at; mkdir at/lower at/upper at/work
@@ -27,9 +27,15 @@ mkswap $swap >/dev/null; swapon $swap
 look swap $swap "$@"
 swapoff $swap
 look unused $swap "$@"
+upper=$(losetup --find --show $swap)
+look lower $swap "$@"
+mkswap $upper >/dev/null; swapon $upper
+look swap-above $swap "$@"
+swapoff $upper; mkfs.ext4 -q $upper; mkdir above; mount $upper above
+cd above; look inside-above $swap "$@"; cd ..
 `;
 
-test('loops: empty, mounted, with the folder one is in, below an overlay, as swap', async () => {
+test('loops: empty, mounted, with the folder one is in, below an overlay, as swap, below another loop', async () => {
   const folder = await mkdtemp(path.join(tmpdir(), 'piimg-drives-'));
   try {
     const script = ['unshare', '--mount', '--propagation', 'private', 'bash', '-euc', STAGES, 'bash', folder];
@@ -53,6 +59,9 @@ test('loops: empty, mounted, with the folder one is in, below an overlay, as swa
     assert.is(told('overlay'), 'refused: holds the folder you are in');
     assert.is(told('swap'), 'refused: is used as swap');
     assert.is(told('unused'), 'fixed: a file as a disk (loop)');
+    assert.match(told('lower'), /^refused: holds \/dev\/loop\d+$/);
+    assert.is(told('swap-above'), 'refused: holds swap');
+    assert.match(told('inside-above'), /^refused: holds \/dev\/loop\d+$/);
   } finally {
     await run(asRoot(['rm', '-rf', folder]));
   }

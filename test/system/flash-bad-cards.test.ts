@@ -122,6 +122,16 @@ test('a hiccup is no failure: it is tried again, and told', async () => {
   });
 });
 
+test('a card that takes small writes only gets block by block what it refused as a whole', async () => {
+  const folder = temporaryFolder();
+  const image = await plainImage(folder, 2 * MIB);
+  await withCard({ size: SIZE, largest: 4096 }, async (card) => {
+    const { cards: told } = flashedOf(await piimg(folder, 'flash', image, card.path, ...agreed([card]), '--json'));
+    assert.is(told[0]?.verdict, 'verified', told[0]?.problem);
+    assert.ok((await card.read(0, 2 * MIB)).equals(await readFile(image)));
+  });
+});
+
 test('one card hangs for some seconds: the other is done meanwhile, and it is done afterwards', async () => {
   const folder = temporaryFolder();
   const image = await plainImage(folder, 96 * MIB);

@@ -9,7 +9,7 @@ import { identifyDisk, openDisk } from '../../src/host/open-disk.ts';
 import { run } from '../../src/host/exec.ts';
 import type { PiimgError } from '../../src/lib/errors.ts';
 import { asRoot } from '../helpers/as-root.ts';
-import { agreed, atTerminal, MIB, piimg, plainImage, type Said } from '../helpers/flashing.ts';
+import { agreed, atTerminal, MIB, piimg, plainImage, startPiimg, type Said } from '../helpers/flashing.ts';
 import { withCard, type Card, type CardOptions } from '../helpers/rig/card.ts';
 import { piimgCommand } from '../helpers/built.ts';
 import { seedImage } from '../helpers/seed-image.ts';
@@ -114,6 +114,9 @@ test('a partition, a disk that is too small, one disk twice, a disk that is not 
         await piimg(folder, 'flash', large, card.path, ...agreed([card])),
         /too small: 67\.1 MB, the image has 83\.9 MB/,
       );
+      // How long it is, is seen at its end only; what its partitions reach to, at its beginning.
+      const piped = await startPiimg(folder, ['flash', '-', card.path, ...agreed([card])], 120, await readFile(large));
+      refused({ ...piped, code: piped.exitCode }, /too small: 67\.1 MB, the image has 83\.9 MB/);
       for (const words of [
         [image, large],
         [image, `Pi_1=${card.path}`],

@@ -136,7 +136,8 @@ async function targetsOf(
 ): Promise<Target[]> {
   const file = image.source.kind === 'file' ? image.source.name : undefined;
   const named = cards.length > 0 ? cards : [{ path: await chooseCard(() => listTargets(file), signal) }];
-  return findTargets(named, { image: file, size: image.size, allowFixed });
+  // Of a packed image, or one that comes by a pipe, only what its partitions need is known beforehand.
+  return findTargets(named, { image: file, size: image.size ?? image.least, allowFixed });
 }
 
 async function shownImage(

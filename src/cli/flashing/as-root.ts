@@ -17,11 +17,18 @@ import { errorOf, faultOf } from './fault.ts';
 import { sendFrame, type Down, type Up } from './remote.ts';
 import { runWriter, type WriterPlan } from './writer.ts';
 
-/** As `runWriter`. Throws PiimgError (refused), with the command that would do, where nobody may open the cards. */
-export async function writeWhereAllowed(plan: WriterPlan, tell: Tell, signal: AbortSignal): Promise<FlashedCard[]> {
+/**
+ * How the cards of `plan` are written, as by `runWriter`: asked before anything is shown that moves, as sudo may want a password. Throws
+ * PiimgError (refused), with the command that would do, where nobody may open the cards.
+ */
+export async function allowedWriter(
+  plan: WriterPlan,
+  signal: AbortSignal,
+): Promise<(tell: Tell) => Promise<FlashedCard[]>> {
   const disks = plan.cards.flatMap(({ disk }) => disk?.path ?? []);
-  if (await mayOpen(disks, plan.mode !== 'verify')) return runWriter(plan, tell, { signal });
-  return writeThrough([...(await sudo()), ...writerCommand()], plan, tell, signal);
+  if (await mayOpen(disks, plan.mode !== 'verify')) return (tell) => runWriter(plan, tell, { signal });
+  const command = [...(await sudo()), ...writerCommand()];
+  return (tell) => writeThrough(command, plan, tell, signal);
 }
 
 /** Whether this user may open all of them, without sudo. */
@@ -37,10 +44,17 @@ export async function mayOpen(disks: string[], write: boolean): Promise<boolean>
   return true;
 }
 
-/** sudo, as the beginning of a command. Throws PiimgError (refused), with the command that would do, where it is not there or nobody can give it a password. */
+/**
+ * sudo, as the beginning of a command; it has its password by now. Throws PiimgError (refused), with the command that would do, where it
+ * is not there or nobody can give it a password.
+ */
 export async function sudo(): Promise<string[]> {
   const program = findProgram('sudo');
-  if (program === undefined || !((await hasTerminal()) || (await sudoIsFree(program)))) throw notAllowed();
+  if (program === undefined) throw notAllowed();
+  if (await sudoIsFree(program)) return [program, '--'];
+  if (!(await hasTerminal())) throw notAllowed();
+  // sudo(8), -v: asks, at the terminal itself, and runs nothing.
+  await run([program, '-v']);
   return [program, '--'];
 }
 
@@ -150,7 +164,7 @@ export async function writeThrough(
     patches: card.patches.map(({ offset, length, content }) => ({ offset, length, given: content !== undefined })),
   }));
   const { prefix: _, ...source } = plan.source;
-  // Not waited for: it is taken when sudo has its password.
+  // Not waited for: it is taken once the writer has begun.
   void send({ type: 'plan', plan: { ...plan, source, cards: bare } }, Buffer.concat(contents));
   try {
     const running = run(command, {

@@ -5,7 +5,7 @@ import type { Source } from '../../flash/source/source.ts';
 import type { FlashedCard, FlashEvent, Patch } from '../../flash/write/types.ts';
 import type { Progress, Step } from '../../lib/progress.ts';
 import type { Context } from '../context.ts';
-import { writeWhereAllowed } from './as-root.ts';
+import { allowedWriter } from './as-root.ts';
 import type { FlashImage } from './image.ts';
 import { keepNotes, type Keeper } from './resume.ts';
 import type { Target } from './targets.ts';
@@ -61,33 +61,29 @@ export async function flashCards(
   const titles = new Map(
     cards.map((card) => [nameOf(card), card.node === undefined ? nameOf(card) : `${card.node} on ${nameOf(card)}`]),
   );
+  const write = await allowedWriter(plan, signal);
   const flashed = await showing(titles, progress, (show) =>
-    writeWhereAllowed(
-      plan,
-      (name, event) => {
-        show(name, event);
-        const { notes, keeper } = kept.get(name) ?? {};
-        if (event.type === 'note') notes?.push(event.message);
-        else if (event.type === 'ended') ended(whole(event.flashed));
-        else if (event.phase === 'writing') keeper?.keep(event.upTo);
-      },
-      signal,
-    ),
+    write((name, event) => {
+      show(name, event);
+      const { notes, keeper } = kept.get(name) ?? {};
+      if (event.type === 'note') notes?.push(event.message);
+      else if (event.type === 'ended') ended(whole(event.flashed));
+      else if (event.phase === 'writing') keeper?.keep(event.upTo);
+    }),
   );
   for (const { name, problem } of flashed) await kept.get(name)?.keeper?.end(problem === undefined);
   return flashed.map(whole);
 }
 
 /** Compares cards with an image; nothing is written. */
-export function compareCards(
+export async function compareCards(
   { source, ranges, size, least }: FlashImage,
   cards: WriterCard[],
   { progress, signal }: Context,
 ): Promise<FlashedCard[]> {
   const plan: WriterPlan = { source, ranges, size, least, mode: 'verify', wipe: false, discard: false, cards };
-  return showing(new Map(cards.map(({ name }) => [name, name])), progress, (show) =>
-    writeWhereAllowed(plan, show, signal),
-  );
+  const compare = await allowedWriter(plan, signal);
+  return showing(new Map(cards.map(({ name }) => [name, name])), progress, compare);
 }
 
 /** Runs `work` with a step for each card, by its name, which ends with it. */

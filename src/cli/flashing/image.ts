@@ -51,7 +51,9 @@ export async function openImage(name: string, signal: AbortSignal): Promise<Flas
   const header = parseHeader(bytes.subarray(HEADER_LBA * SECTOR));
   // Pieces begin on a block of any card; a map of smaller ones does not, and is not needed.
   const fits = map !== undefined && map.blockSize % BLOCK === 0;
-  return { source, size, least, ranges: fits ? covering(map.ranges, ownPlaces(header)) : undefined, header };
+  // The partition table, of which we have just seen that it is there, may be missing in a map; the first block is written last of all.
+  const needed = [{ offset: 0, length: BLOCK }, ...ownPlaces(header)];
+  return { source, size, least, ranges: fits ? covering(map.ranges, needed) : undefined, header };
 }
 
 /** With all blocks of `patches` among those that are written, which a block map of the image need not name. */

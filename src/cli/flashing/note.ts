@@ -1,5 +1,5 @@
 // What the ledger gets of a flash: a row for each card; and what it tells when cards are compared.
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { giveBack } from '../../host/give-back.ts';
 import { appendToLedger, readLedger, type LedgerRow } from '../../flash/ledger.ts';
@@ -119,7 +119,10 @@ export async function notedDigest({ source, header }: FlashImage): Promise<strin
   if (file === source.name) return undefined;
   try {
     const { buildId, image } = JSON.parse(await readFile(path.resolve(file), 'utf8')) as ImageManifest;
-    return buildId === header.buildId && image.size === source.size ? image.sha256 : undefined;
+    // A build writes the image first. One that was changed since, as by `piimg seed --in-place`, has another digest.
+    const [made, noted] = await Promise.all([source.name, file].map(async (each) => (await stat(each)).mtimeMs));
+    const same = buildId === header.buildId && image.size === source.size && (made ?? 0) <= (noted ?? 0);
+    return same ? image.sha256 : undefined;
   } catch {
     return undefined;
   }

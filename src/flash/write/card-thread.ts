@@ -75,7 +75,10 @@ function patiently(op: 'write' | 'read', io: Io, view: Uint8Array, offset: numbe
       const code = (error as NodeJS.ErrnoException).code ?? 'EIO';
       if (pause === undefined || GONE.has(code) || (isStopped() && !breaking)) {
         // A block alone is known; one that was given up is left alone.
-        throw new DeviceError(code, view.length > BLOCK && !isStopped() ? firstBad(io, view, offset) : offset);
+        const bad = view.length > BLOCK && !isStopped() ? firstBad(io, view, offset) : offset;
+        // Block by block all of it went through after all.
+        if (bad === undefined) return;
+        throw new DeviceError(code, bad);
       }
       tell({ type: 'retried', offset, code, op });
       sleep(pause);
@@ -83,7 +86,7 @@ function patiently(op: 'write' | 'read', io: Io, view: Uint8Array, offset: numbe
   }
 }
 
-function firstBad(io: Io, view: Uint8Array, offset: number): number {
+function firstBad(io: Io, view: Uint8Array, offset: number): number | undefined {
   for (let at = 0; at < view.length; at += BLOCK) {
     try {
       io(view.subarray(at, at + BLOCK), offset + at);
@@ -91,7 +94,7 @@ function firstBad(io: Io, view: Uint8Array, offset: number): number {
       return offset + at;
     }
   }
-  return offset;
+  return undefined;
 }
 
 /** What the card has there; direct I/O reads whole blocks only. */

@@ -63,7 +63,9 @@ export function startCard({ fd, size, patches, dry, retried }: CardSettings): Ca
       case 'failed': {
         if (owed > 0) return void owed--;
         const one = waiting.shift();
-        return message.type === 'done' ? one?.resolve(message) : one?.reject(new CardFailure(message));
+        return message.type === 'done'
+          ? one?.resolve(message)
+          : one?.reject(new CardFailure({ ...message, file: size === Infinity }));
       }
       case 'retried':
         return retried(message);

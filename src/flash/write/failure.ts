@@ -10,13 +10,16 @@ export class CardFailure extends Error {
   /** Byte of the device, where it is known. */
   readonly offset: number | undefined;
 
-  constructor({ code, op, offset }: { code: string; op: string; offset?: number }) {
-    super(wordsOf(code, op, offset));
+  /** `file`: it is a file that is to be as a card. */
+  constructor({ code, op, offset, file = false }: { code: string; op: string; offset?: number; file?: boolean }) {
+    super(file && code === 'ENOSPC' ? 'the disk that it is written to is full' : wordsOf(code, op, offset));
     this.name = 'CardFailure';
     this.code = code;
     this.op = op;
     const first = code === 'silent' ? 'Take the card out: until then this command cannot end. Then try' : 'Try';
-    this.hint = `${first} another port or reader, then another card.`;
+    this.hint = file
+      ? 'Make room there, or name a place on another disk.'
+      : `${first} another port or reader, then another card.`;
     this.offset = offset;
   }
 }

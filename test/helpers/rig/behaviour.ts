@@ -11,6 +11,8 @@ export interface Behaviour {
   /** Requests that touch one of these bytes fail with EIO, and store nothing. */
   badReads?: Range[];
   badWrites?: Range[];
+  /** Writes of more bytes than that fail with EIO, and store nothing. */
+  largest?: number;
   /** How many bytes there really are, whatever the card says. */
   real?: number;
   /** Beyond them: writes land at the beginning again; are lost, and zeros are read; fail with that error, as reads do (EIO is the default). */

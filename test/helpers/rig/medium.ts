@@ -53,8 +53,8 @@ export function openMedium(file: string): Medium {
     write(offset, bytes) {
       const range = { offset, length: bytes.length };
       medium.requests.push({ kind: 'write', ...range });
-      const { badWrites, flips = [], after, pulled } = medium.behaviour;
-      if (pulled || touches(badWrites, range)) return EIO;
+      const { badWrites, largest = Infinity, flips = [], after, pulled } = medium.behaviour;
+      if (pulled || range.length > largest || touches(badWrites, range)) return EIO;
       const errno = overrun(range);
       if (errno !== 0) return errno;
       for (const flip of flips) {

@@ -4,10 +4,12 @@ import path from 'node:path';
 import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { digestOfCard } from '../../../src/flash/card-digest.ts';
 import { BLOCK, totalOf, type CheckedRange } from '../../../src/flash/write/chunks.ts';
 import { stampOf } from '../../../src/flash/source/file.ts';
 import type { FlashedCard, FlashEvent, FlashJob, Patch } from '../../../src/flash/write/types.ts';
 import { writeCards } from '../../../src/flash/write/write-cards.ts';
+import { PiimgError } from '../../../src/lib/errors.ts';
 import { temporaryFolder } from '../../helpers/temporary.ts';
 
 const folder = temporaryFolder();
@@ -85,6 +87,48 @@ function noise(length: number, seed: number): Buffer {
     bytes.writeUInt32LE((state = Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0, at);
   return bytes;
 }
+
+test('a file on a full disk is no card that ends too early', async () => {
+  await writeFile(image, noise(8192, 1));
+  const stamp = stampOf(await stat(image));
+  const full = await open('/dev/full', 'r+');
+  try {
+    const [flashed] = await writeCards(
+      {
+        source: { name: image, kind: 'file', packing: 'none', size: 8192, rereadable: true, stamp },
+        ranges: undefined,
+        size: 8192,
+        mode: 'write',
+        wipe: false,
+        cards: [{ name: 'file', fd: full.fd, size: Infinity, patches: [], resumeFrom: 0 }],
+      },
+      () => {},
+      { signal: new AbortController().signal },
+    );
+    assert.is(flashed?.problem, 'the disk that it is written to is full');
+    assert.match(flashed?.hint ?? '', /^Make room there/);
+  } finally {
+    await full.close();
+  }
+});
+
+test('the copy of a card that is not whole is told as that', async () => {
+  await writeFile(card, noise(8192, 1));
+  const handle = await open(card);
+  try {
+    const reading = digestOfCard(
+      handle,
+      { ranges: [{ offset: 4096, length: 8192 }], size: 1 << 20 },
+      () => {},
+      new AbortController().signal,
+    );
+    const said = await reading.catch((error: unknown) => error);
+    assert.instance(said, PiimgError);
+    assert.match((said as Error).message, 'ends at byte 8192');
+  } finally {
+    await handle.close();
+  }
+});
 
 const MIB = 1 << 20;
 const scenario = fc.record({
