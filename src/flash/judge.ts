@@ -53,8 +53,8 @@ const RULES: Rule[] = [
       : undefined;
     return refused(`this computer runs from it (${place})`, byHand);
   },
-  ({ path }, needed) => (needed[path] === undefined ? undefined : refused(`holds ${needed[path]}`)),
   ({ swap }) => (swap ? refused('is used as swap', 'swapon shows what is; sudo swapoff ends it.') : undefined),
+  ({ path }, needed) => (needed[path] === undefined ? undefined : refused(`holds ${needed[path]}`)),
   ({ stacks }) =>
     stacks.length > 0
       ? refused(
