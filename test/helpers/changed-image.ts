@@ -34,10 +34,14 @@ export async function imageWith(
   return copy;
 }
 
-/** The role as the image has it, with another health list. */
-export async function roleWith(image: string, change: (health: unknown[]) => unknown[]): Promise<string> {
+/** The role as the image has it, with one of its lists changed. */
+export async function roleWith(
+  image: string,
+  list: 'health' | 'provision',
+  change: (list: unknown[]) => unknown[],
+): Promise<string> {
   const { offset } = await partitionOf(image, 2);
   const { stdout } = await run(['debugfs', '-R', `cat ${ROLE_FILE}`, `${image}?offset=${offset}`]);
-  const role = JSON.parse(stdout) as { health: unknown[] };
-  return JSON.stringify({ ...role, health: change(role.health) });
+  const role = JSON.parse(stdout) as Record<typeof list, unknown[]>;
+  return JSON.stringify({ ...role, [list]: change(role[list]) });
 }

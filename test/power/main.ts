@@ -1,5 +1,5 @@
 // `npm run test:power`: a first boot whose power is cut at many instants; every cut card must become what the uncut one became.
-//   npm run test:power -- [--seed N] [--per-region N] [--only TEXT] [--jobs N] [--minutes N] [--careless]
+//   npm run test:power -- [--seed N] [--per-region N] [--only TEXT] [--jobs N] [--minutes N] [--more-steps] [--careless]
 import { mkdir, mkdtemp, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -7,11 +7,12 @@ import { parseArgs } from 'node:util';
 import { run } from '../../src/host/exec.ts';
 import { digestOf, digestOfFile } from '../../src/lib/digest.ts';
 import { builtWeb } from '../helpers/built.ts';
-import { imageWith } from '../helpers/changed-image.ts';
+import { imageWith, ROLE_FILE } from '../helpers/changed-image.ts';
 import { carelessAgent } from './careless.ts';
 import { chooseCuts } from './cuts.ts';
 import { keptRecording } from './kept.ts';
 import { liveAll } from './lives.ts';
+import { withMoreSteps } from './more-steps.ts';
 import { record } from './recording.ts';
 import { makeSubject } from './subject.ts';
 
@@ -25,6 +26,8 @@ const { values } = parseArgs({
     jobs: { type: 'string', default: '2' },
     /** No machine is started later; another run goes on where this one stops. */
     minutes: { type: 'string', default: '600' },
+    /** The role has more steps than its own: each kind that needs nothing else on the card. */
+    'more-steps': { type: 'boolean', default: false },
     /** The negative control: an agent that flushes nothing. It passes when a cut is found that it does not survive. */
     careless: { type: 'boolean', default: false },
   },
@@ -39,15 +42,18 @@ try {
   const judges = (await readdir('test/power')).map((file) => `test/power/${file}`);
   const files = [...judges.sort(), 'test/helpers/image-files.ts', 'qemu/machines/virt.yaml'];
   const digests = await Promise.all(files.map(digestOfFile));
-  const key = digestOf([manifest.image.sha256, ...digests, values.careless]);
+  const key = digestOf([manifest.image.sha256, ...digests, values.careless, values['more-steps']]);
   const name = key.slice(0, 16);
   const folder = path.join(cacheDir, 'test/power', name);
   await mkdir(folder, { recursive: true });
   const { subject, recording } = await keptRecording(folder, async () => {
     console.log('recording a boot');
-    const files = { 'usr/lib/piimg/piimg-firstboot': await carelessAgent(work) };
-    const booted = values.careless ? await imageWith(image, work, 'web', { files }) : image;
-    const made = await makeSubject(booted, manifest, folder);
+    const files = {
+      ...(values.careless && { 'usr/lib/piimg/piimg-firstboot': await carelessAgent(work) }),
+      ...(values['more-steps'] && { [ROLE_FILE]: await withMoreSteps(image) }),
+    };
+    const changed = Object.keys(files).length > 0 ? await imageWith(image, work, 'web', { files }) : image;
+    const made = await makeSubject(changed, manifest, folder);
     return { subject: made, recording: await record(made, !values.careless) };
   });
   const { entries, regions, boundaries } = recording;

@@ -39,7 +39,7 @@ test('every kind of check is asked for', () => {
 test('two machines of one image pass, each with an identity of its own that a second boot keeps', async () => {
   const { image, cacheDir } = await builtWeb();
   const folder = await mkdtemp(path.join(tmpdir(), 'piimg-again-'));
-  const role = await roleWith(image, () => HEALTH);
+  const role = await roleWith(image, 'health', () => HEALTH);
   const first = await imageWith(image, folder, 'first', { files: { [ROLE_FILE]: role } });
   const second = path.join(folder, 'second.img');
   await link(first, second);

@@ -39,7 +39,7 @@ async function inFolder(work: (folder: string) => Promise<void>): Promise<void> 
 test('a wrong port is the reason', () =>
   inFolder(async (folder) => {
     const wrong = { check: 'tcp', name: 'something on port 3999', port: 3999, within: 10 };
-    const role = await roleWith(image, (health) => [...health, wrong]);
+    const role = await roleWith(image, 'health', (health) => [...health, wrong]);
     const copy = await imageWith(image, folder, 'web', { files: { [ROLE_FILE]: role } });
     const found = await failedReport(copy, folder);
     assert.is(found.reason.code, 'check');
