@@ -21,6 +21,8 @@ import { measure, type Measured } from './measured.ts';
 const LOOP = 'loop';
 /** Megabytes a second of each of the four cards. */
 const SPEED_OF_FOUR = 45;
+/** Bytes that piimg may take, for up to four cards. */
+const MEMORY = 200e6;
 /** One run that takes longer is broken. */
 const MINUTES = 5;
 
@@ -144,12 +146,17 @@ function print(title: string, runs: Runs, goals: Goal[]): void {
   });
   const heads = [title, 'seconds', 'MB written', 'MB read', 'CPU s/GB', 'peak MB'];
   console.log(`\n${formatTable([heads, ...rows], [1, 2, 3, 4, 5])}\n`);
-  console.log(
-    formatTable(
-      goals.map((goal) => judge(goal, runs)),
-      [2],
-    ),
-  );
+  console.log(formatTable([...goals.map((goal) => judge(goal, runs)), judgeMemory(runs)], [2]));
+}
+
+/** A row about the most that any piimg of these took. */
+function judgeMemory(runs: Runs): string[] {
+  const ours = Object.entries(runs).filter(([name]) => name.startsWith('piimg'));
+  const most = Math.max(...ours.map(([, of]) => middle(of, ({ memory }) => memory)));
+  const fits = most <= MEMORY;
+  if (!fits) process.exitCode = 1;
+  const goal = `goal ≤ ${MEMORY / 1e6} MB: ${fits ? 'ok' : 'MISSED'}`;
+  return ['memory', 'the largest of piimg', (most / 1e6).toFixed(0), goal];
 }
 
 /** A row about the goal. A miss makes the exit code 1. */

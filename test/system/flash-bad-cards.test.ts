@@ -132,6 +132,23 @@ test('a card that takes small writes only gets block by block what it refused as
   });
 });
 
+test('one card takes long to forget what it held: the other is done meanwhile', async () => {
+  const folder = temporaryFolder();
+  const image = await plainImage(folder);
+  await withCards([{ size: SIZE, discards: 'slow' }, { size: SIZE }], async (cards) => {
+    const [slow, quick] = cards as [Card, Card];
+    const flashing = piimg(folder, 'flash', image, slow.path, quick.path, ...agreed(cards), '--json');
+    while (!(await isBootable(quick))) await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.is((await slow.requests()).filter(({ kind }) => kind === 'write').length, 0);
+    await slow.behave({ discards: 'zeros' });
+    const { cards: told } = flashedOf(await flashing);
+    assert.equal(
+      told.map(({ device, verdict }) => [device, verdict]),
+      cards.map(({ path }) => [path, 'verified']),
+    );
+  });
+});
+
 test('one card hangs for some seconds: the other is done meanwhile, and it is done afterwards', async () => {
   const folder = temporaryFolder();
   const image = await plainImage(folder, 96 * MIB);

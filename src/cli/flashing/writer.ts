@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, rename, rm, stat, truncate, type FileHandle } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { discardDisk, rescanDisk, unmountDisk } from '../../host/card-upkeep.ts';
 import { giveBack } from '../../host/give-back.ts';
 import { openDisk, requireSameDisk, type DiskIdentity } from '../../host/open-disk.ts';
@@ -43,13 +44,16 @@ export async function runWriter(
   const cards = await openAll(plan, signal);
   let flashed: FlashedCard[] = [];
   try {
-    const emptied = plan.discard && changes ? cards.map((card) => discard(card, tell, signal)) : [];
-    const states = await Promise.all(emptied);
-    const job = {
-      ...plan,
-      cards: cards.map(({ handle, ...card }, index) => ({ ...card, fd: handle.fd, ...states[index] })),
-    };
-    flashed = await writeCards(job, tell, options);
+    const ready = cards.map(async (card): Promise<CardToWrite> => {
+      const state = plan.discard && changes ? await discard(card, tell, signal) : {};
+      return { ...card, fd: card.handle.fd, ...state };
+    });
+    const together = plan.source.rereadable ? await inTime(ready) : ready;
+    const groups = [together, ...ready.filter((card) => !together.includes(card)).map((card) => [card])];
+    const written = await Promise.all(
+      groups.map(async (group) => writeCards({ ...plan, cards: await Promise.all(group) }, tell, options)),
+    );
+    flashed = plan.cards.flatMap(({ name }) => written.flat().filter((one) => one.name === name));
     await Promise.all(cards.map((card, index) => settleFile(card, flashed[index])));
     return flashed;
   } finally {
@@ -105,6 +109,19 @@ async function closeAll(cards: Opened[]): Promise<void> {
 
 /** Milliseconds: large cards take half a minute; the kernel itself waits no longer for an answer. */
 const DISCARD_LIMIT = 180_000;
+
+/** Milliseconds that the first card waits for others which are not emptied yet. */
+const TOGETHER = 2000;
+
+/** The cards that are ready nearly as soon as the first one: they share a reading. None waits long for one that takes its time. */
+async function inTime(cards: Promise<CardToWrite>[]): Promise<Promise<CardToWrite>[]> {
+  await Promise.race(cards);
+  const late = new AbortController();
+  await Promise.race([Promise.all(cards), sleep(TOGETHER, undefined, { signal: late.signal }).catch(() => {})]);
+  late.abort();
+  const states = await Promise.all(cards.map((card) => Promise.race([card.then(() => true), Promise.resolve(false)])));
+  return cards.filter((_, index) => states[index]);
+}
 
 /** What it comes to for the card. One that hangs may not keep the others, nor Ctrl-C. */
 async function discard(

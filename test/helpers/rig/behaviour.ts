@@ -23,8 +23,11 @@ export interface Behaviour {
   pulled?: boolean;
   /** Nothing comes to an end until it is false again. */
   hangs?: boolean;
-  /** Discarded blocks read as zeros (default) or keep what they hold; or the card says that it cannot discard: as long as it is there. */
-  discards?: 'zeros' | 'ignored' | 'refused';
+  /**
+   * Discarded blocks read as zeros (default) or keep what they hold; or it takes as long as this is so; or the card says that it cannot
+   * discard: as long as it is there.
+   */
+  discards?: 'zeros' | 'ignored' | 'slow' | 'refused';
   /** Once so many bytes have been written since the card was made, this too. */
   after?: { written: number; turns: Behaviour };
 }

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { openSync, readSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Behaviour, CardRequest, Range } from './behaviour.ts';
 
 const { EIO, ENOSPC } = constants.errno;
@@ -73,8 +74,8 @@ export function openMedium(file: string): Medium {
 
     async discard(range) {
       medium.requests.push({ kind: 'discard', ...range });
-      const { discards = 'zeros' } = medium.behaviour;
-      if (discards === 'ignored') return;
+      while (medium.behaviour.discards === 'slow') await sleep(50);
+      if (medium.behaviour.discards === 'ignored') return;
       for (const { at, length } of pieces(range, medium.behaviour)) {
         if (at === undefined) continue;
         if (length <= SMALL) writeSync(fd, Buffer.alloc(length), 0, length, at);
