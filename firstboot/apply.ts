@@ -34,6 +34,8 @@ export async function applyAll(steps: Prepared[], work: Work): Promise<void> {
       entry.seconds = rounded((performance.now() - begun) / 1000);
       work.say(6, `step ${step.name}: ${entry.state === 'applied' ? `finished in ${entry.seconds} s` : 'already so'}`);
     } catch (error) {
+      // Of a look that failed nothing is half done.
+      const wasAtWork = entry.state === 'started';
       entry.state = 'failed';
       entry.seconds = rounded((performance.now() - begun) / 1000);
       const { message, output } = asProblem(error);
@@ -41,7 +43,7 @@ export async function applyAll(steps: Prepared[], work: Work): Promise<void> {
       for (const line of output === undefined ? [] : work.mask(output).split('\n'))
         work.say(3, `step ${step.name}: | ${line}`);
       // A card that takes no more must not hide why.
-      await work.journal.record(step.name, { state: 'failed' }).catch(() => {});
+      if (wasAtWork) await work.journal.record(step.name, { state: 'failed' }).catch(() => {});
       throw Object.assign(asProblem(error), { step: step.name });
     }
   });
@@ -69,7 +71,7 @@ async function applyOne(
   step: Prepared,
   digest: string,
   entry: StepResult,
-  { machine, journal, keep, say, outdatedBy }: Turn,
+  { machine, journal, keep, say, mask, outdatedBy }: Turn,
 ): Promise<'applied' | 'unchanged'> {
   const known = journal.get(step.name);
   const context: StepContext = {
@@ -90,7 +92,7 @@ async function applyOne(
   say(6, `step ${step.name}: started (${step.kind}): ${lack}`);
   await journal.record(step.name, { digest, state: 'started' }, outdatedBy(step.name));
   await keep();
-  await step.apply({ ...context, machine: telling(machine, (line) => say(6, `step ${step.name}: ${line}`)) });
+  await step.apply({ ...context, machine: telling(machine, (line) => say(6, `step ${step.name}: ${line}`), mask) });
   const still = await step.verify(context);
   if (still !== undefined) {
     throw new Problem(`it was applied, but ${still}`, { hint: 'Is something else changing the same thing?' });

@@ -29,19 +29,21 @@ const SLOTS: { name: NodeSlot; header: string; without: (content: Json) => Json 
 
 /**
  * Writes each file without its secrets, where it lies. What will be written is kept on the machine until all is done, so that a file
- * that a power cut has torn is written once more (`mendSlots`). Returns the names of those that were written by hand, and stay.
+ * that a power cut has torn is written once more (`mendSlots`). Returns what a person should know of it.
  */
 export async function blankSecrets(paths: Paths): Promise<string[]> {
   const redos: Record<string, Redo> = {};
-  const byHand: string[] = [];
+  const notes: string[] = [];
   for (const { name, header, without } of SLOTS) {
     const bytes = await readFile(slot(paths, name)).catch(() => undefined);
     if (bytes === undefined) continue;
     const text = bytes.toString();
     const content = parsed(text, header);
-    if (name === 'network-config') await keepWifi(content, paths);
+    if (name === 'network-config' && (await keepWifi(content, paths)))
+      notes.push('the Wi-Fi of before is gone: the new network-config has none');
     if (content === undefined) {
-      if (SECRETIVE.test(text)) byHand.push(name);
+      if (SECRETIVE.test(text))
+        notes.push(`${name} was not written by piimg: secrets in it stay on the boot partition`);
       continue;
     }
     const blank = JSON.stringify(without(content));
@@ -51,7 +53,7 @@ export async function blankSecrets(paths: Paths): Promise<string[]> {
   await writeDurably(redo(paths), JSON.stringify(redos));
   for (const [name, { text }] of Object.entries(redos)) await overwrite(slot(paths, name), text);
   await rm(redo(paths));
-  return byHand;
+  return notes;
 }
 
 /** Words that come with a secret in what people write for cloud-init by hand. */
@@ -59,18 +61,21 @@ const SECRETIVE = /^[^#\n]*(passw|psk|ssh_keys|token|secret)/im;
 
 /**
  * Keeps the Wi-Fi of a network configuration that will no longer have it on the card: cloud-init writes netplan's file anew for another
- * instance id. What is left of that configuration is told from one that was given since, without Wi-Fi: then there is to be none.
+ * instance id. What is left of that configuration is told from one that was given since, without Wi-Fi: then there is to be none, and
+ * true is returned.
  */
-async function keepWifi(config: Json | undefined, { wifi }: Paths): Promise<void> {
+async function keepWifi(config: Json | undefined, { wifi }: Paths): Promise<boolean> {
   const { wifis, ...rest } = config ?? {};
   const known = `# Kept for network configuration ${digestOf(rest)} on the boot partition.\n`;
   if (wifis !== undefined) {
     await makeFolder(path.dirname(wifi));
     await writeDurably(wifi, `${known}${JSON.stringify({ network: { version: 2, wifis } })}\n`);
-    return;
+    return false;
   }
-  const kept = await readFile(wifi, 'utf8').catch(() => undefined);
-  if (kept !== undefined && !kept.startsWith(known)) await removeDurably(wifi);
+  const kept = await readFile(wifi, 'utf8').catch(() => known);
+  if (kept.startsWith(known)) return false;
+  await removeDurably(wifi);
+  return true;
 }
 
 /** Writes again what a power cut has torn while it was written: each sector is of before or of after. */

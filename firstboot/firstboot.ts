@@ -27,17 +27,7 @@ export type Log = (level: 3 | 4 | 6, line: string) => void;
  */
 export async function firstBoot(paths: Paths, machine: Machine, log: Log): Promise<Result> {
   const begun = performance.now();
-  const result: Result = {
-    version: 1,
-    status: 'working',
-    node: (await readFile(machine.at('etc/hostname'), 'utf8').catch(() => '')).trim() || 'this machine',
-    role: 'unknown',
-    buildId: '',
-    started: new Date().toISOString(),
-    seconds: 0,
-    steps: [],
-    notes: [],
-  };
+  const result = await newResult(machine);
   let secrets: string[] = [];
   let given: Given | undefined;
   const mask = (text: string): string => masked(text, secrets);
@@ -47,6 +37,7 @@ export async function firstBoot(paths: Paths, machine: Machine, log: Log): Promi
     release = await takeLock(paths);
     await light('working', paths.root);
     const journal = await openJournal(paths);
+    await keeper(result, paths)();
     await removeParts(paths.state);
     // The machine is on its way to something else: should that fail, what it was is no longer known to be so.
     await removeDurably(paths.seen);
@@ -83,10 +74,24 @@ export async function firstBoot(paths: Paths, machine: Machine, log: Log): Promi
   return result;
 }
 
+async function newResult(machine: Machine): Promise<Result> {
+  return {
+    version: 1,
+    status: 'working',
+    node: (await readFile(machine.at('etc/hostname'), 'utf8').catch(() => '')).trim() || 'this machine',
+    role: 'unknown',
+    buildId: '',
+    started: new Date().toISOString(),
+    seconds: 0,
+    steps: [],
+    notes: [],
+  };
+}
+
 /** Tells, where all else is told, that an agent was killed at its work. `how`: $SERVICE_RESULT of systemd.exec(5). */
-export async function agentEnded(paths: Paths, how: string, log: Log): Promise<void> {
-  const result = await readResult(paths);
-  if (result?.status !== 'working') return;
+export async function agentEnded(paths: Paths, machine: Machine, how: string, log: Log): Promise<void> {
+  const result = (await readResult(paths)) ?? (await newResult(machine));
+  if (result.status !== 'working') return;
   const given = await readDocument(paths).catch(() => undefined);
   const secrets = given ? secretValues(given.document) : [];
   const mask = (text: string): string => masked(text, secrets);
@@ -95,9 +100,11 @@ export async function agentEnded(paths: Paths, how: string, log: Log): Promise<v
   await tell(failed, { paths, given, say: (level, line) => log(level, mask(line)), mask });
 }
 
+const SHORT = 'let a step set up swap first. Then: sudo piimg-firstboot retry';
 const KILLED: Record<string, string> = {
-  'oom-kill':
-    'The machine had too little memory for it: let a step set up swap first. Then: sudo piimg-firstboot retry',
+  'oom-kill': `The machine had too little memory for it: ${SHORT}`,
+  // The Pi's kernels count no memory by group, so that systemd does not know why.
+  signal: `If nobody ended it, memory was short: see dmesg; ${SHORT}`,
 };
 
 function refuseOtherRole({ role: wanted }: NodeDocument, { role }: Role): void {

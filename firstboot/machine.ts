@@ -59,17 +59,20 @@ export function machineAt(root: string): Machine {
   return machine;
 }
 
-/** The same machine; `tell` gets a line for each program that is run on it, and those that it prints. */
-export function telling(machine: Machine, tell: (line: string) => void): Machine {
-  const told = async (what: string, running: Promise<Ran>): Promise<Ran> => {
+/**
+ * The same machine; `tell` gets a line for each program that is run on it, and those that it prints, unless it was given its input:
+ * a database's answer is nobody else's. `mask` takes secrets out of a text: one may go over several lines.
+ */
+export function telling(machine: Machine, tell: (line: string) => void, mask: (text: string) => string): Machine {
+  const told = async (what: string, running: Promise<Ran>, shown = true): Promise<Ran> => {
     tell(`$ ${what}`);
     const ran = await running;
-    for (const line of ran.output === '' ? [] : ran.output.split('\n')) tell(`| ${line}`);
+    if (shown && ran.output !== '') for (const line of mask(ran.output).split('\n')) tell(`| ${line}`);
     return ran;
   };
   return {
     ...machine,
-    run: (command, options) => told(quote(command), machine.run(command, options)),
+    run: (command, options) => told(quote(command), machine.run(command, options), options?.input === undefined),
     script: (script, options) => told('the script', machine.script(script, options)),
   };
 }
@@ -81,9 +84,11 @@ function start(command: string[], { input = '', timeout = PATIENCE, okCodes = [0
     const child = spawn(program, args, { stdio: 'pipe', detached: true });
     let stdout = '';
     let all = '';
-    const keep = (text: string, more: Buffer): string => (text + more.toString()).slice(-KEPT);
-    child.stdout.on('data', (bytes: Buffer) => ((stdout = keep(stdout, bytes)), (all = keep(all, bytes))));
-    child.stderr.on('data', (bytes: Buffer) => (all = keep(all, bytes)));
+    const keep = (text: string, more: string): string => (text + more).slice(-KEPT);
+    // A letter of several bytes may come in two pieces.
+    for (const pipe of [child.stdout, child.stderr]) pipe.setEncoding('utf8');
+    child.stdout.on('data', (text: string) => ((stdout = keep(stdout, text)), (all = keep(all, text))));
+    child.stderr.on('data', (text: string) => (all = keep(all, text)));
     child.stdin.on('error', () => {});
     child.stdin.end(input);
     let late = false;

@@ -28,9 +28,11 @@ async function main([verb = 'status', ...options]: string[]): Promise<number> {
   switch (verb) {
     case 'run':
       return codeOf(await firstBoot(paths, machineAt(root), toJournal));
-    case 'ended':
-      await agentEnded(pathsBelow(options[1] ?? '/'), options[0] ?? 'signal', toJournal);
+    case 'ended': {
+      const at = options[1] ?? '/';
+      await agentEnded(pathsBelow(at), machineAt(at), options[0] ?? 'signal', toJournal);
       return 0;
+    }
     case 'status': {
       const result = await readResult(paths);
       process.stdout.write(json ? `${JSON.stringify(result ?? null, undefined, 2)}\n` : `${describe(result)}\n`);

@@ -22,7 +22,7 @@ export interface Paths {
   /** Which machine cloud-init takes this for, and for which all its work is known to be on the card. */
   instance: string;
   cloudInitDone: string;
-  /** The Wi-Fi that the card has given, once it is no longer on the boot partition. Whatever cloud-init writes (50) is newer, and holds. */
+  /** The Wi-Fi that the card has given, once it is no longer on the boot partition. What cloud-init writes (50) comes after it, and holds. */
   wifi: string;
 }
 

@@ -46,8 +46,7 @@ async function finish({ text }: Given, paths: Paths, note: (text: string) => voi
       note('cloud-init has not finished: secrets stay on the boot partition until it has, at the next start');
       return;
     }
-    const byHand = await blankSecrets(paths);
-    for (const name of byHand) note(`${name} was not written by piimg: secrets in it stay on the boot partition`);
+    for (const said of await blankSecrets(paths)) note(said);
     await rememberSeen(paths);
   } catch (error) {
     note(`secrets could not be taken off the boot partition: ${(error as Error).message}`);

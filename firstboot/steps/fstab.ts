@@ -33,9 +33,10 @@ export async function setFstabLine(machine: Machine, line: string): Promise<void
   await writeDurably(machine.at('etc/fstab'), `${[...kept, line].join('\n')}\n`, { mode: 0o644, uid: 0, gid: 0 });
 }
 
-/** What is mounted there: the device's path. proc_pid_mountinfo(5) */
+/** What is mounted there: the device's path. The last one is on top; what mounts it when it is asked for is none. proc_pid_mountinfo(5) */
 export async function mountedAt(machine: Machine, where: string): Promise<string | undefined> {
   const lines = (await readFile(machine.at('proc/self/mountinfo'), 'utf8')).split('\n');
-  const found = lines.map((line) => line.split(' - ')).find(([left = '']) => left.split(' ')[4] === escaped(where));
-  return found?.[1]?.split(' ')[1];
+  const there = lines.map((line) => line.split(' - ')).filter(([left = '']) => left.split(' ')[4] === escaped(where));
+  const mounts = there.map(([, right = '']) => right.split(' ')).filter(([type]) => type !== 'autofs');
+  return mounts.at(-1)?.[1];
 }

@@ -35,6 +35,11 @@ export const EXCEPTIONS: Excepted[] = [
     what: 'empty',
     why: 'one of the daily jobs, unattended-upgrade, makes it where it is missing (python-apt, apt/cache.py)',
   },
+  {
+    path: /^\/var\/lib\/piimg\/accounts$/,
+    what: 'content',
+    why: 'a machine that is done names all its accounts when it starts again',
+  },
   { path: /^\/var\/swap\//, what: 'content', why: 'mkswap gives each a random id' },
   { path: /^\/var\/lib\/private\//, what: 'all', why: 'state of services with dynamic users' },
   { path: /^\/(lost\+found|var\/tmp|tmp)(\/|$)/, what: 'all', why: 'what fsck found; temporary files' },

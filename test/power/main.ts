@@ -40,7 +40,7 @@ try {
   const { image, manifest, cacheDir } = await builtWeb();
   // Another judge, or another machine, has to look at all of them again.
   const judges = (await readdir('test/power')).map((file) => `test/power/${file}`);
-  const files = [...judges.sort(), 'test/helpers/image-files.ts', 'qemu/machines/virt.yaml'];
+  const files = [...judges.sort(), 'test/helpers/image-files.ts', 'qemu/machines/virt.yaml', 'src/seed/cloud-init.ts'];
   const digests = await Promise.all(files.map(digestOfFile));
   const key = digestOf([manifest.image.sha256, ...digests, values.careless, values['more-steps']]);
   const name = key.slice(0, 16);

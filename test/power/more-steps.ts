@@ -9,7 +9,7 @@ const STEPS = [
   {
     step: 'command',
     name: 'fill',
-    script: 'echo one >/srv/share/one; echo two >/srv/share/two; chown keeper: /srv/share/*',
+    script: 'echo one >/srv/share/one; sync; sleep 2; echo two >/srv/share/two; chown keeper: /srv/share/*',
     creates: '/srv/share/one',
     after: ['share'],
   },

@@ -58,6 +58,12 @@ const QUESTIONS = {
   again: `systemctl restart piimg-firstboot; systemctl show -p ConditionResult,ExecMainStatus,Result piimg-firstboot; ${RESULT}`,
 };
 
+/** Kills it at its work, and waits for what is told of that. */
+const KILL = `rm /var/lib/piimg/seen.sha256; systemctl restart --no-block piimg-firstboot
+until grep -q '"status": "working"' /var/lib/piimg/result.json; do sleep 0.1; done
+systemctl kill --signal=KILL --kill-whom=main piimg-firstboot
+while grep -q '"status": "working"' /var/lib/piimg/result.json; do sleep 0.5; done; piimg-firstboot status`;
+
 async function resultOf(session: Session): Promise<Result> {
   return JSON.parse((await session.ask(RESULT)).stdout) as Result;
 }
@@ -145,6 +151,8 @@ test('a machine with one of each step', async () => {
         assert.is(reapplied.status, 0, reapplied.stdout);
         assert.match(reapplied.stdout, /unchanged {2}mariadb-user/);
         assert.match((await session.ask('piimg-firstboot retry 2>&1')).stdout, 'There is nothing to retry');
+        const killed = await session.ask(KILL, { seconds: 300 });
+        assert.match(killed.stdout, /is NOT steps: failed: The agent was killed before it was done \(signal\)/);
         assert.match((await session.ask('piimg-firstboot log')).stdout, /step mariadb-user: finished in/);
       });
       await guest.powerOff(180);

@@ -124,11 +124,12 @@ test('a hiccup is no failure: it is tried again, and told', async () => {
 
 test('a card that takes small writes only gets block by block what it refused as a whole', async () => {
   const folder = temporaryFolder();
-  const image = await plainImage(folder, 2 * MIB);
+  const image = await plainImage(folder, 4 * MIB);
   await withCard({ size: SIZE, largest: 4096 }, async (card) => {
     const { cards: told } = flashedOf(await piimg(folder, 'flash', image, card.path, ...agreed([card]), '--json'));
     assert.is(told[0]?.verdict, 'verified', told[0]?.problem);
-    assert.ok((await card.read(0, 2 * MIB)).equals(await readFile(image)));
+    assert.ok((await card.read(0, 4 * MIB)).equals(await readFile(image)));
+    assert.is(told[0]?.notes.filter((note) => note.includes('trying again')).length, 3, 'it is known by then');
   });
 });
 

@@ -54,7 +54,9 @@ export async function sudo(): Promise<string[]> {
   if (await sudoIsFree(program)) return [program, '--'];
   if (!(await hasTerminal())) throw notAllowed();
   // sudo(8), -v: asks, at the terminal itself, and runs nothing.
-  await run([program, '-v']);
+  await run([program, '-v']).catch(() => {
+    throw notAllowed();
+  });
   return [program, '--'];
 }
 
@@ -84,7 +86,7 @@ export function writerCommand(): string[] {
 }
 
 function notAllowed(): PiimgError {
-  return new PiimgError('Only root may open that card, and nobody is there to give sudo a password', {
+  return new PiimgError('Only root may open that card, and sudo was given no password', {
     exitCode: EXIT.refused,
     hint: quote(['sudo', ...ownCommand()]),
   });

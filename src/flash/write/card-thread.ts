@@ -65,8 +65,15 @@ const read = wholly((view, offset) => readSync(fd, view, 0, view.length, offset)
 /** The one order that a card which was given up still gets, and with patience. */
 let breaking = false;
 
-/** Tries again a few times; throws DeviceError with the first block that cannot be transferred. */
+/** Bytes that the device takes at a time: all, or a block once it has taken block by block what it refused as a whole. */
+let most = Infinity;
+
 function patiently(op: 'write' | 'read', io: Io, view: Uint8Array, offset: number): void {
+  for (let at = 0; at < view.length; at += most) again(op, io, view.subarray(at, at + most), offset + at);
+}
+
+/** Tries again a few times; throws DeviceError with the first block that cannot be transferred. */
+function again(op: 'write' | 'read', io: Io, view: Uint8Array, offset: number): void {
   for (const pause of [...PAUSES, undefined]) {
     try {
       io(view, offset);
@@ -77,7 +84,10 @@ function patiently(op: 'write' | 'read', io: Io, view: Uint8Array, offset: numbe
         // A block alone is known; one that was given up is left alone.
         const bad = view.length > BLOCK && !isStopped() ? firstBad(io, view, offset) : offset;
         // Block by block all of it went through after all.
-        if (bad === undefined) return;
+        if (bad === undefined) {
+          most = BLOCK;
+          return;
+        }
         throw new DeviceError(code, bad);
       }
       tell({ type: 'retried', offset, code, op });

@@ -3,6 +3,17 @@
 /** Codes of errno(3) of a device that is not there any more. */
 const GONE = ['ENODEV', 'ENXIO', 'ENOMEDIUM', 'EBADF'];
 
+/** Of a file that is to be as a card. */
+const FULL = { message: 'the disk that it is written to is full', hint: 'Make room there, or name another place.' };
+const FILE_FAILURES: Record<string, { message: string; hint: string }> = {
+  ENOSPC: FULL,
+  EDQUOT: FULL,
+  EFBIG: {
+    message: 'its file system takes no file of that size',
+    hint: 'FAT takes up to 4 GiB: name a place on another disk.',
+  },
+};
+
 export class CardFailure extends Error {
   readonly code: string;
   readonly op: string;
@@ -12,13 +23,13 @@ export class CardFailure extends Error {
 
   /** `file`: it is a file that is to be as a card. */
   constructor({ code, op, offset, file = false }: { code: string; op: string; offset?: number; file?: boolean }) {
-    super(file && code === 'ENOSPC' ? 'the disk that it is written to is full' : wordsOf(code, op, offset));
+    super((file && FILE_FAILURES[code]?.message) || wordsOf(code, op, offset));
     this.name = 'CardFailure';
     this.code = code;
     this.op = op;
     const first = code === 'silent' ? 'Take the card out: until then this command cannot end. Then try' : 'Try';
     this.hint = file
-      ? 'Make room there, or name a place on another disk.'
+      ? (FILE_FAILURES[code]?.hint ?? 'Name a place on another disk; see dmesg.')
       : `${first} another port or reader, then another card.`;
     this.offset = offset;
   }

@@ -59,7 +59,7 @@ export const provisionStep = z
     z.strictObject({
       step: z.literal('command').describe('Runs a shell script as root, unless its work is already done.'),
       script: script.describe(
-        'The script; {{name}} is one word of it, whatever is in it, {{{name}}} the text as it is. One that was cut or failed is run again from its beginning, whatever its guards say: it has to bear that.',
+        'The script; {{name}} is one word of it, whatever is in it, {{{name}}} the text as it is. One that was cut or failed is run again from its beginning, whatever its guards say: it has to bear that. What it prints goes into the journal.',
       ),
       creates: absolutePath.optional().describe('The work is done when this exists.'),
       unless: script.optional().describe('The work is done when this command succeeds.'),

@@ -35,6 +35,11 @@ test('a data disk: formatted when it is empty, mounted, and found again', async 
     assert.match(await root.read('etc/fstab'), 'PARTUUID=1-02 / ext4');
     await becomes(root, [DISK], 'unchanged');
 
+    // Mounted when it is asked for, by the option x-systemd.automount.
+    const mounted = await root.read('proc/self/mountinfo');
+    await root.write('proc/self/mountinfo', `8 1 0:30 / /srv/my\\040data rw - autofs systemd-1 rw\n${mounted}`);
+    await becomes(root, [DISK], 'unchanged');
+
     // After a restart it is mounted by fstab, or else once more, and never formatted again.
     await root.write('proc/self/mountinfo', '');
     await becomes(root, [DISK], 'applied');

@@ -230,8 +230,9 @@ test('the Wi-Fi that was kept stays with the configuration it came from, and goe
     assert.match(await root.read('etc/netplan/40-piimg-wifi.yaml'), 'second');
     assert.not.match(await root.read('boot/firmware/network-config'), 'second');
     await given({ ethernets: { wired: { dhcp4: true } } });
-    await root.boot();
+    const { result } = await root.boot();
     assert.not.ok(existsSync(root.paths.wifi), 'a seed without Wi-Fi');
+    assert.equal(result.notes, ['the Wi-Fi of before is gone: the new network-config has none']);
     await given({ ethernets: {}, wifis: wifis('third') });
     await root.boot();
     await root.write('boot/firmware/network-config', 'version: 2 # by hand\n');
@@ -322,6 +323,19 @@ test('an agent that was killed is told by the next program; one that has told by
     assert.match(log.join('\n'), 'pi-1 is NOT web: failed: The agent was killed before it was done (oom-kill).');
     assert.match(log.join('\n'), 'too little memory');
     assert.equal((await root.ended('signal')).log, []);
+    // As early as it can be.
+    await rm(root.paths.result);
+    assert.match((await root.ended('signal')).log.join('\n'), 'memory was short: see dmesg');
+  });
+});
+
+test('a secret of several lines is in no line of what a program prints', async () => {
+  await withRoot(async (root) => {
+    await root.role([{ step: 'command', name: 'print', script: `printf 'of it: %s\\n' {{secrets.pin}}` }]);
+    await root.document({ secrets: { pin: 'p1\nq2' } });
+    const { log } = await root.boot();
+    assert.ok(log.includes('<6>step print: | of it: (secret)'), log.join('\n'));
+    assert.not.match(log.join('\n'), /p1|q2/);
   });
 });
 

@@ -68,6 +68,15 @@ test('commands: guards, what their words are, a deadline', async () => {
     await becomes(root, [{ ...guarded, script: `${guarded.script}; touch "$ROOT/end"` }], 'applied');
     assert.ok(existsSync(root.machine.at('end')));
 
+    // A look that fails is no script that was cut.
+    const look = 'test ! -e "$ROOT/hang" || sleep 60; test -e "$ROOT/runs"';
+    const once = { step: 'command', name: 'once', script: 'echo x >>"$ROOT/runs"', unless: look, timeout: '1s' };
+    await becomes(root, [once], 'applied');
+    await root.write('hang', '');
+    assert.match((await fails(root, [once])).message, 'took longer than 1 seconds');
+    await rm(root.machine.at('hang'));
+    await becomes(root, [once], 'unchanged');
+
     const vain = await fails(root, [{ step: 'command', name: 'vain', script: ':', creates: '/never' }]);
     assert.is(vain.message, 'it was applied, but /never is not there');
     const before = Date.now();
