@@ -76,6 +76,7 @@ function addFlash(program: Command, signal: AbortSignal): void {
       'image (file, URL, or - for stdin; packed as xz, gz, zst or zip, too) and cards (/dev/sdb, or NODE=/dev/sdb)',
     )
     .option('--role <name|file>', 'role whose image is built, if needed, and written')
+    .option('--sha256 <hex>', 'digest of the image file, as it is offered: no card boots from another one')
     .option('--to <file>', 'write a file instead of cards');
   withNodeOptions(command)
     .option('--no-login', 'write it even though nobody could log in')

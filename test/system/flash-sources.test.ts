@@ -1,11 +1,12 @@
 // `piimg flash` takes an image from anywhere: files, URLs and stdin, packed in every way, each written to a file.
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { run } from '../../src/host/exec.ts';
+import { sha256 } from '../../src/lib/digest.ts';
 import { MIB, piimg, plainImage, startPiimg } from '../helpers/flashing.ts';
 import { temporaryFolder } from '../helpers/temporary.ts';
 
@@ -64,6 +65,25 @@ for (const [index, name] of FILES.entries()) {
     }
   });
 }
+
+test('the digest beside a download: the right one, and another, which leaves nothing', async () => {
+  const { server, at } = await serve();
+  try {
+    const right = sha256(readFileSync(path.join(folder, 'plain.img.xz')));
+    const out = path.join(folder, 'right.img');
+    const said = await piimg(folder, 'flash', at('plain.img.xz'), '--sha256', right.toUpperCase(), '--to', out);
+    assert.is(said.code, 0, said.stderr);
+    assert.ok(readFileSync(out).equals(wanted));
+    const wrong = path.join(folder, 'wrong.img');
+    const refused = await piimg(folder, 'flash', at('plain.img'), '--sha256', right, '--to', wrong);
+    assert.is(refused.code, 1);
+    assert.match(refused.stdout + refused.stderr, /plain\.img has sha256 [0-9a-f]{64}, not /);
+    assert.not.ok(existsSync(wrong));
+    assert.is((await piimg(folder, 'flash', image, '--sha256', '12', '--to', wrong)).code, 2);
+  } finally {
+    server.close();
+  }
+});
 
 test('what comes through a pipe, packed or not', async () => {
   for (const name of ['plain.img', 'plain.img.xz', 'plain.zip']) {

@@ -25,9 +25,9 @@ export interface FlashImage {
 /** Old tables end on a cylinder (255 heads of 63 sectors), which the image may only have begun. */
 const CYLINDER = 255 * 63 * SECTOR;
 
-/** Throws PiimgError (usage) for what is no disk image, or only the beginning of one. */
-export async function openImage(name: string, signal: AbortSignal): Promise<FlashImage> {
-  const opened = await openSource(name, { signal });
+/** Throws PiimgError (usage) for what is no disk image, or only the beginning of one. `sha256`: what the file must come to, as it lies there. */
+export async function openImage(name: string, signal: AbortSignal, sha256?: string): Promise<FlashImage> {
+  const opened = { ...(await openSource(name, { signal })), ...(sha256 !== undefined && { sha256 }) };
   const { source, bytes } = await readBeginning(opened, HEADER_LBA * SECTOR + HEADER_MAX, signal);
   const end = tableEnd(bytes, name);
   const least = end % CYLINDER === 0 ? end - CYLINDER : end;

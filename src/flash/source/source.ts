@@ -27,6 +27,8 @@ export interface Source {
   /** Of a URL: all of it, and what tells whether it is still the same file. */
   url?: string;
   version?: Version;
+  /** In hex: what all that lies there, packed as it is, must come to. Then it is read from its beginning to its end each time. */
+  sha256?: string;
   /** Of a file: what tells whether it is still the same one. */
   stamp?: string;
   /** Of a zip that is a file: where in it the image is. */

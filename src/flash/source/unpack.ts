@@ -38,7 +38,7 @@ export async function* unpack(source: Source, packed: Bytes, signal: AbortSignal
   const name = source.kind === 'stdin' ? 'stdin' : source.name;
   if (packing === 'none') yield* packed(signal);
   else if (packing !== 'zip') yield* unpackWith(PROGRAMS[packing], packed, name, signal);
-  else if (member) yield* memberBytes(member, packed, name, signal);
+  else if (member && source.sha256 === undefined) yield* memberBytes(member, packed, name, signal);
   else yield* imageInZip(packed, name, signal);
 }
 

@@ -117,7 +117,8 @@ function requireSame(info: Stats): void {
 
 async function main(): Promise<void> {
   if (source.kind === 'file') requireSame(statSync(source.name));
-  const { fill, end } = source.kind === 'file' && source.packing === 'none' ? fileFill() : streamFill();
+  const straight = source.kind === 'file' && source.packing === 'none' && source.sha256 === undefined;
+  const { fill, end } = straight ? fileFill() : streamFill();
   const check = rangeChecker();
   for (const { offset, length } of chunksOf(ranges ?? [{ offset: 0, length: Infinity }], from)) {
     const slot = await freeSlot();

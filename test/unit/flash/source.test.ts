@@ -6,6 +6,7 @@ import { readBeginning } from '../../../src/flash/source/beginning.ts';
 import { readSource } from '../../../src/flash/source/read.ts';
 import { EXIT, PiimgError } from '../../../src/lib/errors.ts';
 import { run } from '../../../src/host/exec.ts';
+import { sha256 } from '../../../src/lib/digest.ts';
 import {
   at,
   deadline,
@@ -68,6 +69,15 @@ for (const [index, file] of files.entries()) {
     assert.equal(programsLeft(), []);
   });
 }
+
+test('the digest of a file as it lies there: all of it is read for that, from wherever; another one is an error at its end', async () => {
+  for (const file of files) {
+    const source = { ...(await open(file)), sha256: sha256(await output(['cat', file])) };
+    for (const from of [0, 1, image.length]) assert.ok(image.subarray(from).equals(await readAll(source, from)), file);
+    const other = await failure(readAll({ ...source, sha256: 'a'.repeat(64) }, 1));
+    assert.match(other.message, `${file} has sha256 ${source.sha256}, not ${'a'.repeat(64)}`);
+  }
+});
 
 for (const file of packed) {
   const name = file.slice(folder.length + 1);
