@@ -30,8 +30,9 @@ export async function writeSeed(file: string, contents: Contents, signal?: Abort
     const same = (await readTexts(card))['piimg.json'] === contents['piimg.json'].toString();
     const result = same ? undefined : await findResult(card);
     if (result !== undefined) await put(card, result, Buffer.alloc(result.length, '\n'));
-    // The instance id last: as long as it is the old one, cloud-init takes nothing of this for news.
+    // The instance id last, when all else is on the card: as long as it is the old one, cloud-init takes nothing of this for news.
     for (const slot of slots.sort((a, b) => Number(a.name === 'meta-data') - Number(b.name === 'meta-data'))) {
+      if (slot.name === 'meta-data') await card.handle.sync();
       await overwrite(card, slot, contents[slot.name]);
     }
     await card.handle.sync();
