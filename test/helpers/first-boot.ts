@@ -133,3 +133,7 @@ export async function fails(root: Root, steps: object[]): Promise<{ message: str
   assert.is(result.status, 'failed');
   return result.failure ?? { message: '' };
 }
+
+/** What the result on the boot partition says. */
+export const statusOnBoot = async (root: Root): Promise<string> =>
+  (JSON.parse(await root.read('boot/firmware/piimg-result.json')) as { status: string }).status;
