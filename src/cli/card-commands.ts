@@ -1,7 +1,7 @@
 // Commands for cards: their identity, their result, where they are.
 import { Option, type Command } from 'commander';
 import { json, progress } from './common-options.ts';
-import { collect, collectNames, collectPairs } from './parse.ts';
+import { collect, collectNames, collectPairs, parseDigest } from './parse.ts';
 
 /** Adds `flash`, `verify`, `probe`, `card`, `seed`, `customize`, `result`, `drives` and `ledger`. */
 export function addCardCommands(program: Command, signal: AbortSignal): void {
@@ -76,7 +76,7 @@ function addFlash(program: Command, signal: AbortSignal): void {
       'image (file, URL, or - for stdin; packed as xz, gz, zst or zip, too) and cards (/dev/sdb, or NODE=/dev/sdb)',
     )
     .option('--role <name|file>', 'role whose image is built, if needed, and written')
-    .option('--sha256 <hex>', 'digest of the image file, as it is offered: no card boots from another one')
+    .option('--sha256 <digest>', 'of the image file, as it is offered: no card boots from another one', parseDigest)
     .option('--to <file>', 'write a file instead of cards');
   withNodeOptions(command)
     .option('--no-login', 'write it even though nobody could log in')

@@ -20,8 +20,8 @@ export async function cardTypes(sys = '/sys'): Promise<Record<string, string>> {
 }
 
 /**
- * The disks on which a file, folder or device lies, by path, through partitions, LUKS, LVM, RAID, loops and overlays. Empty for what lies in
- * memory or on the network.
+ * The disks on which a file, folder or device lies, by path, through partitions, LUKS, LVM, RAID, loops and overlays. Empty for what
+ * lies in memory or on the network.
  */
 export async function disksBelow(file: string): Promise<string[]> {
   const found = new Set<string>();

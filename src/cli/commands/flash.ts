@@ -46,7 +46,7 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
   const context = createContext(signal, flags.progress);
   if (cards.length === 0 && flags.to === undefined && !somebodyIsThere())
     throw usage('No card was named', 'piimg drives lists what could be one. A file is written with --to FILE.');
-  const opened = await openImage(await imageOf(named, flags, context), signal, sha256Of(flags));
+  const opened = await openImage(await imageOf(named, flags, context), signal, flags.sha256);
   const targets = flags.to === undefined ? await targetsOf(cards, opened, flags, signal) : [];
   if (flags.to !== undefined) await requireFile(flags.to, opened);
   const names = targets.length > 0 ? targets.map(({ node }) => node) : [undefined];
@@ -117,14 +117,6 @@ function modeOf({ verify, verifyOnly, resume, wipe, to, node, from }: FlashFlags
   if (resume && !verify)
     throw usage('--resume trusts nothing that was not read back: it does not go with --no-verify', 'Leave one out.');
   return verifyOnly ? 'verify' : verify ? 'write+verify' : 'write';
-}
-
-function sha256Of({ sha256 }: FlashFlags): string | undefined {
-  if (sha256 === undefined || /^[0-9a-f]{64}$/i.test(sha256)) return sha256?.toLowerCase();
-  throw usage(
-    `--sha256 ${sha256}: it takes 64 hexadecimal digits`,
-    'They stand beside the download, often in a file .sha256.',
-  );
 }
 
 async function imageOf(named: string | undefined, { role }: FlashFlags, context: Context): Promise<string> {

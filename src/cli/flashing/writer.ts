@@ -53,7 +53,8 @@ export async function runWriter(
     const written = await Promise.all(
       groups.map(async (group) => writeCards({ ...plan, cards: await Promise.all(group) }, tell, options)),
     );
-    flashed = plan.cards.flatMap(({ name }) => written.flat().filter((one) => one.name === name));
+    const ended = new Map(written.flat().map((one) => [one.name, one]));
+    flashed = plan.cards.flatMap(({ name }) => ended.get(name) ?? []);
     await Promise.all(cards.map((card, index) => settleFile(card, flashed[index])));
     return flashed;
   } finally {
@@ -115,12 +116,11 @@ const TOGETHER = 2000;
 
 /** The cards that are ready nearly as soon as the first one: they share a reading. None waits long for one that takes its time. */
 async function inTime(cards: Promise<CardToWrite>[]): Promise<Promise<CardToWrite>[]> {
+  const ready = new Set<Promise<CardToWrite>>();
+  const all = Promise.all(cards.map((card) => card.then(() => ready.add(card))));
   await Promise.race(cards);
-  const late = new AbortController();
-  await Promise.race([Promise.all(cards), sleep(TOGETHER, undefined, { signal: late.signal }).catch(() => {})]);
-  late.abort();
-  const states = await Promise.all(cards.map((card) => Promise.race([card.then(() => true), Promise.resolve(false)])));
-  return cards.filter((_, index) => states[index]);
+  await Promise.race([all, sleep(TOGETHER, undefined, { ref: false })]);
+  return cards.filter((card) => ready.has(card));
 }
 
 /** What it comes to for the card. One that hangs may not keep the others, nor Ctrl-C. */

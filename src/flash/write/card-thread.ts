@@ -69,7 +69,9 @@ let breaking = false;
 let most = Infinity;
 
 function patiently(op: 'write' | 'read', io: Io, view: Uint8Array, offset: number): void {
-  for (let at = 0; at < view.length; at += most) again(op, io, view.subarray(at, at + most), offset + at);
+  // What is found out with the first piece is for the next ones: all of this one is done by then.
+  const step = most;
+  for (let at = 0; at < view.length; at += step) again(op, io, view.subarray(at, at + step), offset + at);
 }
 
 /** Tries again a few times; throws DeviceError with the first block that cannot be transferred. */
