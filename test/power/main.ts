@@ -12,7 +12,7 @@ import { carelessAgent } from './careless.ts';
 import { chooseCuts } from './cuts.ts';
 import { keptRecording } from './kept.ts';
 import { liveAll } from './lives.ts';
-import { withMoreSteps } from './more-steps.ts';
+import { WIFI, withMoreSteps } from './more-steps.ts';
 import { record } from './recording.ts';
 import { makeSubject } from './subject.ts';
 
@@ -26,7 +26,7 @@ const { values } = parseArgs({
     jobs: { type: 'string', default: '2' },
     /** No machine is started later; another run goes on where this one stops. */
     minutes: { type: 'string', default: '600' },
-    /** The role has more steps than its own: each kind that needs nothing else on the card. */
+    /** The role has more steps than its own: each kind that needs nothing else on the card; the seed has Wi-Fi. */
     'more-steps': { type: 'boolean', default: false },
     /** The negative control: an agent that flushes nothing. It passes when a cut is found that it does not survive. */
     careless: { type: 'boolean', default: false },
@@ -53,7 +53,7 @@ try {
       ...(values['more-steps'] && { [ROLE_FILE]: await withMoreSteps(image) }),
     };
     const changed = Object.keys(files).length > 0 ? await imageWith(image, work, 'web', { files }) : image;
-    const made = await makeSubject(changed, manifest, folder);
+    const made = await makeSubject(changed, manifest, folder, values['more-steps'] ? WIFI : undefined);
     return { subject: made, recording: await record(made, !values.careless) };
   });
   const { entries, regions, boundaries } = recording;

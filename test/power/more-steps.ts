@@ -1,6 +1,10 @@
-// Steps that role web does not have, for `npm run test:power -- --more-steps`: an account, a folder, a script, swap.
+// What role web does not have, for `npm run test:power -- --more-steps`: an account, a folder, a script, swap; and Wi-Fi.
 import { provisionStep } from '../../src/role/schema/provision.ts';
+import type { Wifi } from '../../src/seed/network.ts';
 import { roleWith } from '../helpers/changed-image.ts';
+
+/** Moved from the boot partition to the machine when all is done, like every secret. */
+export const WIFI: Wifi = { ssid: 'home', password: 'a long enough password', country: 'DE' };
 
 const STEPS = [
   { step: 'user', name: 'keeper', user: 'keeper', groups: ['video'] },

@@ -1,4 +1,4 @@
-// What the power tests boot: the image of role web with an identity that has secrets of each kind but Wi-Fi, and what is asked of it in the end.
+// What the power tests boot: an image with an identity that has secrets.
 import path from 'node:path';
 import { run } from '../../src/host/exec.ts';
 import { SECTOR } from '../../src/image/mbr.ts';
@@ -10,6 +10,7 @@ import { makeSeedKey, type SeedKey } from '../../src/boot/seed-key.ts';
 import { cardSize, loadMachine } from '../../src/boot/machine.ts';
 import { packageRoot } from '../../src/host/package-root.ts';
 import { padSlot } from '../../src/seed/minimal.ts';
+import type { Wifi } from '../../src/seed/network.ts';
 import { open, truncate } from 'node:fs/promises';
 
 export const USER = 'pilot';
@@ -25,8 +26,13 @@ export interface Subject {
   folder: string;
 }
 
-/** Makes the card in `folder`. */
-export async function makeSubject(image: string, manifest: ImageManifest, folder: string): Promise<Subject> {
+/** Makes the card in `folder`. The emulated Pi has no radio: of `wifi` it is what becomes of the configuration that is seen. */
+export async function makeSubject(
+  image: string,
+  manifest: ImageManifest,
+  folder: string,
+  wifi?: Wifi,
+): Promise<Subject> {
   const machine = await loadMachine('virt', [path.join(packageRoot, 'qemu/machines')]);
   const key = await makeSeedKey(folder);
   const card = path.join(folder, 'card.raw');
@@ -36,7 +42,7 @@ export async function makeSubject(image: string, manifest: ImageManifest, folder
     instanceId: 'power-1',
     hostname: NODE,
     users: [{ name: USER, keys: [key.public], passwordHash: HASH }],
-    network: { addresses: [], dns: [] },
+    network: { addresses: [], dns: [], ...(wifi && { wifi }) },
     hostKeys: await makeHostKeys(folder, NODE),
   });
   // Longer than a sector: without the secret all behind it lies elsewhere.
