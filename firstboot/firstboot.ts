@@ -27,7 +27,7 @@ export type Log = (level: 3 | 4 | 6, line: string) => void;
  */
 export async function firstBoot(paths: Paths, machine: Machine, log: Log): Promise<Result> {
   const begun = performance.now();
-  const result = await newResult(machine);
+  const result = await newResult(paths, machine);
   let secrets: string[] = [];
   let given: Given | undefined;
   const mask = (text: string): string => masked(text, secrets);
@@ -43,7 +43,6 @@ export async function firstBoot(paths: Paths, machine: Machine, log: Log): Promi
     await removeDurably(paths.seen);
     await mendSlots(paths);
     const role = await readRole(paths);
-    result.role = role.role;
     given = await readDocument(paths);
     const { document } = given;
     secrets = secretValues(document);
@@ -74,12 +73,14 @@ export async function firstBoot(paths: Paths, machine: Machine, log: Log): Promi
   return result;
 }
 
-async function newResult(machine: Machine): Promise<Result> {
+/** As much as is known before the agent has done anything: it may be all that is ever told. */
+async function newResult(paths: Paths, machine: Machine): Promise<Result> {
+  const role = await readRole(paths).catch(() => undefined);
   return {
     version: 1,
     status: 'working',
     node: (await readFile(machine.at('etc/hostname'), 'utf8').catch(() => '')).trim() || 'this machine',
-    role: 'unknown',
+    role: role?.role ?? 'unknown',
     buildId: '',
     started: new Date().toISOString(),
     seconds: 0,
@@ -90,7 +91,7 @@ async function newResult(machine: Machine): Promise<Result> {
 
 /** Tells, where all else is told, that an agent was killed at its work. `how`: $SERVICE_RESULT of systemd.exec(5). */
 export async function agentEnded(paths: Paths, machine: Machine, how: string, log: Log): Promise<void> {
-  const result = (await readResult(paths)) ?? (await newResult(machine));
+  const result = (await readResult(paths)) ?? (await newResult(paths, machine));
   if (result.status !== 'working') return;
   const given = await readDocument(paths).catch(() => undefined);
   const secrets = given ? secretValues(given.document) : [];

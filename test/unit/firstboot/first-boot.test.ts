@@ -128,7 +128,7 @@ test('a card that cannot be written to: the result cannot be kept, and is told a
     // A file where a folder should be, as nobody can write-protect a folder against root.
     await root.write('var/lib/piimg', 'no folder');
     const { log } = await root.boot();
-    assert.match(log.join('\n'), /^<3>piimg: raspberrypi is NOT unknown: failed: .*var\/lib\/piimg/m);
+    assert.match(log.join('\n'), /^<3>piimg: raspberrypi is NOT web: failed: .*var\/lib\/piimg/m);
   });
 });
 
@@ -158,7 +158,9 @@ test('an agent that was killed is told by the next program; one that has told by
     assert.equal((await root.ended('signal')).log, []);
     // As early as it can be.
     await rm(root.paths.result);
-    assert.match((await root.ended('signal')).log.join('\n'), 'memory was short: see dmesg');
+    const early = (await root.ended('signal')).log.join('\n');
+    assert.match(early, 'memory was short: see dmesg');
+    assert.match(early, 'is NOT web: failed: The agent was killed');
   });
 });
 
