@@ -2,6 +2,7 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import path from 'node:path';
 import { EXIT, PiimgError } from '../lib/errors.ts';
+import { run } from './exec.ts';
 import { deviceFolder } from './open-disk.ts';
 
 /** open(2): the access mode's bits in the octal `flags` of proc_pid_fdinfo(5). */
@@ -17,8 +18,29 @@ export async function requireUnwritten(disk: string): Promise<void> {
   });
 }
 
-/** Other processes of this user, all for root, as `dd (process 123)`; empty on systems without /proc. Partitions count. */
-async function writersOf(disk: string): Promise<string[]> {
+/** Other processes of this user, all for root, as `dd (process 123)`. Partitions count. */
+const writersOf = (disk: string): Promise<string[]> =>
+  process.platform === 'darwin' ? writersOnMac(disk) : writersOnLinux(disk);
+
+/** By lsof(8), which comes with macOS: it exits with 1 where nobody has any of the files open. */
+async function writersOnMac(disk: string): Promise<string[]> {
+  const own = new RegExp(`^r?${path.basename(disk)}(s\\d+)*$`);
+  const devices = (await readdir('/dev')).filter((name) => own.test(name)).map((name) => `/dev/${name}`);
+  const { stdout } = await run(['lsof', '-F', 'pca', ...devices], { okCodes: [0, 1] });
+  return writersIn(stdout, process.pid);
+}
+
+/** Of what `lsof -F pca` prints (lsof(8), “Output for other programs”): a line for each field, those of a process before those of its files. */
+export function writersIn(text: string, self: number): string[] {
+  const processes = text.split(/^p/m).slice(1);
+  return processes.flatMap((lines) => {
+    const pid = Number.parseInt(lines, 10);
+    if (pid === self || !/^a[wu]/m.test(lines)) return [];
+    return [`${/^c(.*)/m.exec(lines)?.[1] ?? ''} (process ${pid})`];
+  });
+}
+
+async function writersOnLinux(disk: string): Promise<string[]> {
   const folder = (await deviceFolder(disk)) ?? '';
   const inside = (await readdir(folder).catch(() => [])).filter((name) => name.startsWith(path.basename(disk)));
   const devices = new Set([disk, ...inside.map((name) => `/dev/${name}`)]);

@@ -94,11 +94,21 @@ async function oldFile(file: string): Promise<Pick<Opened, 'handle' | 'size'>> {
   return { handle, size: (await stat(file)).size };
 }
 
-/** It has the size of what is written to it. Nobody else may read it, or have put anything in its place. */
+/**
+ * It has the size of what is written to it. Nobody else may read it, or have put anything in its place. What is read back comes from the disk,
+ * where its file system can do that (open(2): EINVAL where not).
+ */
 async function newFile(file: string): Promise<Pick<Opened, 'handle' | 'size' | 'part'>> {
   const part = `${file}.${randomUUID().slice(0, 8)}.part`;
   const { O_RDWR, O_CREAT, O_EXCL } = constants;
-  return { handle: await open(part, O_RDWR | O_CREAT | O_EXCL, 0o600), size: Infinity, part };
+  const create = (more: number): Promise<FileHandle> => open(part, O_RDWR | O_CREAT | O_EXCL | more, 0o600);
+  const handle = await create(constants.O_DIRECT ?? 0).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EINVAL') throw error;
+    // It was made before it was refused.
+    await rm(part, { force: true });
+    return create(0);
+  });
+  return { handle, size: Infinity, part };
 }
 
 async function closeAll(cards: Opened[]): Promise<void> {
