@@ -25,6 +25,7 @@ const SYSTEM = [
   'probe',
   'flash-guard',
   'flash',
+  'flash-user',
   'flash-bad-cards',
   'flash-sources',
   'flash-resume',

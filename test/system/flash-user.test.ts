@@ -1,0 +1,120 @@
+// A card written by an ordinary user: only what opens it runs as root, through the real sudo, and what is made belongs to the user.
+import { chmod, mkdtemp, readFile, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { run } from '../../src/host/exec.ts';
+import { packageRoot } from '../../src/host/package-root.ts';
+import { asRoot } from '../helpers/as-root.ts';
+import { agreed, flashedOf, MIB, plainImage, type Said } from '../helpers/flashing.ts';
+import { withCard, type Card } from '../helpers/rig/card.ts';
+
+/** In every Debian, and with no rights at all. */
+const USER = 'nobody';
+
+/** sudoers(5) of a mount namespace, so that this machine's stay as they are. Without a terminal, sudo asks nobody for a password. */
+const AS_USER = `
+folder=$1; rule=$2; shift 2
+printf '%s\\n' "Defaults !syslog, logfile=$folder/sudo.log, loglinelen=0" 'root ALL=(ALL:ALL) ALL' "$rule" >"$folder/sudoers"
+chmod 440 "$folder/sudoers"
+mount --bind "$folder/sudoers" /etc/sudoers
+mount -t tmpfs tmpfs /etc/sudoers.d
+cd "$folder/home"
+exec setsid --wait setpriv --reuid=${USER} --regid=nogroup --clear-groups \\
+  env -i HOME="$folder/home" PATH=/usr/local/bin:/usr/bin:/bin PIIMG_CACHE="$folder/home/cache" "$@"`;
+const MAY = `${USER} ALL=(root) NOPASSWD: ALL`;
+const MAY_NOT = '';
+
+interface Place {
+  folder: string;
+  image: string;
+  /** A copy that this user may read, as `npm install --global` makes it. */
+  main: string;
+  run(rule: string, command: string[]): Promise<Said>;
+}
+
+async function withPlace(work: (place: Place) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'piimg-user-'));
+  try {
+    await chmod(folder, 0o755);
+    const own = path.join(folder, 'piimg');
+    const parts = ['dist', 'src', 'images', 'overlays', 'qemu', 'package.json'].map((name) =>
+      path.join(packageRoot, name),
+    );
+    await run(['mkdir', own]);
+    await run(['cp', '-r', ...parts, own]);
+    await run(['chmod', '-R', 'a+rX', own]);
+    await run(asRoot(['install', '-d', '-o', USER, '-g', 'nogroup', path.join(folder, 'home')]));
+    await work({
+      folder,
+      image: await plainImage(folder),
+      main: path.join(own, 'dist/cli/main.js'),
+      run: async (rule, command) => {
+        const inside = ['unshare', '--mount', '--propagation', 'private', 'sh', '-euc', AS_USER, 'sh', folder, rule];
+        const options = { okCodes: [0, 1, 2, 3, 4, 70], signal: AbortSignal.timeout(120_000) };
+        const { stdout, stderr, exitCode } = await run(asRoot([...inside, ...command]), options);
+        return { stdout, stderr, code: exitCode };
+      },
+    });
+  } finally {
+    await run(asRoot(['rm', '-rf', '--', folder]));
+  }
+}
+
+const flash = ({ image, main }: Place, card: Card): string[] => {
+  const words = [image, card.path, ...agreed([card]), '--no-login', '--json'];
+  return [process.execPath, main, 'flash', ...words];
+};
+
+async function ownerOf(file: string): Promise<string> {
+  return (await run(['stat', '-c', '%U', file])).stdout.trim();
+}
+
+test('the writer alone is root: sudo is asked for it, by its whole path; the ledger is the user’s', async () => {
+  await withPlace(async (place) => {
+    await withCard({ size: 64 * MIB, content: 'random' }, async (card) => {
+      const { cards } = flashedOf(await place.run(MAY, flash(place, card)));
+      assert.is(cards[0]?.verdict, 'verified', JSON.stringify(cards));
+      const image = await readFile(place.image);
+      assert.ok(
+        (await card.read(image.length / 2, MIB)).equals(image.subarray(image.length / 2, image.length / 2 + MIB)),
+      );
+    });
+    assert.is(await ownerOf(path.join(place.folder, 'home/out/ledger.jsonl')), USER);
+    const { stdout: log } = await run(asRoot(['cat', path.join(place.folder, 'sudo.log')]));
+    const asked = [...log.matchAll(/COMMAND=(.*)/g)].map(([, command = '']) => command);
+    const writer = `${process.execPath} ${path.join(path.dirname(place.main), 'writer-main.js')}`;
+    assert.equal(
+      asked.filter((command) => !/^\/(usr\/)?bin\/true$/.test(command)),
+      [writer],
+    );
+  });
+});
+
+test('without rights: refused before anything, with the command that would do; that one does, and its files are the user’s', async () => {
+  await withPlace(async (place) => {
+    await withCard({ size: 64 * MIB, content: 'random' }, async (card) => {
+      const before = await card.read(0, card.size);
+      const { code, stderr } = await place.run(MAY_NOT, flash(place, card));
+      assert.is(code, 3, stderr);
+      assert.match(stderr, 'Only root may open that card');
+      assert.ok((await card.read(0, card.size)).equals(before), 'the card was touched');
+      const hint = /^hint: (sudo .*)$/m.exec(stderr)?.[1];
+      assert.ok(hint !== undefined && hint.includes(` ${place.main} flash `), stderr);
+      const { cards } = flashedOf(await place.run(MAY, ['sh', '-c', hint]));
+      assert.is(cards[0]?.verdict, 'verified', JSON.stringify(cards));
+    });
+    const out = path.join(place.folder, 'home/out');
+    assert.equal([await ownerOf(out), await ownerOf(path.join(out, 'ledger.jsonl'))], [USER, USER]);
+    // A card that is a file holds an identity: the user's alone.
+    const image = path.join(place.folder, 'home/card.img');
+    const to = ['flash', place.image, '--to', image, '--no-login'];
+    const made = await place.run(MAY, ['sudo', process.execPath, place.main, ...to]);
+    assert.is(made.code, 0, made.stderr);
+    assert.is(await ownerOf(image), USER);
+    assert.ok((await stat(image)).size > 0);
+  });
+});
+
+test.run();
