@@ -26,6 +26,7 @@ const SYSTEM = [
   'flash-guard',
   'flash',
   'flash-user',
+  'flash-choose',
   'flash-bad-cards',
   'flash-sources',
   'flash-resume',
