@@ -90,8 +90,7 @@ async function applyOne(
   }
   entry.state = 'started';
   say(6, `step ${step.name}: started (${step.kind}): ${lack}`);
-  await journal.record(step.name, { digest, state: 'started' }, outdatedBy(step.name));
-  await keep();
+  await Promise.all([journal.record(step.name, { digest, state: 'started' }, outdatedBy(step.name)), keep()]);
   await step.apply({ ...context, machine: telling(machine, (line) => say(6, `step ${step.name}: ${line}`), mask) });
   const still = await step.verify(context);
   if (still !== undefined) {

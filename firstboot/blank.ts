@@ -50,9 +50,10 @@ export async function blankSecrets(paths: Paths): Promise<string[]> {
     if (blank !== JSON.stringify(content))
       redos[name] = { text: `${header}${blank}\n`, size: bytes.length, before: sectorsOf(bytes) };
   }
-  await writeDurably(redo(paths), JSON.stringify(redos));
-  for (const [name, { text }] of Object.entries(redos)) await overwrite(slot(paths, name), text);
-  await rm(redo(paths));
+  const all = Object.entries(redos);
+  if (all.length > 0) await writeDurably(redo(paths), JSON.stringify(redos));
+  for (const [name, { text }] of all) await overwrite(slot(paths, name), text);
+  await rm(redo(paths), { force: true });
   return notes;
 }
 

@@ -93,9 +93,14 @@ async function makeAll(folder: string): Promise<string | undefined> {
   }
 }
 
-/** Removes a file, and it stays removed. */
+/** Removes a file, if it is there, and it stays removed. */
 export async function removeDurably(file: string): Promise<void> {
-  await rm(file, { force: true });
+  try {
+    await rm(file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
   await flushFolder(path.dirname(file));
 }
 

@@ -16,6 +16,7 @@ const VERBS: Record<Unit['state'], string[]> = {
 };
 
 export const unit: StepKind<StepOf<'unit'>, Unit> = {
+  flushes: true,
   prepare: ({ unit: name, state }) => ({ unit: name, state }),
   async check(wanted, { machine, applied }) {
     if ((wanted.state === 'restarted' || wanted.state === 'reloaded') && !applied)
@@ -44,6 +45,8 @@ export const unit: StepKind<StepOf<'unit'>, Unit> = {
           cause: error,
         });
       });
+    // Of the other states nothing is on the card.
+    if (state === 'enabled' || state === 'disabled') await machine.run(['sync']);
   },
   verify: (wanted, { machine }) => lackOf(wanted, machine, true),
 };
@@ -53,6 +56,7 @@ const RULES = 'etc/nftables.conf';
 const FIREWALL = 'nftables.service';
 
 export const firewall: StepKind<StepOf<'firewall'>, Record<string, never>> = {
+  flushes: true,
   prepare: () => ({}),
   async check(_, { applied, machine }) {
     return applied ? lackOf({ unit: FIREWALL, state: 'started' }, machine) : 'the rules were not loaded again';
