@@ -28,16 +28,16 @@ export async function applyAll(steps: Prepared[], work: Work): Promise<void> {
   await inOrder(steps, async (step) => {
     const entry = work.result.steps.find(({ name }) => name === step.name);
     if (!entry) return;
-    const begun = performance.now();
+    const begun = process.uptime();
     try {
       entry.state = await applyOne(step, digests.get(step.name) ?? '', entry, turn);
-      entry.seconds = rounded((performance.now() - begun) / 1000);
+      entry.seconds = rounded(process.uptime() - begun);
       work.say(6, `step ${step.name}: ${entry.state === 'applied' ? `finished in ${entry.seconds} s` : 'already so'}`);
     } catch (error) {
       // Of a look that failed nothing is half done.
       const wasAtWork = entry.state === 'started';
       entry.state = 'failed';
-      entry.seconds = rounded((performance.now() - begun) / 1000);
+      entry.seconds = rounded(process.uptime() - begun);
       const { message, output } = asProblem(error);
       work.say(3, `step ${step.name}: failed after ${entry.seconds} s: ${message}`);
       for (const line of output === undefined ? [] : work.mask(output).split('\n'))

@@ -26,7 +26,8 @@ export type Log = (level: 3 | 4 | 6, line: string) => void;
  * is written below `paths.root`.
  */
 export async function firstBoot(paths: Paths, machine: Machine, log: Log): Promise<Result> {
-  const begun = performance.now();
+  // `performance` is a module of its own to load, which a Pi feels.
+  const begun = process.uptime();
   const result = await newResult(paths, machine);
   let secrets: string[] = [];
   let given: Given | undefined;
@@ -66,7 +67,7 @@ export async function firstBoot(paths: Paths, machine: Machine, log: Log): Promi
     }
   }
   result.finished = new Date().toISOString();
-  result.seconds = rounded((performance.now() - begun) / 1000);
+  result.seconds = rounded(process.uptime() - begun);
   result.peakMemory = process.resourceUsage().maxRSS * 1024;
   await tell(result, { paths, given, say, mask });
   await release?.();

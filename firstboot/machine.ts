@@ -1,7 +1,8 @@
 // The machine as steps see it: its root, and the programs they run on it.
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 import { quote } from '../src/lib/quote.ts';
 import { Problem } from './problem.ts';
 
@@ -77,11 +78,15 @@ export function telling(machine: Machine, tell: (line: string) => void, mask: (t
   };
 }
 
+type Child = ChildProcessByStdio<Writable | null, Readable, Readable>;
+
 function start(command: string[], { input = '', timeout = PATIENCE, okCodes = [0] }: RunOptions = {}): Promise<Ran> {
   const [program = '', ...args] = command;
   return new Promise((resolve, reject) => {
     // A group of its own, so that a script's children end with it.
-    const child = spawn(program, args, { stdio: 'pipe', detached: true });
+    // A pipe that nobody writes to costs a Pi more than the program.
+    const stdin = input === '' ? 'ignore' : 'pipe';
+    const child = spawn(program, args, { stdio: [stdin, 'pipe', 'pipe'], detached: true }) as Child;
     let stdout = '';
     let all = '';
     const keep = (text: string, more: string): string => (text + more).slice(-KEPT);
@@ -89,8 +94,8 @@ function start(command: string[], { input = '', timeout = PATIENCE, okCodes = [0
     for (const pipe of [child.stdout, child.stderr]) pipe.setEncoding('utf8');
     child.stdout.on('data', (text: string) => ((stdout = keep(stdout, text)), (all = keep(all, text))));
     child.stderr.on('data', (text: string) => (all = keep(all, text)));
-    child.stdin.on('error', () => {});
-    child.stdin.end(input);
+    child.stdin?.on('error', () => {});
+    child.stdin?.end(input);
     let late = false;
     const timer = setTimeout(() => {
       late = true;
