@@ -7,11 +7,11 @@ import type { Step } from '../lib/progress.ts';
 import { settled } from '../lib/settled.ts';
 import type { Layer } from '../layers/layer.ts';
 import { attributeFiles } from './attributes.ts';
-import { BMAP_BLOCK, bmapXml } from './bmap.ts';
+import { BMAP_BLOCK, bmapXml, type MappedRange } from './bmap.ts';
 import { divideAtBoot, requireRoomOnBoot } from './boot-partition.ts';
 import { COMPRESSIONS } from './compress.ts';
 import { deltaOf, type Delta } from './delta.ts';
-import { digestImage, type ImageDigester } from './digest.ts';
+import { digestImage, type CheckedRange, type ImageDigester } from './digest.ts';
 import { ext4UsedRanges } from './ext4.ts';
 import { fatUsedRanges, listFat, openFat, type FatVolume } from './fat.ts';
 import { changeExt4, makeExt4, makeFat } from './filesystems.ts';
@@ -22,7 +22,7 @@ import type { ImageManifest, Partition, SeedSlot } from './manifest.ts';
 import { encodeMbr, SECTOR } from './mbr.ts';
 import { mergeLayers, type MergedEntry } from './merge.ts';
 import { endedTar, mergedTar, tarOf } from './merged-tar.ts';
-import { readerOf, wholeBlocks, type ByteRange } from './ranges.ts';
+import { cutAt, readerOf, wholeBlocks, type ByteRange } from './ranges.ts';
 import type { RunTool } from './run-tool.ts';
 import { copyStage, type BootFiles, type StageCache } from './stage.ts';
 
@@ -144,7 +144,8 @@ export async function assembleImage(input: AssembleInput): Promise<AssembledImag
     step.update({ message: 'checksums' });
     const used = wholeBlocks(await ext4UsedRanges(readerOf(image), layout.root.start * SECTOR), BMAP_BLOCK);
     const [checkedRoot] = await settled([reading.readTo(layout.size, used, step), image.sync()]);
-    await writeFile(bmapPart, bmapXml(layout.size, [...checkedBoot, ...checkedRoot]), { flush: true });
+    const mapped = [...checkedBoot.map((range) => unlessSlot(range, slots)), ...checkedRoot];
+    await writeFile(bmapPart, bmapXml(layout.size, mapped), { flush: true });
 
     // 4. Both are whole: put them in their places.
     input.signal?.throwIfAborted();
@@ -167,6 +168,10 @@ export async function assembleImage(input: AssembleInput): Promise<AssembledImag
   }
 }
 
+/** `piimg seed --in-place` writes to the slots of an image that is built, and its block map is to fit all the same. */
+const unlessSlot = ({ offset, length, sha256 }: CheckedRange, slots: SeedSlot[]): MappedRange =>
+  slots.some((slot) => slot.offset === offset) ? { offset, length } : { offset, length, sha256 };
+
 /** What the boot partition holds, its seed slots still blank: the same for every node, and kept with the stage. */
 function bootFilesOf({ seed, bootFiles }: AssembleInput, boot: MergedEntry[]): BootFiles {
   const blank = seed.map(({ name, content }) => ({ path: name, content: Buffer.alloc(content.length) }));
@@ -178,7 +183,7 @@ function bootFilesOf({ seed, bootFiles }: AssembleInput, boot: MergedEntry[]): B
 
 /**
  * Completes what lies before the root partition: the seed, the partition table, and the header by which the image describes itself.
- * Returns where the seed slots are, and the ranges in use, in whole blocks.
+ * Returns where the seed slots are, and the ranges in use, in whole blocks, the slots apart.
  */
 async function finishBoot(
   { buildId, diskId, role, base, logins, raspberryPi, seed, sourceDateEpoch }: AssembleInput,
@@ -208,7 +213,7 @@ async function finishBoot(
   for (const { name, content } of seed) await file.write(content, 0, content.length, places.get(name));
   // The gap before the partition is part of the block map: a used card holds another table there.
   const used = [{ offset: 0, length: start * SECTOR }, ...fatUsedRanges(fat)];
-  return { slots, used: wholeBlocks(used, BMAP_BLOCK) };
+  return { slots, used: cutAt(wholeBlocks(used, BMAP_BLOCK), slots) };
 }
 
 /** The files that `delta` names by number, and its commands. */

@@ -1,19 +1,25 @@
 // The block map: which blocks of an image must be written to a card, with a checksum each, in bmap-tools' format 2.0.
 import { sha256 } from '../lib/digest.ts';
-import type { CheckedRange } from './digest.ts';
+import type { ByteRange } from './ranges.ts';
 
 /** What bmap files use, and the block size of our ext4. */
 export const BMAP_BLOCK = 4096;
+/** A range with its checksum, in hex; without one for what each card has otherwise. */
+export interface MappedRange extends ByteRange {
+  sha256?: string;
+}
+
 /**
  * The bmap file. What it does not map, a writer may leave as it is on the card: so `ranges` must hold every block that
  * a file system uses, also those full of zeros.
  */
-export function bmapXml(size: number, ranges: CheckedRange[]): string {
+export function bmapXml(size: number, ranges: MappedRange[]): string {
   const mapped = ranges.reduce((sum, { length }) => sum + length / BMAP_BLOCK, 0);
   const lines = ranges.map(({ offset, length, sha256: chksum }) => {
     const first = offset / BMAP_BLOCK;
     const last = first + length / BMAP_BLOCK - 1;
-    return `        <Range chksum="${chksum}"> ${first === last ? first : `${first}-${last}`} </Range>`;
+    const checked = chksum === undefined ? '' : ` chksum="${chksum}"`;
+    return `        <Range${checked}> ${first === last ? first : `${first}-${last}`} </Range>`;
   });
   const withChecksum = (checksum: string) => `<?xml version="1.0" ?>
 <bmap version="2.0">

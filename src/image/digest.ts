@@ -13,7 +13,7 @@ export interface CheckedRange extends ByteRange {
 export interface ImageDigester {
   /**
    * Reads on to byte `end` and returns the ranges with their checksums. `ranges` lie between the last end and this one,
-   * sorted, apart from each other, in whole blocks of 4096 (wholeBlocks makes them so).
+   * sorted, none over another, in whole blocks of 4096 (wholeBlocks makes them so).
    */
   readTo(end: number, ranges: ByteRange[], step?: Pick<Step, 'update'>): Promise<CheckedRange[]>;
   /** The sha256 of all that was read. */

@@ -39,3 +39,13 @@ export function wholeBlocks(ranges: ByteRange[], block: number): ByteRange[] {
   }
   return merged;
 }
+
+/** The same bytes, in ranges that begin and end where one of `places` does: all sorted, none over another of its kind. */
+export function cutAt(ranges: ByteRange[], places: ByteRange[]): ByteRange[] {
+  const cuts = [...new Set(places.flatMap(({ offset, length }) => [offset, offset + length]))].sort((a, b) => a - b);
+  return ranges.flatMap(({ offset, length }) => {
+    const end = offset + length;
+    const edges = [offset, ...cuts.filter((cut) => cut > offset && cut < end), end];
+    return edges.slice(1).map((edge, index) => ({ offset: edges[index] ?? 0, length: edge - (edges[index] ?? 0) }));
+  });
+}

@@ -81,6 +81,22 @@ test('bmaptool copies it onto a used card: file systems sound, every file right'
   await rm(card);
 });
 
+test('with an identity written to its slots the image fits its block map still; with a byte changed elsewhere it does not', async () => {
+  const seeded = join(work, 'seeded.img');
+  const copy = (): Promise<string> => sh('bmaptool copy --bmap "$1" "$2" "$2.copy"', image.bmapFile, seeded);
+  await sh('cp --sparse=always "$1" "$2"', IMAGE, seeded);
+  const file = await open(seeded, 'r+');
+  for (const { offset, length } of image.slots) await file.write(Buffer.alloc(length, 'x'), 0, length, offset);
+  await copy();
+  const behind = Math.max(...image.slots.map(({ offset, length }) => offset + length));
+  await file.write(Buffer.from('changed'), 0, 7, behind);
+  await file.close();
+  const refused: unknown = await copy().catch((error: unknown) => error);
+  assert.match((refused as Error).message, 'checksum mismatch');
+  await rm(seeded);
+  await rm(`${seeded}.copy`);
+});
+
 test('a block map of non-zero blocks would leave a broken card: the copy test sees it', async () => {
   const file = await open(IMAGE);
   const filled: ByteRange[] = [];

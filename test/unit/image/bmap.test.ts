@@ -6,7 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { bmapXml } from '../../../src/image/bmap.ts';
 import { digestImage } from '../../../src/image/digest.ts';
-import { wholeBlocks } from '../../../src/image/ranges.ts';
+import { cutAt, wholeBlocks } from '../../../src/image/ranges.ts';
 import { sha256 } from '../../../src/lib/digest.ts';
 
 test('ranges become whole blocks, sorted, with neighbours joined', () => {
@@ -21,6 +21,29 @@ test('ranges become whole blocks, sorted, with neighbours joined', () => {
     { offset: 0, length: 12_288 },
     { offset: 40_960, length: 4096 },
   ]);
+});
+
+test('ranges are cut where places begin and end, those in holes aside', () => {
+  const ranges = [
+    { offset: 0, length: 100 },
+    { offset: 200, length: 50 },
+  ];
+  const places = [
+    { offset: 40, length: 10 },
+    { offset: 50, length: 10 },
+    { offset: 120, length: 10 },
+    { offset: 200, length: 50 },
+  ];
+  assert.equal(
+    cutAt(ranges, places).map(({ offset, length }) => [offset, offset + length]),
+    [
+      [0, 40],
+      [40, 50],
+      [50, 60],
+      [60, 100],
+      [200, 250],
+    ],
+  );
 });
 
 test('one pass gives the checksum of the whole and of every range', async () => {
@@ -49,11 +72,13 @@ test('one pass gives the checksum of the whole and of every range', async () => 
 test('a bmap states its own checksum over itself with zeros in its place', () => {
   const xml = bmapXml(40_960, [
     { offset: 0, length: 8192, sha256: 'a'.repeat(64) },
+    { offset: 8192, length: 4096 },
     { offset: 16_384, length: 4096, sha256: 'b'.repeat(64) },
   ]);
-  assert.match(xml, /<MappedBlocksCount> 3 </);
+  assert.match(xml, /<MappedBlocksCount> 4 </);
   assert.match(xml, /<BlocksCount> 10 </);
   assert.match(xml, `<Range chksum="${'a'.repeat(64)}"> 0-1 </Range>`);
+  assert.match(xml, '<Range> 2 </Range>');
   assert.match(xml, `<Range chksum="${'b'.repeat(64)}"> 4 </Range>`);
   const stated = /<BmapFileChecksum> (\w+) </.exec(xml)?.[1] ?? '';
   assert.is(sha256(xml.replace(stated, '0'.repeat(64))), stated);
