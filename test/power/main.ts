@@ -12,7 +12,7 @@ import { carelessAgent } from './careless.ts';
 import { chooseCuts } from './cuts.ts';
 import { keptRecording } from './kept.ts';
 import { liveAll } from './lives.ts';
-import { WIFI, withMoreSteps } from './more-steps.ts';
+import { MORE, withMoreSteps } from './more-steps.ts';
 import { record } from './recording.ts';
 import { makeSubject } from './subject.ts';
 
@@ -53,7 +53,7 @@ try {
       ...(values['more-steps'] && { [ROLE_FILE]: await withMoreSteps(image) }),
     };
     const changed = Object.keys(files).length > 0 ? await imageWith(image, work, 'web', { files }) : image;
-    const made = await makeSubject(changed, manifest, folder, values['more-steps'] ? WIFI : undefined);
+    const made = await makeSubject(changed, manifest, folder, values['more-steps'] ? MORE : {});
     return { subject: made, recording: await record(made, !values.careless) };
   });
   const { entries, regions, boundaries } = recording;

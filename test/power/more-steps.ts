@@ -1,10 +1,13 @@
 // What role web does not have, for `npm run test:power -- --more-steps`: an account, a folder, a script, swap; and Wi-Fi.
 import { provisionStep } from '../../src/role/schema/provision.ts';
-import type { Wifi } from '../../src/seed/network.ts';
 import { roleWith } from '../helpers/changed-image.ts';
+import type { More } from './subject.ts';
 
-/** Moved from the boot partition to the machine when all is done, like every secret. */
-export const WIFI: Wifi = { ssid: 'home', password: 'a long enough password', country: 'DE' };
+export const MORE: More = {
+  // Moved from the boot partition to the machine when all is done, like every secret.
+  wifi: { ssid: 'home', password: 'a long enough password', country: 'DE' },
+  peers: { db: [{ name: 'pi-db1', addresses: ['192.168.254.130'] }] },
+};
 
 const STEPS = [
   { step: 'user', name: 'keeper', user: 'keeper', groups: ['video'] },

@@ -26,12 +26,18 @@ export interface Subject {
   folder: string;
 }
 
-/** Makes the card in `folder`. The emulated Pi has no radio: of `wifi` it is what becomes of the configuration that is seen. */
+/** What a node may have besides. The emulated Pi has no radio: of Wi-Fi it is seen what becomes of its configuration. */
+export interface More {
+  wifi?: Wifi;
+  peers?: Record<string, { name: string; addresses: string[] }[]>;
+}
+
+/** Makes the card in `folder`. */
 export async function makeSubject(
   image: string,
   manifest: ImageManifest,
   folder: string,
-  wifi?: Wifi,
+  { wifi, peers }: More = {},
 ): Promise<Subject> {
   const machine = await loadMachine('virt', [path.join(packageRoot, 'qemu/machines')]);
   const key = await makeSeedKey(folder);
@@ -52,6 +58,7 @@ export async function makeSubject(
     role: 'web',
     node: NODE,
     secrets: { token: SECRET },
+    ...(peers && { peers }),
     variables: { note: 'a b c d e '.repeat(60) },
   };
   const disk = await open(card, 'r+');
