@@ -1,5 +1,6 @@
 // Applies steps: each is looked at first, made so, looked at again, and every turn of it written down.
 import { digestOf } from '../src/lib/digest.ts';
+import { settled } from '../src/lib/settled.ts';
 import type { Log } from './firstboot.ts';
 import type { Journal } from './journal.ts';
 import type { Prepared } from './kinds.ts';
@@ -90,7 +91,7 @@ async function applyOne(
   }
   entry.state = 'started';
   say(6, `step ${step.name}: started (${step.kind}): ${lack}`);
-  await Promise.all([journal.record(step.name, { digest, state: 'started' }, outdatedBy(step.name)), keep()]);
+  await settled([journal.record(step.name, { digest, state: 'started' }, outdatedBy(step.name)), keep()]);
   await step.apply({ ...context, machine: telling(machine, (line) => say(6, `step ${step.name}: ${line}`), mask) });
   const still = await step.verify(context);
   if (still !== undefined) {

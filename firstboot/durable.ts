@@ -93,7 +93,7 @@ async function makeAll(folder: string): Promise<string | undefined> {
   }
 }
 
-/** Removes a file, if it is there, and it stays removed. */
+/** Removes a file, if it is there, and it stays removed. That one which is not there was removed durably is its remover's to see to. */
 export async function removeDurably(file: string): Promise<void> {
   try {
     await rm(file);

@@ -16,7 +16,6 @@ const VERBS: Record<Unit['state'], string[]> = {
 };
 
 export const unit: StepKind<StepOf<'unit'>, Unit> = {
-  flushes: true,
   prepare: ({ unit: name, state }) => ({ unit: name, state }),
   async check(wanted, { machine, applied }) {
     if ((wanted.state === 'restarted' || wanted.state === 'reloaded') && !applied)
@@ -45,8 +44,6 @@ export const unit: StepKind<StepOf<'unit'>, Unit> = {
           cause: error,
         });
       });
-    // Of the other states nothing is on the card.
-    if (state === 'enabled' || state === 'disabled') await machine.run(['sync']);
   },
   verify: (wanted, { machine }) => lackOf(wanted, machine, true),
 };

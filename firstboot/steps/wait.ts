@@ -28,11 +28,11 @@ export const wait: StepKind<StepOf<'wait'>, Wait> = {
   },
   check: silent,
   async apply(step) {
-    const deadline = performance.now() + step.timeout * 1000;
+    const deadline = process.uptime() + step.timeout;
     for (;;) {
       const lack = await silent(step);
       if (lack === undefined) return;
-      if (performance.now() > deadline) {
+      if (process.uptime() > deadline) {
         throw new Problem(`${lack}, for ${step.timeout} seconds`, {
           hint: 'Is that machine on, on the same network, and let in by its firewall? Then: piimg-firstboot retry',
         });

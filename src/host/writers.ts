@@ -5,6 +5,9 @@ import { EXIT, PiimgError } from '../lib/errors.ts';
 import { run } from './exec.ts';
 import { deviceFolder } from './open-disk.ts';
 
+/** Milliseconds: lsof may wait for a file system of a network that is gone. */
+const PATIENCE = 20_000;
+
 /** open(2): the access mode's bits in the octal `flags` of proc_pid_fdinfo(5). */
 const ACCESS = 0o3;
 
@@ -22,11 +25,17 @@ export async function requireUnwritten(disk: string): Promise<void> {
 const writersOf = (disk: string): Promise<string[]> =>
   process.platform === 'darwin' ? writersOnMac(disk) : writersOnLinux(disk);
 
-/** By lsof(8), which comes with macOS: it exits with 1 where nobody has any of the files open. */
+/**
+ * By lsof(8), which comes with macOS. `-f --`: the devices themselves, not all files of what is mounted from them. It exits with 1 where
+ * nobody has one of them open, and for whatever else it does not find.
+ */
 async function writersOnMac(disk: string): Promise<string[]> {
   const own = new RegExp(`^r?${path.basename(disk)}(s\\d+)*$`);
   const devices = (await readdir('/dev')).filter((name) => own.test(name)).map((name) => `/dev/${name}`);
-  const { stdout } = await run(['lsof', '-F', 'pca', ...devices], { okCodes: [0, 1] });
+  // Without names it would list the whole computer.
+  if (devices.length === 0) return [];
+  const options = { okCodes: [0, 1], signal: AbortSignal.timeout(PATIENCE) };
+  const { stdout } = await run(['lsof', '-w', '-F', 'pca', '-f', '--', ...devices], options);
   return writersIn(stdout, process.pid);
 }
 

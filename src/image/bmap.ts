@@ -4,7 +4,8 @@ import type { ByteRange } from './ranges.ts';
 
 /** What bmap files use, and the block size of our ext4. */
 export const BMAP_BLOCK = 4096;
-/** A range with its checksum, in hex; without one for what each card has otherwise. */
+
+/** With its checksum, in hex, unless what lies there may be changed in the image that is built. */
 export interface MappedRange extends ByteRange {
   sha256?: string;
 }

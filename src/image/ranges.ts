@@ -40,7 +40,7 @@ export function wholeBlocks(ranges: ByteRange[], block: number): ByteRange[] {
   return merged;
 }
 
-/** The same bytes, in ranges that begin and end where one of `places` does: all sorted, none over another of its kind. */
+/** The same bytes, the ranges cut also where one of `places` begins or ends. Both are sorted, none over another of theirs. */
 export function cutAt(ranges: ByteRange[], places: ByteRange[]): ByteRange[] {
   const cuts = [...new Set(places.flatMap(({ offset, length }) => [offset, offset + length]))].sort((a, b) => a - b);
   return ranges.flatMap(({ offset, length }) => {

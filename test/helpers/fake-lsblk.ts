@@ -3,11 +3,12 @@ import { chmod, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { findProgram } from '../../src/host/requirements.mjs';
 
+/** A reader that is filled and emptied by a test. */
 export interface FakeReader {
   /** The folder that belongs in front of PATH. */
   folder: string;
-  putIn(): Promise<void>;
-  takeOut(): Promise<void>;
+  putIn: () => Promise<void>;
+  takeOut: () => Promise<void>;
 }
 
 /** No reader of this computer can be filled by a program: of a USB reader, what lsblk says of it is imitated. The card itself is real. */

@@ -66,13 +66,13 @@ export async function piimg(folder: string, ...args: string[]): Promise<Said> {
 }
 
 /**
- * `piimg ARGS` as a person at a terminal has it (script(1)): each answer is typed when its question is on the screen. Gives all that was
- * there, and the exit status.
+ * `piimg ARGS` as a person at a terminal has it (script(1)): each answer is typed, or done, when its question is on the screen. Gives all that
+ * was there, and the exit status.
  */
 export async function atTerminal(
   folder: string,
   args: string[],
-  answers: [RegExp, string][],
+  answers: [RegExp, string | (() => Promise<void>)][],
 ): Promise<{ screen: string; code: number }> {
   const keyboard = new PassThrough();
   const running = run(
@@ -93,7 +93,8 @@ export async function atTerminal(
     const [next] = open;
     if (!next?.[0].test(screen)) return;
     open.shift();
-    keyboard.write(`${next[1]}\n`);
+    if (typeof next[1] === 'string') keyboard.write(`${next[1]}\n`);
+    else void next[1]();
   });
   const { exitCode } = await running.finally(() => keyboard.end());
   return { screen, code: exitCode };

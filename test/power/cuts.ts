@@ -77,13 +77,24 @@ export async function stepBoundaries(log: string, entries: LogEntry[], steps: st
 }
 
 /** What is written over the slots once their secrets are taken off. */
-const BLANK: Record<string, RegExp> = { 'piimg.json': /"token":null/, 'user-data': /^#cloud-config\n\{"/ };
+const BLANK = {
+  'piimg.json': /"token":null/,
+  'user-data': /^#cloud-config\n\{"/,
+  'network-config': /^\{"version":2,"ethernets":(?![^]*"wifis")/,
+};
+
+/** A slot that may hold secrets at first. */
+export type SecretiveSlot = keyof typeof BLANK;
 
 /** In the middle of the writes that take secrets off the boot partition, whose file system has no journal. */
-export async function tornSlots(log: string, entries: LogEntry[], from: number): Promise<Cut[]> {
+export async function tornSlots(
+  log: string,
+  entries: LogEntry[],
+  { slots, from }: { slots: SecretiveSlot[]; from: number },
+): Promise<Cut[]> {
   const cuts: Cut[] = [];
-  for (const [slot, text] of Object.entries(BLANK)) {
-    const at = await findText(log, entries, text, from);
+  for (const slot of slots) {
+    const at = await findText(log, entries, BLANK[slot], from);
     if (at === undefined) throw new Error(`the log does not show that secrets are taken off ${slot}`);
     cuts.push({ entries: at, further: [at], torn: SECTOR, name: `${slot} torn while its secrets are taken off` });
   }

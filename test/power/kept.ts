@@ -11,6 +11,7 @@ import { readWriteLog } from './write-log.ts';
 
 interface Kept extends Pick<Recording, 'regions' | 'boundaries'> {
   key: Subject['key'];
+  secretive: Subject['secretive'];
   card: string;
   log: string;
   expected: {
@@ -31,15 +32,18 @@ export async function keptRecording(
 ): Promise<{ subject: Subject; recording: Recording }> {
   const file = path.join(folder, FILE);
   if (existsSync(file)) {
-    const { key, card, log, expected, regions, boundaries } = JSON.parse(await readFile(file, 'utf8')) as Kept;
+    const { key, secretive, card, log, expected, regions, boundaries } = JSON.parse(
+      await readFile(file, 'utf8'),
+    ) as Kept;
     const outcome = { ...expected, root: new Map(expected.root), boot: new Map(expected.boot) };
     const recording = { expected: outcome, log, entries: await readWriteLog(log), regions, boundaries };
-    return { subject: { card, key, folder }, recording };
+    return { subject: { card, key, folder, secretive }, recording };
   }
   const { subject, recording } = await make();
   const { expected, log, regions, boundaries } = recording;
   const outcome = { ...expected, root: [...expected.root], boot: [...expected.boot] };
-  const kept: Kept = { key: subject.key, card: subject.card, log, expected: outcome, regions, boundaries };
+  const { key, secretive, card } = subject;
+  const kept: Kept = { key, secretive, card, log, expected: outcome, regions, boundaries };
   await writeWhole(file, JSON.stringify(kept));
   return { subject, recording };
 }

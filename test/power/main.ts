@@ -26,7 +26,7 @@ const { values } = parseArgs({
     jobs: { type: 'string', default: '2' },
     /** No machine is started later; another run goes on where this one stops. */
     minutes: { type: 'string', default: '600' },
-    /** The role has more steps than its own: each kind that needs nothing else on the card; the seed has Wi-Fi. */
+    /** The role has more steps than its own: each kind that needs nothing else on the card; the seed has a peer and Wi-Fi. */
     'more-steps': { type: 'boolean', default: false },
     /** The negative control: an agent that flushes nothing. It passes when a cut is found that it does not survive. */
     careless: { type: 'boolean', default: false },

@@ -1,8 +1,10 @@
-// What role web does not have, for `npm run test:power -- --more-steps`: an account, a folder, a script, swap; and Wi-Fi.
+// What role web does not have, for `npm run test:power -- --more-steps`: an account, a folder, a script, swap, and a
+// peer; and Wi-Fi.
 import { provisionStep } from '../../src/role/schema/provision.ts';
 import { roleWith } from '../helpers/changed-image.ts';
 import type { More } from './subject.ts';
 
+/** What the seed has for them. */
 export const MORE: More = {
   // Moved from the boot partition to the machine when all is done, like every secret.
   wifi: { ssid: 'home', password: 'a long enough password', country: 'DE' },

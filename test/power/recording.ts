@@ -57,7 +57,7 @@ export async function record(subject: Subject, careful: boolean): Promise<Record
   const steps = careful ? await stepsOf(subject.card) : [];
   const boundaries = [
     ...(await stepBoundaries(log, entries, steps, working)),
-    ...(await tornSlots(log, entries, working)),
+    ...(await tornSlots(log, entries, { slots: subject.secretive, from: working })),
   ];
   return { expected, log, entries, regions, boundaries };
 }

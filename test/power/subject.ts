@@ -12,6 +12,7 @@ import { packageRoot } from '../../src/host/package-root.ts';
 import { padSlot } from '../../src/seed/minimal.ts';
 import type { Wifi } from '../../src/seed/network.ts';
 import { open, truncate } from 'node:fs/promises';
+import type { SecretiveSlot } from './cuts.ts';
 
 export const USER = 'pilot';
 export const NODE = 'pi-power1';
@@ -24,6 +25,8 @@ export interface Subject {
   card: string;
   key: SeedKey;
   folder: string;
+  /** Slots that hold secrets at first. */
+  secretive: SecretiveSlot[];
 }
 
 /** What a node may have besides. The emulated Pi has no radio: of Wi-Fi it is seen what becomes of its configuration. */
@@ -68,5 +71,6 @@ export async function makeSubject(
   if (slot === undefined || slot.offset % SECTOR !== 0) throw new Error('no slot for the node document');
   await disk.write(padSlot(JSON.stringify(document), slot.length), 0, slot.length, slot.offset);
   await disk.close();
-  return { card, key, folder };
+  const secretive: SecretiveSlot[] = ['piimg.json', 'user-data', ...(wifi ? ['network-config' as const] : [])];
+  return { card, key, folder, secretive };
 }

@@ -7,6 +7,8 @@ import { discardDisk, rescanDisk, unmountDisk } from '../../host/card-upkeep.ts'
 import { giveBack } from '../../host/give-back.ts';
 import { openDisk, requireSameDisk, type DiskIdentity } from '../../host/open-disk.ts';
 import { requireUnwritten } from '../../host/writers.ts';
+import { BLOCK } from '../../flash/write/chunks.ts';
+import { sharedMemory } from '../../flash/write/memory.ts';
 import type { CardToWrite, FlashedCard, FlashJob, Patch, Tell } from '../../flash/write/types.ts';
 import type { StartReader } from '../../flash/write/reader.ts';
 import { writeCards } from '../../flash/write/write-cards.ts';
@@ -96,19 +98,31 @@ async function oldFile(file: string): Promise<Pick<Opened, 'handle' | 'size'>> {
 
 /**
  * It has the size of what is written to it. Nobody else may read it, or have put anything in its place. What is read back comes from the disk,
- * where its file system can do that (open(2): EINVAL where not).
+ * where its file system can do that (O_DIRECT of open(2), which macOS has not).
  */
 async function newFile(file: string): Promise<Pick<Opened, 'handle' | 'size' | 'part'>> {
   const part = `${file}.${randomUUID().slice(0, 8)}.part`;
   const { O_RDWR, O_CREAT, O_EXCL } = constants;
   const create = (more: number): Promise<FileHandle> => open(part, O_RDWR | O_CREAT | O_EXCL | more, 0o600);
-  const handle = await create(constants.O_DIRECT ?? 0).catch(async (error: NodeJS.ErrnoException) => {
+  const handle = await direct(() => create(constants.O_DIRECT ?? 0)).catch(async (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EINVAL') throw error;
     // It was made before it was refused.
     await rm(part, { force: true });
     return create(0);
   });
   return { handle, size: Infinity, part };
+}
+
+/** What `opened` opens, once it has taken a block: some file systems refuse that only. */
+async function direct(opened: () => Promise<FileHandle>): Promise<FileHandle> {
+  const handle = await opened();
+  try {
+    await handle.write(sharedMemory(BLOCK), 0, BLOCK, 0);
+    return handle;
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
 }
 
 async function closeAll(cards: Opened[]): Promise<void> {
