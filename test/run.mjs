@@ -23,6 +23,7 @@ const SYSTEM = [
   'drives',
   'rig',
   'probe',
+  'flash-file',
   'flash-guard',
   'flash',
   'flash-user',

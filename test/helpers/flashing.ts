@@ -3,6 +3,7 @@ import { randomFillSync } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { PassThrough } from 'node:stream';
+import * as assert from 'uvu/assert';
 import { encodeMbr } from '../../src/image/mbr.ts';
 import { run, type Running } from '../../src/host/exec.ts';
 import type { LedgerRow } from '../../src/flash/ledger.ts';
@@ -63,6 +64,14 @@ export function startPiimg(folder: string, args: string[], seconds = 120, input?
 export async function piimg(folder: string, ...args: string[]): Promise<Said> {
   const { stdout, stderr, exitCode } = await startPiimg(folder, args);
   return { stdout, stderr, code: exitCode };
+}
+
+/** It refused, said why and what to do, and did not fall over. */
+export function refused({ code, stderr }: Said, reason: RegExp, hint?: RegExp): void {
+  assert.is(code, 3, stderr);
+  assert.match(stderr, reason);
+  assert.match(stderr, hint ?? /^hint: /m);
+  assert.not.match(stderr, /^ {4}at /m, 'a stack is for bugs');
 }
 
 /**

@@ -1,6 +1,6 @@
 // What `piimg flash` must never overwrite, on real disks: refused with exit code 3, a reason and what to do, and not a byte touched.
 import { once } from 'node:events';
-import { link, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PassThrough } from 'node:stream';
 import { test } from 'uvu';
@@ -9,7 +9,7 @@ import { identifyDisk, openDisk } from '../../src/host/open-disk.ts';
 import { run } from '../../src/host/exec.ts';
 import type { PiimgError } from '../../src/lib/errors.ts';
 import { asRoot } from '../helpers/as-root.ts';
-import { agreed, atTerminal, MIB, piimg, plainImage, startPiimg, type Said } from '../helpers/flashing.ts';
+import { agreed, atTerminal, MIB, piimg, plainImage, refused, startPiimg, type Said } from '../helpers/flashing.ts';
 import { withCard, type Card, type CardOptions } from '../helpers/rig/card.ts';
 import { piimgCommand } from '../helpers/built.ts';
 import { seedImage } from '../helpers/seed-image.ts';
@@ -23,13 +23,6 @@ async function untouched(card: Card, work: () => Promise<void>): Promise<void> {
   const before = await card.read(0, card.size);
   await work();
   assert.ok((await card.read(0, card.size)).equals(before), 'the card was touched');
-}
-
-function refused({ code, stderr }: Said, reason: RegExp, hint?: RegExp): void {
-  assert.is(code, 3, stderr);
-  assert.match(stderr, reason);
-  assert.match(stderr, hint ?? /^hint: /m);
-  assert.not.match(stderr, /^ {4}at /m, 'a stack is for bugs');
 }
 
 /** Flashes `image` to the card from where its mounts are seen, after a script there. */
@@ -239,29 +232,6 @@ test('a disk that changed between listing and opening is refused, and so is one 
     await card.resize(8 * MIB);
     assert.match(await said(openDisk(listed, true)), /^3 .* is not the disk any more/);
   });
-});
-
-test('a file: new or replaced as a whole, never the image itself, be it by another name', async () => {
-  const folder = temporaryFolder();
-  const image = await plainImage(folder);
-  await link(image, path.join(folder, 'same.img'));
-  refused(await piimg(folder, 'flash', image, '--to', 'same.img'), /same\.img is the image itself/);
-  await writeFile(path.join(folder, 'card.img.part'), 'of somebody else');
-  const done = await piimg(folder, 'flash', image, '--to', 'card.img');
-  assert.is(done.code, 0, done.stderr);
-  assert.ok((await readFile(path.join(folder, 'card.img'))).equals(await readFile(image)));
-  await writeFile(path.join(folder, 'broken.img'), 'no image');
-  const broken = await piimg(folder, 'flash', 'broken.img', '--to', 'card.img');
-  assert.is(broken.code, 2);
-  assert.match(broken.stderr, /is no disk image/);
-  assert.ok(
-    (await readFile(path.join(folder, 'card.img'))).equals(await readFile(image)),
-    'the old one is still there',
-  );
-  assert.equal(
-    (await readdir(folder)).filter((name) => name.includes('part')),
-    ['card.img.part'],
-  );
 });
 
 test('no image and no last build; no card; a card that nobody could log in to', async () => {

@@ -14,13 +14,13 @@ import { readerOf } from '../../src/image/ranges.ts';
 import { elfMachine } from '../../src/layers/guard.ts';
 import { digestOfFile } from '../../src/lib/digest.ts';
 import { bytesAt, flipBit } from '../helpers/bytes.ts';
-import { builtWeb } from '../helpers/built.ts';
+import { builtWeb, piimgCommand } from '../helpers/built.ts';
 import { checkFileSystems } from '../helpers/fsck.ts';
 import { differentFiles, partitionOf, readBoot, readRoot } from '../helpers/image-files.ts';
 import { makeInitramfs, readInitramfs } from '../helpers/initramfs.ts';
 import { findLeftovers, JUDGED, wordsOfThisMachine } from '../helpers/leftovers.ts';
 
-const { image, manifest, cacheDir } = await builtWeb();
+const { image, bmap, manifest, cacheDir } = await builtWeb();
 const work = await mkdtemp(path.join(tmpdir(), 'piimg-web-'));
 const minutes = (count: number) => ({ signal: AbortSignal.timeout(count * 60_000) });
 
@@ -42,6 +42,23 @@ const root = await readRoot(image, {
 
 test('both file systems are sound', async () => {
   await checkFileSystems(image);
+});
+
+test('given an identity where it lies, it fits its block map still, and is flashed by it', async () => {
+  const [seeded, key, card] = ['web.img', 'key', 'card.img'].map((name) => path.join(work, name)) as [
+    string,
+    string,
+    string,
+  ];
+  await run(['cp', '--sparse=always', image, seeded], minutes(2));
+  await run(['cp', bmap, path.join(work, 'web.bmap')]);
+  await run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', key]);
+  const identity = ['--in-place', '--node', 'pi-web7', '--ssh-key', `${key}.pub`];
+  await run([...piimgCommand(), 'seed', seeded, ...identity], minutes(2));
+  const { stderr } = await run([...piimgCommand(), 'flash', seeded, '--to', card], { ...minutes(5), cwd: work });
+  assert.match(stderr, 'read back and right');
+  assert.match((await run([...piimgCommand(), 'seed', 'show', card], minutes(1))).stdout, 'pi-web7');
+  for (const file of [seeded, card]) await rm(file);
 });
 
 test('the partition table is sound, and as the manifest says', async () => {

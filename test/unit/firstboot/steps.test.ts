@@ -201,6 +201,8 @@ test('units: each state is asked for in its word, and a unit that does not come 
     await root.program('systemctl', `case "$1" in show) ${idle} ;; esac`);
     const once = { ...unit('started'), name: 'once' };
     await becomes(root, [once], 'applied');
+    const [, started, shown, flushed] = (await root.calls()).slice(-4);
+    assert.equal([started, shown?.slice(0, 14), flushed], ['systemctl start web.service', 'systemctl show', 'sync ']);
     await becomes(root, [once], 'unchanged');
     const down = `printf 'LoadState=loaded\\nActiveState=failed\\nUnitFileState=disabled\\nType=simple\\nResult=exit-code\\n'`;
     await root.program('systemctl', `case "$1" in show) ${down} ;; start) echo "Job failed" >&2; exit 1 ;; esac`);

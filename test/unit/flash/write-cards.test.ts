@@ -5,6 +5,7 @@ import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { digestOfCard } from '../../../src/flash/card-digest.ts';
+import { sha256 } from '../../../src/lib/digest.ts';
 import { BLOCK, totalOf, type CheckedRange } from '../../../src/flash/write/chunks.ts';
 import { stampOf } from '../../../src/flash/source/file.ts';
 import type { FlashedCard, FlashEvent, FlashJob, Patch } from '../../../src/flash/write/types.ts';
@@ -257,6 +258,24 @@ test('an image that is longer than the card fails, and is told where the card en
   assert.is(flashed.verdict, 'failed');
   assert.match(flashed.problem ?? '', /the card ends before byte 5242880/);
   assert.ok((await readFile(card)).subarray(0, BLOCK).every((byte) => byte === 0));
+});
+
+test('what a map has no checksum for may be any, what lies beside it may not', async () => {
+  const bytes = noise(3 * MIB, 9);
+  const ranges = [0, 1, 2].map((index): CheckedRange => {
+    const range = { offset: index * MIB, length: MIB };
+    const hex = sha256(bytes.subarray(range.offset, range.offset + MIB));
+    return index === 1 ? range : { ...range, sum: { type: 'sha256', hex } };
+  });
+  for (const [index, verdict] of (['failed', 'verified', 'failed'] as const).entries()) {
+    await writeFile(card, Buffer.alloc(3 * MIB, 1));
+    const changed = Buffer.from(bytes);
+    const last = (index + 1) * MIB - 1;
+    changed.writeUInt8(changed.readUInt8(last) ^ 1, last);
+    const { flashed } = await flash({ bytes: changed, size: 3 * MIB, ranges });
+    assert.is(flashed.verdict, verdict, `range ${index}: ${flashed.problem}`);
+    if (verdict === 'verified') assert.ok((await readFile(card)).equals(changed));
+  }
 });
 
 test('an image that is not what its map says, or is cut off, fails; the card does not boot', async () => {
