@@ -53,6 +53,7 @@ export function contendersFor(image: BenchImage, main: string | undefined): Cont
     { name: 'bmaptool', command: (cards) => [...bmaptool, ...cards] },
     { name: 'piimg, block map', command: piimg(image.withMap, '--no-verify') },
     { name: 'dd out and back', command: (cards) => outAndBack(image, cards) },
+    { name: 'dd, back beside out', command: (cards) => backBeside(image, cards) },
     { name: 'piimg, block map, verified', command: piimg(image.withMap) },
     { name: 'xz alone', command: () => shell('xz -dc "$1" >/dev/null', image.xz) },
     { name: 'xz | dd', command: (cards) => shell(`xz -dc "$2" | ${WRITE} iflag=fullblock`, ...cards, image.xz) },
@@ -90,6 +91,21 @@ const OUT_AND_BACK = `
 one() { ${WRITE} if="$2"; dd if="$1" of=/dev/null bs=4M iflag=direct,count_bytes count="$3" status=none; }
 for card in "\${@:3}"; do one "$card" "$1" "$2" & pids+=($!); done
 for pid in "\${pids[@]}"; do wait "$pid"; done`;
+
+/** Each piece of 64 MiB is read back while the next one is written. */
+const BACK_BESIDE = `
+piece=$((64 << 20)); pid=
+back() { dd if="$1" of=/dev/null bs=4M iflag=direct,skip_bytes,count_bytes skip="$2" count="$piece" status=none; }
+for ((at = 0; at < $3; at += piece)); do
+  dd if="$2" of="$1" bs=4M iflag=skip_bytes,count_bytes oflag=direct,seek_bytes skip="$at" seek="$at" count="$piece" conv=fsync status=none & pid=$!
+  ((at == 0)) || back "$1" $((at - piece))
+  wait "$pid"
+done
+piece=$(($3 - at + piece)); back "$1" $(($3 - piece))`;
+
+/** What is gained by reading back beside writing, not after it: what `dd out and back` is compared with. One card. */
+const backBeside = ({ blocks, mapped }: BenchImage, cards: string[]): string[] =>
+  shell(BACK_BESIDE, ...cards, blocks, String(mapped));
 
 /** The mapped blocks written and read back, on all cards at once, by programs that do nothing else: no writer that verifies can be quicker. */
 function outAndBack({ blocks, mapped }: BenchImage, cards: string[]): string[] {
