@@ -40,6 +40,11 @@ export const EXCEPTIONS: Excepted[] = [
     what: 'content',
     why: 'a machine that is done names all its accounts when it starts again',
   },
+  {
+    path: /^\/etc\/(group|gshadow|passwd|shadow)-$/,
+    what: 'content',
+    why: 'what was there before the last change, as useradd(8) keeps it: one that was cut is taken back and made again',
+  },
   { path: /^\/var\/swap\//, what: 'content', why: 'mkswap gives each a random id' },
   { path: /^\/var\/lib\/private\//, what: 'all', why: 'state of services with dynamic users' },
   { path: /^\/(lost\+found|var\/tmp|tmp)(\/|$)/, what: 'all', why: 'what fsck found; temporary files' },
