@@ -86,12 +86,7 @@ function addFlash(program: Command, signal: AbortSignal): void {
     .option('--wipe', 'zero all that the image does not use, to the end of the card')
     .option('--dry-run', 'say what would be done')
     .option('--yes', 'do not ask before a card is overwritten')
-    .addOption(
-      new Option(
-        '--confirm <name>',
-        'agree to this disk, like sdb, even if it is not card-like; may be given again',
-      ).argParser(collect),
-    )
+    .addOption(new Option('--confirm <name>', 'agree to this disk, like sdb; may be given again').argParser(collect))
     .option('--allow-fixed', 'allow disks that are not card-like')
     .addOption(json('how it went'))
     .addOption(progress())
@@ -129,12 +124,7 @@ function addProbe(program: Command, signal: AbortSignal): void {
     .argument('<card>', 'device of the card')
     .option('--full', 'write and read back every block: hours for a large card')
     .option('--yes', 'do not ask before the card is overwritten')
-    .addOption(
-      new Option(
-        '--confirm <name>',
-        'agree to this disk, like sdb, even if it is not card-like; may be given again',
-      ).argParser(collect),
-    )
+    .addOption(new Option('--confirm <name>', 'agree to this disk, like sdb; may be given again').argParser(collect))
     .option('--allow-fixed', 'allow a disk that is not card-like')
     .addOption(json('what it is'))
     .addOption(progress())

@@ -1,6 +1,7 @@
 // What the file of an image tells of its seed beyond the header: whether the slots are where that says, schemas, what user-data holds.
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { CloudInitSchemas } from '../seed/check.ts';
+import { describeSeed } from '../seed/describe.ts';
 import { findSlots, readBootFile, readSchemas, withCard, type FoundSlot, type SeedCard } from './seed-card.ts';
 
 export interface ImageSeed {
@@ -8,6 +9,8 @@ export interface ImageSeed {
   schemas: CloudInitSchemas;
   /** As it is in the image: what a card has that gets no seed of its own. */
   userData: string | undefined;
+  /** The host name, where the seed has one, and the first fixed address. */
+  carried: { node?: string; address?: string };
 }
 
 /**
@@ -18,8 +21,20 @@ export interface ImageSeed {
 export async function readImageSeed(file: string, places: 'built' | 'any' = 'built'): Promise<ImageSeed> {
   return withCard(file, {}, async (card) => {
     if (places === 'built') for (const slot of await findSlots(card)) requirePlace(card, slot);
-    return { schemas: await readSchemas(card), userData: await readBootFile(card, 'user-data') };
+    const [userData, metaData, networkConfig] = [
+      await readBootFile(card, 'user-data'),
+      await readBootFile(card, 'meta-data'),
+      await readBootFile(card, 'network-config'),
+    ];
+    const texts = { 'user-data': userData, 'meta-data': metaData, 'network-config': networkConfig };
+    return { schemas: await readSchemas(card), userData, carried: carriedBy(texts) };
   });
+}
+
+function carriedBy(texts: Parameters<typeof describeSeed>[0]): ImageSeed['carried'] {
+  const { node, network } = describeSeed(texts);
+  const address = network.cards.flatMap(({ addresses }) => addresses)[0]?.split('/')[0];
+  return { ...(node !== undefined && { node }), ...(address !== undefined && { address }) };
 }
 
 function requirePlace({ file, header }: SeedCard, { name, length, entry }: FoundSlot): void {

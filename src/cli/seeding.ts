@@ -1,4 +1,5 @@
 // The story of `piimg seed`: node → texts → checks → a copy of the image, or the card itself, with them in its seed slots.
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { CloudInitSchemas } from '../seed/check.ts';
@@ -76,8 +77,18 @@ export async function seedCard(
     inPlace: out === undefined,
     checked,
     knownHosts,
-    warnings: [...warnings, ...(unknown ? ['only on Linux is it checked whether a card is mounted'] : [])],
+    warnings: [
+      ...warnings,
+      ...overwritten(target, out),
+      ...(unknown ? ['only on Linux is it checked whether a card is mounted'] : []),
+    ],
   };
+}
+
+/** What a build has made, the next one makes anew when it is not as it was. */
+function overwritten(image: string, out: string | undefined): string[] {
+  if (out !== undefined || !existsSync(`${image.replace(/\.img$/, '')}.manifest.json`)) return [];
+  return [`the next build of ${image} makes it anew, without this: a copy (--out) stays`];
 }
 
 /** What an image or a card carries. */

@@ -8,8 +8,13 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { run } from '../../src/host/exec.ts';
 import { piimgCommand } from '../helpers/built.ts';
-import { piimg, plainImage, refused } from '../helpers/flashing.ts';
+import { agreed, flashedOf, MIB, piimg, plainImage, refused } from '../helpers/flashing.ts';
+import { withCards, type CardOptions } from '../helpers/rig/card.ts';
+import { seedImage } from '../helpers/seed-image.ts';
+import { keyLine } from '../helpers/ssh-keys.ts';
 import { temporaryFolder } from '../helpers/temporary.ts';
+
+const CARD: CardOptions = { size: 64 * MIB, content: 'random' };
 
 test('a file is written and read back past the page cache', async () => {
   const folder = temporaryFolder();
@@ -55,6 +60,28 @@ test('a file: new or replaced as a whole, never the image itself, be it by anoth
     (await readdir(folder)).filter((name) => name.includes('part')),
     ['card.img.part'],
   );
+});
+
+test('an image that was given an identity: the card is that machine, and no two cards are', async () => {
+  const folder = await seedImage();
+  await writeFile(path.join(folder, 'key.pub'), `${keyLine()}\n`);
+  await writeFile(path.join(folder, 'web.manifest.json'), '{}');
+  const identity = ['--node', 'pi-web7', '--ssh-key', 'key.pub', '--ip', '192.168.254.7/24'];
+  const seeded = await piimg(folder, 'seed', 'web.img', '--in-place', ...identity);
+  assert.is(seeded.code, 0, seeded.stderr);
+  assert.match(seeded.stderr, 'the next build of web.img makes it anew');
+  const { cards } = flashedOf(await piimg(folder, 'flash', 'web.img', '--to', 'card.img', '--json'));
+  assert.equal([cards[0]?.node, cards[0]?.login], ['pi-web7', 'pi@192.168.254.7']);
+  await withCards([CARD, CARD], async (two) => {
+    const twice = ['flash', 'web.img', ...two.map((card) => card.path), ...agreed(two), '--dry-run'];
+    const { code, stderr } = await piimg(folder, ...twice);
+    assert.is(code, 2, stderr);
+    assert.match(stderr, /web\.img carries the identity of pi-web7: its cards would all be the same machine/);
+  });
+  const anew = flashedOf(
+    await piimg(folder, 'flash', 'web.img', '--to', 'card.img', '--json', ...identity.with(1, 'pi-web8')),
+  );
+  assert.is(anew.cards[0]?.node, 'pi-web8');
 });
 
 test.run();

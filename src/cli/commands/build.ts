@@ -24,11 +24,12 @@ export async function build(flags: BuildFlags, signal: AbortSignal): Promise<voi
 /** Commands that make sense now, for the very files of this build, as whoever typed `npm start` can type them. */
 function nextCommands(options: BuildOptions, { imagePath }: BuildResult): string[] {
   const shown = path.relative(process.cwd(), imagePath);
+  const name = path.parse(options.role).name;
   const given = (name: string, value: string | undefined) => (value === undefined ? [] : [name, value]);
   const role = ['--role', options.role, ...given('--base', options.base), ...given('--out', options.out)];
   return [
     `${quote([...ownName(), 'test', shown])}   boot it in QEMU and check that it works`,
     `${quote([...ownName(), 'shell', ...role])}   look around in the built system`,
-    `${quote([...ownName(), 'flash', shown])}   write it to a card`,
+    `${quote([...ownName(), 'flash', shown, '--node', `pi-${name}`, '--ssh-key'])} ~/.ssh/id_ed25519.pub   write it to a card`,
   ];
 }

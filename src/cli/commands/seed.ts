@@ -41,7 +41,7 @@ function nextCommands({ target, inPlace, node = '', users, network }: SeedResult
   const user = users.find(({ keys }) => keys.length > 0)?.name;
   const host = network.cards[0]?.addresses[0]?.split('/')[0] ?? node;
   return [
-    ...(inPlace ? [] : [`${quote([...ownName(), 'flash', shown])}   write it to a card`]),
+    ...(inPlace && target.startsWith('/dev/') ? [] : [`${quote([...ownName(), 'flash', shown])}   write it to a card`]),
     `${quote([...ownName(), 'seed', 'show', inPlace ? target : shown])}   what it carries`,
     ...(user === undefined ? [] : [`${quote(['ssh', `${user}@${host}`])}   log in, once it has booted`]),
   ];

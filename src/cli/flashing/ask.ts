@@ -29,7 +29,7 @@ export async function ask(question: string, signal: AbortSignal): Promise<string
 /** Milliseconds between two looks at the disks. */
 const PAUSE = 1000;
 
-/** Shows the cards and has one chosen by its number; the list is drawn again when a card is put in or taken out. */
+/** Shows the cards and has one chosen by its name; the list is drawn again when a card is put in or taken out. */
 export async function chooseCard(list: () => Promise<Judgement[]>, signal: AbortSignal): Promise<string> {
   for (;;) {
     const all = await list();

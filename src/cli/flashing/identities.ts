@@ -10,7 +10,7 @@ import type { User } from '../../seed/node.ts';
 import { loadNodes } from '../../seed/nodes-file.ts';
 import type { SearchPaths } from '../context.ts';
 import { cardSeeds, machinesFor, type CardSeed } from '../flash-seeds.ts';
-import { readImageSeed } from '../image-seed.ts';
+import { readImageSeed, type ImageSeed } from '../image-seed.ts';
 import { loginOf, type Logins } from '../logins.ts';
 import { readGiven, type NodeFlags } from '../seed-options.ts';
 import { findPublicKeys } from '../ssh-keys.ts';
@@ -70,7 +70,7 @@ export async function prepareIdentities(
   const plain = source.kind === 'file' && source.packing === 'none';
   const inside = plain
     ? await readImageSeed(source.name, wanted ? 'built' : 'any')
-    : { schemas: {}, userData: undefined };
+    : { schemas: {}, userData: undefined, carried: {} };
   const logins = await loginOf({ header, userData: inside.userData }, search);
   const seeds = (from: Given, who: (string | undefined)[]): Promise<CardSeed[]> =>
     cardSeeds(who, header, { nodes, given: from, schemas: inside.schemas, logins: logins.role }, signal);
@@ -82,7 +82,10 @@ export async function prepareIdentities(
     const keys = await offerKeys(closed.map(({ node }) => node).join(', '), ofRole(header.role), signal);
     return (await seeds({ ...given, keys }, names)).map((seed) => withSeed(seed, header, logins));
   }
-  if (logins.role.length + logins.seed.length > 0 || !flags.login) return names.map(() => withoutSeed(header, logins));
+  if (logins.role.length + logins.seed.length > 0 || !flags.login) {
+    if (names.length > 1) refuseTwice(source.name, inside.carried);
+    return names.map(() => withoutSeed(header, logins, inside.carried));
+  }
   const keys = await offerKeys(source.name, ofRole(header.role), signal);
   if (plain) await readImageSeed(source.name);
   if (names.length > 1)
@@ -122,19 +125,30 @@ function withSeed(seed: CardSeed, header: ImageHeader, logins: Logins): Identity
   };
 }
 
-function withoutSeed(header: ImageHeader, { role, seed }: Logins): Identity {
-  const { cardId, patch } = record(header, undefined);
+/** What bases have in /etc/hostname, Raspberry Pi OS and piimg's own. */
+const UNNAMED = 'raspberrypi';
+
+/** With what the image carries itself: `piimg seed` may have given it an identity. */
+function withoutSeed(header: ImageHeader, { role, seed }: Logins, { node, address }: ImageSeed['carried']): Identity {
+  const { cardId, patch } = record(header, node);
   const user = [...role, ...seed][0];
   return {
-    node: undefined,
+    node,
     cardId,
     patches: [patch],
-    // As the image has it, its host name is the role's.
-    login: user === undefined ? undefined : `${user}@${header.role}`,
+    login: user === undefined ? undefined : `${user}@${address ?? node ?? UNNAMED}`,
     knownHosts: [],
     warnings: [],
     secret: false,
   };
+}
+
+function refuseTwice(image: string, { node }: ImageSeed['carried']): void {
+  if (node === undefined) return;
+  throw new PiimgError(`${image} carries the identity of ${node}: its cards would all be the same machine`, {
+    exitCode: EXIT.usage,
+    hint: 'Give each its own: NODE=/dev/sdX.',
+  });
 }
 
 /** A headless machine that nobody can reach is no use: keys of whoever is there, or the end. */

@@ -125,7 +125,7 @@ async function requireFit({ device, verdict, reason, hint, bySerial, identity }:
   if (verdict === 'fixed' && !rules.allowFixed && !bySerial) {
     throw refuse(
       `${device.path} is not what cards look like: ${reason}`,
-      'If it is meant all the same: --allow-fixed, or name it by its serial number below /dev/disk/by-id.',
+      `If it is meant all the same: --allow-fixed (where nobody can be asked, with --confirm ${path.basename(device.path)}), or name it by its serial number below /dev/disk/by-id.`,
     );
   }
   if (rules.size !== undefined && rules.size > identity.size) {
