@@ -9,6 +9,7 @@ import { loadNodes } from '../seed/nodes-file.ts';
 import type { Context } from './context.ts';
 import { findSlots, readSchemas, readTexts, withCard, type FoundSlot } from './seed-card.ts';
 import { newRandom, seedOf } from './seed-machine.ts';
+import { copyMap } from './seed-map.ts';
 import { refuseOut, writeTarget } from './seed-target.ts';
 import { writeSeed, type Contents } from './seed-write.ts';
 
@@ -68,6 +69,7 @@ export async function seedCard(
   await context.progress.step(`seed of ${node.node}`, async (step) => {
     const write = (file: string): Promise<void> => writeSeed(file, contents, context.signal);
     await writeTarget({ image, out, secret }, write, { step, signal: context.signal });
+    if (out !== undefined) await copyMap(image, out);
   });
   const unknown = source.block && process.platform !== 'linux';
   return {
