@@ -3,6 +3,7 @@ import { asObject, commandLine, onBoot, parseObject, textOf, unitsOf } from './s
 import type { Files, ImageView } from './view.ts';
 
 export interface Identity {
+  /** That which the first boot will set, else that of the root file system. */
   hostname?: string;
   /** Accounts for people on the root file system, and those that files of the boot partition will make. */
   users: { name: string; from: string; password: 'set' | 'locked' | 'unknown' }[];
@@ -25,17 +26,21 @@ const CONNECTIONS = 'etc/NetworkManager/system-connections';
 
 export async function identityOf(view: ImageView): Promise<Identity> {
   const { boot, root } = view;
-  const hostname = (await textOf(root.files, 'etc/hostname')).trim();
+  const hostname = (await promisedName(boot.files)) ?? (await textOf(root.files, 'etc/hostname')).trim();
   const instanceId = await instanceIdOf(view);
   const ssh = await sshOf(view);
   const hostKeys = (await root.files.list('etc/ssh')).filter((name) => /^ssh_host_\w+_key$/.test(name));
+  const promisedKeys = asObject(parseObject(await textOf(boot.files, 'user-data'))?.['ssh_keys']) ?? {};
   return {
     ...(hostname !== '' && { hostname }),
     users: [...(await accounts(root.files)), ...(await promisedUsers(boot.files))],
     ...(instanceId && { instanceId }),
     ...(ssh !== undefined && { ssh }),
     wifi: await wifiOf(view),
-    hostKeys: hostKeys.map((name) => `/etc/ssh/${name}`),
+    hostKeys: [
+      ...hostKeys.map((name) => `/etc/ssh/${name}`),
+      ...(Object.keys(promisedKeys).length > 0 ? ['user-data'] : []),
+    ],
     machineId: await machineIdOf(root.files),
   };
 }
@@ -57,6 +62,19 @@ async function accounts(files: Files): Promise<Identity['users']> {
       const password = hash === undefined ? 'unknown' : /^[!*]/.test(hash) ? 'locked' : 'set';
       return { name, from: '/etc/passwd', password };
     });
+}
+
+/** What files of the boot partition will name it: cloud-init's, then those of Raspberry Pi OS's own formats. */
+async function promisedName(files: Files): Promise<string | undefined> {
+  const userData = parseObject(await textOf(files, 'user-data'));
+  const metaData = parseObject(await textOf(files, 'meta-data'));
+  const toml = await Promise.all(
+    ['custom.toml', 'rpi-preseed.toml'].map(async (name) =>
+      tomlString(await textOf(files, name), 'system', 'hostname'),
+    ),
+  );
+  const names = [userData?.['hostname'], userData?.['fqdn'], metaData?.['local-hostname'], ...toml];
+  return names.find((name): name is string => typeof name === 'string' && name !== '');
 }
 
 /** Names that user-data, userconf.txt, custom.toml and rpi-preseed.toml give. */

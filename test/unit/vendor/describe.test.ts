@@ -70,7 +70,7 @@ const SECRET = 'tops3cret';
 const CARRIES: Era = {
   boot: {
     ...TRIXIE.boot,
-    'user-data': `#cloud-config\nhostname: a\nusers: [{ name: ann, passwd: ${SECRET}, plain_text_passwd: ${SECRET} }]\nuser: { name: bob }\nwrite_files: [{ path: /x, content: ${SECRET} }]\n`,
+    'user-data': `#cloud-config\nhostname: pi-a\nssh_keys: { ed25519_private: ${SECRET} }\nusers: [{ name: ann, passwd: ${SECRET}, plain_text_passwd: ${SECRET} }]\nuser: { name: bob }\nwrite_files: [{ path: /x, content: ${SECRET} }]\n`,
     'network-config': `network: { version: 2, wifis: { wlan0: { access-points: { "Home net": { password: ${SECRET} } } } } }\n`,
     'meta-data': 'instance-id: rpi-imager-1\n',
     'userconf.txt': `carl:${SECRET}\n`,
@@ -89,7 +89,8 @@ const CARRIES: Era = {
 
 test('what identity an image carries, by names', async () => {
   const { hostname, users, instanceId, ssh, wifi, hostKeys } = await identityOf(viewOf(CARRIES));
-  assert.is(hostname, 'raspberrypi');
+  assert.is(hostname, 'pi-a');
+  assert.is((await identityOf(fakeView({}, { 'etc/hostname': 'raspberrypi\n' }))).hostname, 'raspberrypi');
   assert.equal(
     users.map(({ name, from, password }) => `${name} ${from} ${password}`),
     [
@@ -106,7 +107,7 @@ test('what identity an image carries, by names', async () => {
     wifi.map(({ name }) => name),
     ['Home net', 'Cafe', 'Old', 'new', 'Office'],
   );
-  assert.equal(hostKeys, ['/etc/ssh/ssh_host_ed25519_key']);
+  assert.equal(hostKeys, ['/etc/ssh/ssh_host_ed25519_key', 'user-data']);
   const ds = { ...CARRIES.boot, 'cmdline.txt': 'quiet ds=nocloud;i=rpi-imager-2' };
   assert.equal((await identityOf(fakeView(ds, {}))).instanceId, { value: 'rpi-imager-2', from: 'cmdline.txt' });
 });
