@@ -34,7 +34,7 @@ export function formatCard(report: ShownReport, style: Style): string {
         ? style.dim(`unknown: ${unknown}`)
         : equal
           ? style.green('yes, every byte')
-          : style.red('NO: it reads otherwise now'),
+          : style.yellow('no: in its identity or elsewhere; piimg verify IMAGE CARD tells'),
     ],
     ['first boot', boot(result, style)],
   ];
