@@ -9,7 +9,9 @@ export interface Ownership {
   gid: number;
 }
 
-const ROOT_ONLY: Ownership = { mode: 0o600, uid: 0, gid: 0 };
+/** Of whoever runs the agent: root, on a machine. */
+export const OWN = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
+const OWN_ONLY: Ownership = { mode: 0o600, ...OWN };
 
 /** What a write that was cut leaves behind: `.NAME.piimg`. */
 const partOf = (file: string): string => path.join(path.dirname(file), `.${path.basename(file)}.piimg`);
@@ -21,7 +23,7 @@ const partOf = (file: string): string => path.join(path.dirname(file), `.${path.
 export async function writeDurably(
   file: string,
   content: string | Uint8Array,
-  as: Ownership = ROOT_ONLY,
+  as: Ownership = OWN_ONLY,
 ): Promise<void> {
   const part = partOf(file);
   try {
@@ -66,7 +68,7 @@ export function inTurn(): (work: () => Promise<void>) => Promise<void> {
 }
 
 /** Makes a folder and those above it, each flushed into the one that holds it. Owner and mode are for the last one only. */
-export async function makeFolder(folder: string, as: Ownership = { ...ROOT_ONLY, mode: 0o755 }): Promise<void> {
+export async function makeFolder(folder: string, as: Ownership = { ...OWN_ONLY, mode: 0o755 }): Promise<void> {
   const first = await makeAll(folder);
   const handle = await open(folder, 'r');
   await filled(handle, async () => {

@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Result } from '../src/lib/first-boot.ts';
-import { inTurn, overwrite, writeDurably } from './durable.ts';
+import { inTurn, overwrite, OWN, writeDurably } from './durable.ts';
 import type { Paths } from './paths.ts';
 import { asProblem, Problem } from './problem.ts';
 
@@ -11,7 +11,7 @@ const ROOM = 16 * 1024;
 
 /** Without secrets: whoever looks after the machine may read it. */
 const keep = (result: Result, { result: file }: Paths): Promise<void> =>
-  writeDurably(file, `${JSON.stringify(result, undefined, 2)}\n`, { mode: 0o644, uid: 0, gid: 0 });
+  writeDurably(file, `${JSON.stringify(result, undefined, 2)}\n`, { mode: 0o644, ...OWN });
 
 /** Keeps the result on the machine alone, for who asks while it is at work; that this fails is told in the end. */
 export function keeper(result: Result, paths: Paths): () => Promise<void> {

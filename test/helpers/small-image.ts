@@ -23,9 +23,12 @@ process.on('exit', () => {
   execFileSync(program, args);
 });
 
+/** Images that it has made belong to whoever runs the tests; what layers are made of does not. */
+const GIVE_BACK = `find '${work}' -maxdepth 1 -type f -exec chown ${process.getuid?.()}:${process.getgid?.()} {} +`;
+
 /** Runs a shell script as root (capabilities, foreign owners, loop devices); fails with what it printed. */
 export async function sh(script: string, ...args: string[]): Promise<string> {
-  const [program = '', ...command] = asRoot(['sh', '-euc', script, 'sh', ...args]);
+  const [program = '', ...command] = asRoot(['sh', '-euc', `${script}\n${GIVE_BACK}`, 'sh', ...args]);
   const { all } = await execa(program, command, { all: true, timeout: 120_000 });
   return all;
 }

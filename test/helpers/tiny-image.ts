@@ -46,7 +46,7 @@ export const BOOT: Record<string, string> = {
   'overlays/a rather long name.dtbo': 'overlay',
 };
 
-/** What mke2fs cannot take from a folder of an ordinary user. */
+/** What mke2fs cannot take from a folder of an ordinary user. Whose ids end at 65,535: beyond those nothing can be unpacked. */
 const script = (dir: string): string => `
 cd /dev
 mknod null c 1 3
@@ -56,7 +56,7 @@ cd /
 set_inode_field /dev/null mode 020666
 set_inode_field /etc/acl mode 0100640
 set_inode_field /etc/owned uid 1234
-set_inode_field /etc/owned gid 70000
+set_inode_field /etc/owned gid 60000
 ea_set -f ${dir}/capability /usr/bin/ping security.capability
 ea_set -f ${dir}/acl /etc/acl system.posix_acl_access
 ea_set /etc/owned user.note yes

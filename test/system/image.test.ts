@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { bmapXml } from '../../src/image/bmap.ts';
+import { run } from '../../src/host/exec.ts';
 import { compressImage } from '../../src/image/compress.ts';
 import { digestImage } from '../../src/image/digest.ts';
 import { ext4UsedRanges } from '../../src/image/ext4.ts';
@@ -84,7 +85,7 @@ test('bmaptool copies it onto a used card: file systems sound, every file right'
 test('with an identity written to its slots the image fits its block map still; with a byte changed elsewhere it does not', async () => {
   const seeded = join(work, 'seeded.img');
   const copy = (): Promise<string> => sh('bmaptool copy --bmap "$1" "$2" "$2.copy"', image.bmapFile, seeded);
-  await sh('cp --sparse=always "$1" "$2"', IMAGE, seeded);
+  await run(['cp', '--sparse=always', IMAGE, seeded]);
   const file = await open(seeded, 'r+');
   for (const { offset, length } of image.slots) await file.write(Buffer.alloc(length, 'x'), 0, length, offset);
   await copy();
