@@ -9,6 +9,7 @@ import { run, type Running } from '../../src/host/exec.ts';
 import type { LedgerRow } from '../../src/flash/ledger.ts';
 import { PiimgError } from '../../src/lib/errors.ts';
 import { quote } from '../../src/lib/quote.ts';
+import { asRoot } from './as-root.ts';
 import { piimgCommand } from './built.ts';
 import type { Card } from './rig/card.ts';
 
@@ -48,6 +49,14 @@ export interface Said {
   code: number;
   stdout: string;
   stderr: string;
+}
+
+/** `piimg card CARD`, with root's rights, as its hint says to whoever has none: sudo leaves nothing of the environment. */
+export async function piimgCard(folder: string, card: string): Promise<Said> {
+  const own = ['env', `PIIMG_CACHE=${path.join(folder, 'cache')}`, 'FORCE_COLOR=0'];
+  const options = { cwd: folder, okCodes: [0, 1, 2, 3, 70], signal: AbortSignal.timeout(60_000) };
+  const { stdout, stderr, exitCode } = await run(asRoot([...own, ...piimgCommand(), 'card', card]), options);
+  return { stdout, stderr, code: exitCode };
 }
 
 /** Starts `piimg ARGS` in `folder`, with a cache of its own there. Any exit status will do. */

@@ -11,6 +11,7 @@ import {
   flashedOf,
   MIB,
   piimg,
+  piimgCard,
   plainImage,
   startPiimg,
   type FlashedJson,
@@ -104,12 +105,12 @@ nodes:
       assert.equal(rows, ledger);
 
       // A card knows what it is; a byte that changes is found, by the ledger and by the image.
-      assert.match((await piimg(folder, 'card', one.path)).stdout, /pi-web1[^]*yes, every byte/);
+      assert.match((await piimgCard(folder, one.path)).stdout, /pi-web1[^]*yes, every byte/);
       assert.is((await piimg(folder, 'verify', 'web.img', one.path)).code, 0);
       const place = 20 * MIB + 7;
       const [byte = 0] = await one.read(place, 1);
       await one.write(place, Buffer.from([byte ^ 1]));
-      const card = await piimg(folder, 'card', one.path);
+      const card = await piimgCard(folder, one.path);
       assert.is(card.code, 1);
       assert.match(card.stdout, /NO: it reads otherwise/);
       const verified = await piimg(folder, 'verify', 'web.img', one.path);
@@ -140,7 +141,7 @@ test('four cards at once, each somebody; discarded before; one row and one line 
         assert.ok((await withoutOwn(card, image, header)).equals(image));
         const kinds = (await card.requests()).filter(({ kind, length }) => kind !== 'read' && length > 0);
         assert.is(kinds[0]?.kind, 'discard');
-        assert.match((await piimg(folder, 'card', card.path)).stdout, new RegExp(`${names[index]}[^]*yes, every byte`));
+        assert.match((await piimgCard(folder, card.path)).stdout, new RegExp(`${names[index]}[^]*yes, every byte`));
       }
       assert.match(stdout, 'green LED');
       const events = stderr.split('\n').filter(Boolean);
