@@ -2,21 +2,33 @@
 import { createHash } from 'node:crypto';
 import { open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { parseBmap, type Bmap } from '../flash/bmap.ts';
+import { bmapFileOf } from '../image/bmap.ts';
 import { parseMbr, SECTOR } from '../image/mbr.ts';
 import { readerOf, type ReadAt } from '../image/ranges.ts';
 
-const mapOf = (image: string): string => `${image.replace(/\.img$/, '')}.bmap`;
+/** As it lies beside the image, and what it says. */
+export interface MapBeside {
+  file: string;
+  text: string;
+  map: Bmap;
+}
+
+/** Undefined when there is none. Throws PiimgError (usage) when it is damaged. */
+export async function mapBeside(image: string): Promise<MapBeside | undefined> {
+  const file = bmapFileOf(image);
+  const text = await readFile(file, 'utf8').catch(() => undefined);
+  return text === undefined ? undefined : { file, text, map: parseBmap(text, file) };
+}
 
 /**
- * Copies it where it is there and fits the copy `out` as well: a map that has checksums of the seed's slots does not, nor one of files that
- * somebody has moved. One that lay beside an older `out` goes. Throws PiimgError when the image's own is damaged.
+ * Copies it where it fits the copy `out` as well: a map that has checksums of the seed's slots does not, nor one of files that somebody has
+ * moved. One that lay beside an older `out` goes.
  */
-export async function copyMap(image: string, out: string): Promise<void> {
-  const [from, to] = [mapOf(image), mapOf(out)];
-  if (from === to) return;
+export async function copyMap(beside: MapBeside | undefined, out: string): Promise<void> {
+  const to = bmapFileOf(out);
+  if (beside?.file === to) return;
   await rm(to, { force: true });
-  const text = await readFile(from, 'utf8').catch(() => undefined);
-  if (text !== undefined && (await fits(parseBmap(text, from), out))) await writeFile(to, text);
+  if (beside !== undefined && (await fits(beside.map, out))) await writeFile(to, beside.text);
 }
 
 /** Bytes read at once. */

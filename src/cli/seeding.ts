@@ -9,7 +9,7 @@ import { loadNodes } from '../seed/nodes-file.ts';
 import type { Context } from './context.ts';
 import { findSlots, readSchemas, readTexts, withCard, type FoundSlot } from './seed-card.ts';
 import { newRandom, seedOf } from './seed-machine.ts';
-import { copyMap } from './seed-map.ts';
+import { copyMap, mapBeside } from './seed-map.ts';
 import { refuseOut, writeTarget } from './seed-target.ts';
 import { writeSeed, type Contents } from './seed-write.ts';
 
@@ -60,6 +60,7 @@ export async function seedCard(
   const node = completeNode(file, given);
   const source = await readSource(image, out === undefined);
   if (out !== undefined) await refuseOut(image, out);
+  const beside = out === undefined ? undefined : await mapBeside(image);
   const { filled, secret, checked, knownHosts, warnings } = await seedOf(node, source, {
     random,
     signal: context.signal,
@@ -69,7 +70,7 @@ export async function seedCard(
   await context.progress.step(`seed of ${node.node}`, async (step) => {
     const write = (file: string): Promise<void> => writeSeed(file, contents, context.signal);
     await writeTarget({ image, out, secret }, write, { step, signal: context.signal });
-    if (out !== undefined) await copyMap(image, out);
+    if (out !== undefined) await copyMap(beside, out);
   });
   const unknown = source.block && process.platform !== 'linux';
   return {

@@ -7,7 +7,7 @@ import type { Step } from '../lib/progress.ts';
 import { settled } from '../lib/settled.ts';
 import type { Layer } from '../layers/layer.ts';
 import { attributeFiles } from './attributes.ts';
-import { BMAP_BLOCK, bmapXml, type MappedRange } from './bmap.ts';
+import { BMAP_BLOCK, bmapFileOf, bmapXml, type MappedRange } from './bmap.ts';
 import { divideAtBoot, requireRoomOnBoot } from './boot-partition.ts';
 import { COMPRESSIONS } from './compress.ts';
 import { deltaOf, type Delta } from './delta.ts';
@@ -221,11 +221,6 @@ function deltaTar({ layers, sourceDateEpoch }: AssembleInput, { files, commands 
   const numbered = files.map((merged, i) => ({ ...merged, entry: { ...merged.entry, path: String(i) } }));
   const script = { path: 'commands', content: Buffer.from(commands.map((line) => `${line}\n`).join('')) };
   return endedTar(mergedTar(layers, numbered), tarOf([script], sourceDateEpoch));
-}
-
-/** `web.img` → `web.bmap`, where bmaptool looks for it, also for `web.img.xz`. */
-function bmapFileOf(image: string): string {
-  return `${image.replace(/\.img$/, '')}.bmap`;
 }
 
 /** Slots are overwritten by byte range later, so each must be one range of whole blocks. */

@@ -5,6 +5,11 @@ import type { ByteRange } from './ranges.ts';
 /** What bmap files use, and the block size of our ext4. */
 export const BMAP_BLOCK = 4096;
 
+/** `web.img` → `web.bmap`, where bmaptool looks for it, also for `web.img.xz`. */
+export function bmapFileOf(image: string): string {
+  return `${image.replace(/\.img$/, '')}.bmap`;
+}
+
 /** With its checksum, in hex, unless what lies there may be changed in the image that is built. */
 export interface MappedRange extends ByteRange {
   sha256?: string;

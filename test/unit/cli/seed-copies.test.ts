@@ -73,7 +73,9 @@ test('the block map goes along where it fits, an old one goes; a damaged one is 
   assert.is(await seedWith(fitting), fitting);
   assert.is(await seedWith(bmapXml(bytes.length, checked)), undefined, 'with checksums of the slots');
   assert.is(await seedWith(undefined), undefined);
+  await rm(at('pi.img'));
   assert.match((await seedWith(fitting.replace('<Range>', '<Range >'))) ?? '', /web\.bmap: it is damaged/);
+  assert.not.ok((await readdir(folder)).includes('pi.img'), 'before anything is written');
 });
 
 test.run();
