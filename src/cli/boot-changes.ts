@@ -1,13 +1,9 @@
 // What changing files of a boot partition comes to in bytes: found out by mtools on a sparse copy, before anything is written to the image.
-import { open, rm } from 'node:fs/promises';
-import path from 'node:path';
-import { makeWorkFolder } from '../host/work-folder.ts';
 import { directoryRanges, findInFat, freeClusters, openFat, readFromFat, type FatVolume } from '../image/fat.ts';
-import { writeAll } from '../image/copy.ts';
 import { readerOf, type ByteRange, type ReadAt } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Edit } from '../seed/formats/edits.ts';
-import { addFiles, check, giveNames, removeFiles, type Copy } from './boot-copy.ts';
+import { addFiles, check, giveNames, removeFiles, withCopy, type Copy, type Partition } from './boot-copy.ts';
 
 /** Bytes of the disk that become others: whole sectors of 512 bytes. */
 export interface Change {
@@ -23,8 +19,6 @@ export interface Change {
  */
 export type Stages = Change[][];
 
-type Partition = Pick<ByteRange, 'offset'> & { what: string };
-
 /**
  * `read` is of the disk, `what` how it is called in messages. Throws PiimgError: refused for a file system that fsck.vfat finds damaged,
  * and where there is no room, for both files and what they take the place of.
@@ -38,39 +32,24 @@ export async function changesFor(
   const before = await openFat(read, offset);
   await refuseFolders(before, edits, what);
   requireRoom(before, edits, what);
-  const folder = await makeWorkFolder('seed');
-  try {
-    const file = path.join(folder, 'boot');
-    const handle = await open(file, 'wx+', 0o600);
-    try {
-      return await change({ file, handle }, before, { offset, what }, { edits, folder, signal });
-    } finally {
-      await handle.close();
-    }
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  return withCopy(before, offset, (copy) => change(copy, before, { offset, what }, { edits, signal }));
 }
 
 async function change(
-  { file, handle }: Copy,
+  copy: Copy,
   before: FatVolume,
   { offset, what }: Partition,
-  { edits, folder, signal }: { edits: Edit[]; folder: string; signal: AbortSignal | undefined },
+  { edits, signal }: { edits: Edit[]; signal: AbortSignal | undefined },
 ): Promise<Stages> {
   const places = await directoryRanges(before);
-  await handle.truncate(before.length);
-  for (const range of [before.metadata, ...places]) {
-    await writeAll(handle, await before.read(range.offset, range.length), range.offset - offset);
-  }
-  await check(file, what, 'before');
+  await check(copy, what, 'before');
   const tables = { offset, length: before.root.offset - offset };
-  const inCopy = readerOf(handle);
+  const inCopy = readerOf(copy.handle);
   const readCopy: ReadAt = (at, length) => inCopy(at - offset, length);
-  await addFiles(file, folder, before, edits);
-  const replaced = await giveNames({ file, handle }, readCopy, offset, edits);
+  await addFiles(copy, before, edits);
+  const replaced = await giveNames(copy, readCopy, offset, edits);
   const reserved = await readCopy(tables.offset, tables.length);
-  await removeFiles(file, replaced);
+  await removeFiles(copy, replaced);
   const named = await openFat(readCopy, offset);
   const all = clustersOf(named, await directoryRanges(named));
   const grown = all.filter((cluster) => !places.some((place) => covers(place, cluster)));
@@ -78,8 +57,8 @@ async function change(
   const folders = [...(await contentsOf(before.read, places)), ...empty];
   const shown = await contentsOf(readCopy, [...places, ...grown]);
   const turns = await inTurns(named, differing(folders, shown));
-  await removeFiles(file, await present(before, edits));
-  await check(file, what, 'after');
+  await removeFiles(copy, await present(before, edits));
+  await check(copy, what, 'planned');
   signal?.throwIfAborted();
   return [
     [...(await newContents(await openFat(readCopy, offset), edits)), ...empty],

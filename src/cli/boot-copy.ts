@@ -1,18 +1,44 @@
 // The sparse copy of a boot partition: files added, named and removed in it by mtools, and looked over by fsck.vfat.
-import { mkdir, stat, writeFile, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, rm, stat, writeFile, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { run } from '../host/exec.ts';
+import { makeWorkFolder } from '../host/work-folder.ts';
 import { writeAll } from '../image/copy.ts';
-import { findInFat, openFat, type FatVolume } from '../image/fat.ts';
-import type { ReadAt } from '../image/ranges.ts';
+import { directoryRanges, findInFat, openFat, type FatVolume } from '../image/fat.ts';
+import type { ByteRange, ReadAt } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import { quote } from '../lib/quote.ts';
 import type { Edit } from '../seed/formats/edits.ts';
 
-/** A sparse file in which the boot partition begins at byte 0. */
+/** A sparse file in which the boot partition begins at byte 0: its tables and directories, without the contents of files. */
 export interface Copy {
   file: string;
   handle: FileHandle;
+  /** A folder for whatever belongs to it. */
+  folder: string;
+}
+
+/** Where the boot partition begins on the disk that `what` names in messages. */
+export type Partition = Pick<ByteRange, 'offset'> & { what: string };
+
+/** For the time of `work`. */
+export async function withCopy<T>(fat: FatVolume, offset: number, work: (copy: Copy) => Promise<T>): Promise<T> {
+  const folder = await makeWorkFolder('seed');
+  try {
+    const file = path.join(folder, 'boot');
+    const handle = await open(file, 'wx+', 0o600);
+    try {
+      await handle.truncate(fat.length);
+      for (const range of [fat.metadata, ...(await directoryRanges(fat))]) {
+        await writeAll(handle, await fat.read(range.offset, range.length), range.offset - offset);
+      }
+      return await work({ file, handle, folder });
+    } finally {
+      await handle.close();
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 const mtools = (command: string[]): Promise<unknown> =>
@@ -26,7 +52,7 @@ const newName = (index: number): string => `piimg${index}.new`;
  * Adds the new contents: under their names, or where such a file is there, under names that nothing reads. None gets its name later: mren
  * of mtools 4.0.32 aborts where a directory has a single free slot left.
  */
-export async function addFiles(disk: string, folder: string, before: FatVolume, edits: Edit[]): Promise<void> {
+export async function addFiles({ file, folder }: Copy, before: FatVolume, edits: Edit[]): Promise<void> {
   const files: string[] = [];
   await mkdir(path.join(folder, 'new'));
   for (const [index, edit] of edits.entries()) {
@@ -35,7 +61,7 @@ export async function addFiles(disk: string, folder: string, before: FatVolume, 
     files.push(path.join(folder, 'new', there ? newName(index) : edit.path));
     await writeFile(files.at(-1) ?? '', edit.content, { mode: 0o600 });
   }
-  if (files.length > 0) await mtools(['mcopy', '-o', '-i', disk, ...files, '::/']);
+  if (files.length > 0) await mtools(['mcopy', '-o', '-i', file, ...files, '::/']);
 }
 
 /**
@@ -57,12 +83,12 @@ export async function giveNames({ handle }: Copy, read: ReadAt, offset: number, 
   return gone;
 }
 
-export async function removeFiles(disk: string, names: string[]): Promise<void> {
+export async function removeFiles({ file }: Copy, names: string[]): Promise<void> {
   if (names.length === 0) return;
   const paths = names.map((name) => `::${name}`);
   // What is read-only mdel would ask about.
-  await mtools(['mattrib', '-i', disk, '-r', ...paths]);
-  await mtools(['mdel', '-i', disk, ...paths]);
+  await mtools(['mattrib', '-i', file, '-r', ...paths]);
+  await mtools(['mdel', '-i', file, ...paths]);
 }
 
 /** From there to its end a slot has first cluster, time and day of the last change, and size ("FAT: General Overview", version 1.03). */
@@ -74,15 +100,27 @@ async function howToCheck(what: string): Promise<string> {
   return `${quote(['sudo', 'losetup', '-P', '--find', '--show', what])} names a loop device, /dev/loop0 say; sudo fsck.vfat -a /dev/loop0p1; sudo losetup -d /dev/loop0`;
 }
 
+const DAMAGED = {
+  before: 'is damaged, or was not unmounted',
+  planned: 'would be damaged',
+  written: 'is damaged by what was written to it',
+};
+
 /** fsck.vfat(8): exit status 1 is an error in the file system, with -n too. Contents of files it does not read. */
-export async function check(copy: string, what: string, when: 'before' | 'after'): Promise<void> {
-  const { exitCode, stdout } = await run(['fsck.vfat', '-n', copy], { okCodes: [0, 1], env: { LC_ALL: 'C.UTF-8' } });
+export async function check({ file }: Copy, what: string, when: keyof typeof DAMAGED): Promise<void> {
+  const { exitCode, stdout } = await run(['fsck.vfat', '-n', file], { okCodes: [0, 1], env: { LC_ALL: 'C.UTF-8' } });
   if (exitCode === 0) return;
-  const detail = stdout.replaceAll(copy, what);
-  if (when === 'after') throw new PiimgError(`The boot partition of ${what} would be damaged`, { detail });
-  throw new PiimgError(`The boot partition of ${what} is damaged, or was not unmounted`, {
+  const detail = stdout.replaceAll(file, what);
+  const message = `The boot partition of ${what} ${DAMAGED[when]}`;
+  if (when !== 'before') throw new PiimgError(message, { detail });
+  throw new PiimgError(message, {
     exitCode: EXIT.refused,
     detail,
     hint: `Copy the image again, or have it checked: ${await howToCheck(what)}. Nothing was written.`,
   });
+}
+
+/** What is on the disk by now, once more. Throws PiimgError. */
+export async function checkWritten(read: ReadAt, { offset, what }: Partition): Promise<void> {
+  await withCopy(await openFat(read, offset), offset, (copy) => check(copy, what, 'written'));
 }

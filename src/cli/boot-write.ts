@@ -3,17 +3,19 @@ import { stat, type FileHandle } from 'node:fs/promises';
 import { writeAll } from '../image/copy.ts';
 import { readerOf, type ReadAt } from '../image/ranges.ts';
 import { PiimgError } from '../lib/errors.ts';
+import { checkWritten } from './boot-copy.ts';
 import { settled, type Change, type Stages } from './boot-changes.ts';
 import { openExclusively } from './open-image-file.ts';
 import { refuseMounted } from './seed-write.ts';
 
 /**
- * Makes the changes that `prepare` finds out with the image, or the card to itself; `signal` stops it before the first byte only. Throws
- * PiimgError (refused) for a device that is in use or mounted, and as `prepare`, before a byte is written.
+ * Makes the changes to the boot partition at byte `offset` that `prepare` finds out with the image, or the card to itself; `signal` stops
+ * it before the first byte only. Throws PiimgError (refused) for a device that is in use or mounted, and as `prepare`, before a byte is
+ * written; afterwards for a card that reads differently, or that fsck.vfat finds damaged.
  */
 export async function writeStages(
   file: string,
-  prepare: (read: ReadAt) => Promise<Stages>,
+  { offset, prepare }: { offset: number; prepare: (read: ReadAt) => Promise<Stages> },
   signal?: AbortSignal,
 ): Promise<void> {
   const block = (await stat(file)).isBlockDevice();
@@ -27,7 +29,7 @@ export async function writeStages(
   } finally {
     await handle.close();
   }
-  await readBack(file, block, settled(stages));
+  await readBack(file, block, { changes: settled(stages), offset });
 }
 
 async function writeInTurns(handle: FileHandle, stages: Stages): Promise<void> {
@@ -38,10 +40,14 @@ async function writeInTurns(handle: FileHandle, stages: Stages): Promise<void> {
 }
 
 /**
- * Opened anew: with its last user a device's cache is gone, and what comes is from the card. Throws PiimgError where it reads differently,
- * and where somebody else has it by now: a desktop mounts what is let go.
+ * Opened anew: with its last user a device's cache is gone, and what comes is from the card. Throws PiimgError where it reads differently
+ * or is damaged, and where somebody else has it by now: a desktop mounts what is let go.
  */
-export async function readBack(file: string, block: boolean, changes: Change[]): Promise<void> {
+export async function readBack(
+  file: string,
+  block: boolean,
+  { changes, offset: start }: { changes: Change[]; offset: number },
+): Promise<void> {
   const handle = await openExclusively(file, block, block).catch((error: unknown) => {
     if (!(error instanceof PiimgError)) throw error;
     throw new PiimgError(`${file} was written, but not read back: something has mounted or opened it since`, {
@@ -57,6 +63,7 @@ export async function readBack(file: string, block: boolean, changes: Change[]):
         hint: 'The card may be worn out or counterfeit: try another one.',
       });
     }
+    await checkWritten(read, { offset: start, what: file });
   } finally {
     await handle.close();
   }

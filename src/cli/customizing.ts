@@ -60,9 +60,12 @@ export async function customizeImage(
     return { ...ready, block, changes: () => Promise.resolve(known) };
   });
   if (prepared === undefined) return { seeded: await seedCard(request, context) };
-  const { edits, offset: _, secret, block, changes, ...told } = prepared;
+  const { edits, offset, secret, block, changes, ...told } = prepared;
   await context.progress.step(`first boot of ${node.node}`, (step) =>
-    writeTarget({ image, out, secret }, (target) => writeStages(target, changes, signal), { step, signal }),
+    writeTarget({ image, out, secret }, (target) => writeStages(target, { offset, prepare: changes }, signal), {
+      step,
+      signal,
+    }),
   );
   const { wifi, addresses } = node.network;
   return {

@@ -1,6 +1,6 @@
 // This computer's disks, each with whether an image may be written to it.
 import { readFile } from 'node:fs/promises';
-import { cardTypes, disksBelow, filesOfLoop, lsblk } from '../host/block-devices.ts';
+import { cardTypes, disksBelow, filesOfLoop, lsblk, type Mounts } from '../host/block-devices.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Device } from './device.ts';
 import { judge, type Judgement, type Needed } from './judge.ts';
@@ -52,7 +52,13 @@ async function listLinux(): Promise<Listing> {
   const system = ['/', '/boot', '/usr', '/var'].map((file) => ({ file, what: RUNS_FROM }));
   const swaps = (await swapPlaces()).map((file) => ({ file, what: 'swap' }));
   const devices = parseLsblk(await lsblk(COLUMNS), await cardTypes());
-  return { devices, system: [...system, ...swaps, ...(await loopsOnDisks(devices))], needed: {}, disksBelow };
+  const mounts: Mounts = new Map();
+  return {
+    devices,
+    system: [...system, ...swaps, ...(await loopsOnDisks(devices))],
+    needed: {},
+    disksBelow: (file) => disksBelow(file, mounts),
+  };
 }
 
 /** Disks that loops are made of, such as a part of a disk that somebody looks into: lsblk shows them beside each other. */

@@ -19,14 +19,23 @@ export async function cardTypes(sys = '/sys'): Promise<Record<string, string>> {
   return Object.fromEntries(await Promise.all(types));
 }
 
+/** By a file system's number (`dev` of stat(2)): what is mounted. Whoever asks about several files need not ask findmnt for each. */
+export type Mounts = Map<number, Promise<Mounted[]>>;
+
 /**
  * The disks on which a file, folder or device lies, by path, through partitions, LUKS, LVM, RAID, loops and overlays. Empty for what
- * lies in memory or on the network.
+ * lies in memory or on the network. `mounts` is what other calls have found out just now, and is added to.
  */
-export async function disksBelow(file: string): Promise<string[]> {
+export async function disksBelow(file: string, mounts: Mounts = new Map()): Promise<string[]> {
   const found = new Set<string>();
-  await visitFile(file, found, new Set());
+  await visitFile(file, { found, seen: new Set(), mounts });
   return [...found];
+}
+
+interface Visit {
+  found: Set<string>;
+  seen: Set<string>;
+  mounts: Mounts;
 }
 
 /** The files that a loop device is made of, the nearest first: more than one where it lies on another loop. */
@@ -36,24 +45,32 @@ export async function filesOfLoop(device: string): Promise<string[]> {
   return file === '' ? [] : [file, ...(file.startsWith('/dev/') ? await filesOfLoop(file) : [])];
 }
 
-async function visitFile(file: string, found: Set<string>, seen: Set<string>): Promise<void> {
+async function visitFile(file: string, visit: Visit): Promise<void> {
+  const { seen, mounts } = visit;
   const place = await realpath(file).catch(() => undefined);
   if (place === undefined || seen.has(place)) return;
+  const info = await stat(place);
   // Of a loop over a disk. Where its node in /dev lies says nothing.
-  if ((await stat(place)).isBlockDevice()) return visitDevice(place, found, seen);
+  if (info.isBlockDevice()) return visitDevice(place, visit);
   seen.add(place);
+  const asked = mounts.get(info.dev) ?? mountsAt(place);
+  mounts.set(info.dev, asked);
+  for (const { source, fstype, options } of await asked) {
+    if (fstype === 'overlay') for (const layer of overlayLayers(options)) await visitFile(layer, visit);
+    if (source === null || !source.startsWith('/dev/')) continue;
+    const device = await realpath(source).catch(() => source);
+    await visitDevice(device, visit);
+    if (fstype === 'btrfs') for (const other of await btrfsBeside(device)) await visitDevice(other, visit);
+  }
+}
+
+async function mountsAt(place: string): Promise<Mounted[]> {
   // 1: nothing is mounted there, as in a chroot.
   const options = { okCodes: [0, 1], signal: AbortSignal.timeout(20_000) };
   const columns = ['--json', '--nofsroot', '--output', 'SOURCE,FSTYPE,OPTIONS'];
   const { stdout } = await run(['findmnt', ...columns, '--target', place], options);
   const { filesystems } = JSON.parse(stdout.trim() || '{"filesystems":[]}') as { filesystems: Mounted[] };
-  for (const { source, fstype, options: mountOptions } of filesystems) {
-    if (fstype === 'overlay') for (const layer of overlayLayers(mountOptions)) await visitFile(layer, found, seen);
-    if (source === null || !source.startsWith('/dev/')) continue;
-    const device = await realpath(source).catch(() => source);
-    await visitDevice(device, found, seen);
-    if (fstype === 'btrfs') for (const other of await btrfsBeside(device)) await visitDevice(other, found, seen);
-  }
+  return filesystems;
 }
 
 interface Mounted {
@@ -79,7 +96,8 @@ export function overlayLayers(options: string): string[] {
   });
 }
 
-async function visitDevice(device: string, found: Set<string>, seen: Set<string>): Promise<void> {
+async function visitDevice(device: string, visit: Visit): Promise<void> {
+  const { found, seen } = visit;
   if (seen.has(device)) return;
   seen.add(device);
   const name = path.basename(device);
@@ -87,10 +105,10 @@ async function visitDevice(device: string, found: Set<string>, seen: Set<string>
   if (folder === undefined) return;
   // What it lies on, of device mapper and RAID.
   const slaves = await readdir(path.join(folder, 'slaves')).catch(() => []);
-  for (const slave of slaves) await visitDevice(`/dev/${slave}`, found, seen);
+  for (const slave of slaves) await visitDevice(`/dev/${slave}`, visit);
   const backing = await readFile(path.join(folder, 'loop/backing_file'), 'utf8').catch(() => undefined);
-  if (backing !== undefined) await visitFile(backing.trimEnd().replace(/ \(deleted\)$/, ''), found, seen);
+  if (backing !== undefined) await visitFile(backing.trimEnd().replace(/ \(deleted\)$/, ''), visit);
   const partition = await readFile(path.join(folder, 'partition'), 'utf8').catch(() => undefined);
-  if (partition !== undefined) await visitDevice(`/dev/${path.basename(path.dirname(folder))}`, found, seen);
+  if (partition !== undefined) await visitDevice(`/dev/${path.basename(path.dirname(folder))}`, visit);
   else found.add(device);
 }

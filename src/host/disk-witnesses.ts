@@ -1,6 +1,5 @@
 // What else than the lister tells which disks there are and what lies on them: to check it by.
 import { readFile, realpath, stat } from 'node:fs/promises';
-import { getDiskInfo } from 'node-disk-info';
 import { run } from './exec.ts';
 
 /** Something mounted. */
@@ -40,6 +39,8 @@ export function parseMount(text: string): Mounted[] {
 
 /** What is mounted, by node-disk-info (`df`): it ends a name at a blank. Empty where it cannot tell. */
 export async function dfMounts(): Promise<Mounted[]> {
+  // It brings tables of character sets, which every flash would wait for.
+  const { getDiskInfo } = await import('node-disk-info');
   const drives = await getDiskInfo().catch(() => []);
   return drives.map(({ filesystem, mounted }) => ({ source: filesystem, place: mounted }));
 }

@@ -1,5 +1,6 @@
 // Who has a disk open for writing just now.
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import { run } from './exec.ts';
@@ -49,26 +50,31 @@ export function writersIn(text: string, self: number): string[] {
   });
 }
 
+/** At once: a computer has thousands of open files, and each of them by itself would take its turn in Node's pool of threads. */
 async function writersOnLinux(disk: string): Promise<string[]> {
   const folder = (await deviceFolder(disk)) ?? '';
   const inside = (await readdir(folder).catch(() => [])).filter((name) => name.startsWith(path.basename(disk)));
   const devices = new Set([disk, ...inside.map((name) => `/dev/${name}`)]);
-  const found: string[] = [];
-  const processes = (await readdir('/proc').catch(() => [])).filter(
-    (name) => /^\d+$/.test(name) && name !== String(process.pid),
+  const others = there(() => readdirSync('/proc'), []).filter(
+    (pid) => /^\d+$/.test(pid) && Number(pid) !== process.pid,
   );
-  for (const pid of processes) {
-    const open = await readdir(`/proc/${pid}/fd`).catch((): string[] => []);
-    for (const fd of open) {
-      const file = await readlink(`/proc/${pid}/fd/${fd}`).catch(() => '');
-      if (!devices.has(file)) continue;
-      const info = await readFile(`/proc/${pid}/fdinfo/${fd}`, 'utf8').catch(() => '');
-      const flags = Number.parseInt(/^flags:\s+(\d+)/m.exec(info)?.[1] ?? '0', 8);
-      if ((flags & ACCESS) === 0) continue;
-      const name = (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')).trim();
-      found.push(`${name} (process ${pid})`);
-      break;
-    }
+  return others
+    .filter((pid) => there(() => readdirSync(`/proc/${pid}/fd`), []).some((fd) => writes(pid, fd, devices)))
+    .map((pid) => `${there(() => readFileSync(`/proc/${pid}/comm`, 'utf8'), '').trim()} (process ${pid})`);
+}
+
+function writes(pid: string, fd: string, devices: Set<string>): boolean {
+  if (!devices.has(there(() => readlinkSync(`/proc/${pid}/fd/${fd}`), ''))) return false;
+  const info = there(() => readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8'), '');
+  const flags = Number.parseInt(/^flags:\s+(\d+)/m.exec(info)?.[1] ?? '0', 8);
+  return (flags & ACCESS) !== 0;
+}
+
+/** What is asked, or `otherwise` of a process that has ended meanwhile, or is somebody else's. */
+function there<T>(ask: () => T, otherwise: T): T {
+  try {
+    return ask();
+  } catch {
+    return otherwise;
   }
-  return found;
 }

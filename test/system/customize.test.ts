@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import { EXIT } from '../../src/lib/errors.ts';
 import { run } from '../../src/host/exec.ts';
 import { asRoot } from '../helpers/as-root.ts';
-import { checkFat, textsOf } from '../helpers/fat-image.ts';
+import { checkFat, START, textsOf } from '../helpers/fat-image.ts';
 import { BOOT, foreignImage, ROOT_SIZE } from '../helpers/foreign-image.ts';
 import { withLoop, withRootMounted } from '../helpers/loop.ts';
 import { keyLine } from '../helpers/ssh-keys.ts';
@@ -67,10 +67,11 @@ const HELD = `
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 const { readBack } = await import(process.argv[1]);
-const device = process.argv[2];
-await readBack(device, true, []);
+const [, , device, offset] = process.argv;
+const nothing = { changes: [], offset: Number(offset) };
+await readBack(device, true, nothing);
 await open(device, constants.O_RDONLY | constants.O_EXCL);
-await readBack(device, true, []).catch((error) => console.log(error.exitCode, error.message));
+await readBack(device, true, nothing).catch((error) => console.log(error.exitCode, error.message));
 process.exit();
 `;
 
@@ -78,7 +79,7 @@ test('a card that something has by the time it is to be read back: no bug, and w
   await withLoop(image, async (device) => {
     const module = new URL('../../src/cli/boot-write.ts', import.meta.url).href;
     const tsx = import.meta.resolve('tsx');
-    const script = ['--import', tsx, '--input-type=module', '-e', HELD, module, device];
+    const script = ['--import', tsx, '--input-type=module', '-e', HELD, module, device, String(START)];
     const [program = '', ...command] = asRoot([process.execPath, ...script]);
     const { stdout } = await execa(program, command, { timeout: 60_000 });
     assert.match(stdout, /^1 .* was written, but not read back: something has mounted or opened it since/);

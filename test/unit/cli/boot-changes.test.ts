@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { changesFor, settled, type Stages } from '../../../src/cli/boot-changes.ts';
 import { writeStages } from '../../../src/cli/boot-write.ts';
 import { findInFat } from '../../../src/image/fat.ts';
-import { readerOf } from '../../../src/image/ranges.ts';
+import { readerOf, type ReadAt } from '../../../src/image/ranges.ts';
 import { PiimgError } from '../../../src/lib/errors.ts';
 import type { Edit } from '../../../src/seed/formats/edits.ts';
 import { checkFat, fatImage, OLD, START, textsOf, withFat } from '../../helpers/fat-image.ts';
@@ -31,7 +31,7 @@ async function stagesOf(file: string, wanted = edits): Promise<Stages> {
 }
 
 const writeEdits = (file: string, offset: number, wanted: Edit[], signal?: AbortSignal): Promise<void> =>
-  writeStages(file, (read) => changesFor(read, { offset, what: file }, wanted, signal), signal);
+  writeStages(file, { offset, prepare: (read) => changesFor(read, { offset, what: file }, wanted, signal) }, signal);
 
 async function apply(file: string, changes: { offset: number; content: Buffer }[]): Promise<void> {
   const handle = await open(file, 'r+');
@@ -194,6 +194,13 @@ test('a damaged file system, one that is full and a folder in the place of a fil
     if (file === damaged.file) assert.match(hint, `losetup -P --find --show ${file}`);
     assert.ok((await readFile(file)).equals(before));
   }
+});
+
+test('what is on the card is checked by fsck.vfat once more: one write that was left out is found', async () => {
+  const { file } = await fatImage({ fill: 0 });
+  const prepare = async (read: ReadAt): Promise<Stages> =>
+    (await changesFor(read, { offset: START, what: file }, edits)).slice(0, -1);
+  await assertRejects(writeStages(file, { offset: START, prepare }), /card.img is damaged by what was written to it/);
 });
 
 async function assertRejects(work: Promise<unknown>, pattern: RegExp): Promise<void> {
