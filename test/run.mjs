@@ -26,6 +26,7 @@ const SYSTEM = [
   'flash-file',
   'flash-guard',
   'flash',
+  'flash-foreign',
   'flash-user',
   'flash-choose',
   'flash-bad-cards',
