@@ -183,19 +183,17 @@ export async function listFat(volume: FatVolume, cluster: number = volume.rootCl
   const places = chain(volume, cluster);
   const bytes = await readRanges(volume, places);
   const entries: FatEntry[] = [];
-  let longName = '';
+  let pieces: Buffer[] = [];
   for (let at = 0; at < bytes.length && bytes[at] !== 0; at += DIRECTORY_ENTRY) {
     const slot = bytes.subarray(at, at + DIRECTORY_ENTRY);
     const attributes = slot.readUInt8(11);
-    if (slot[0] === 0xe5) continue;
-    if (attributes === ATTR.longName) {
-      // Pieces of a long name stand last to first before the entry they name: 5, 6 and 2 UTF-16 units.
-      const piece = [slot.subarray(1, 11), slot.subarray(14, 26), slot.subarray(28, 32)];
-      longName = Buffer.concat(piece).toString('utf16le') + longName;
+    if (slot[0] !== 0xe5 && attributes === ATTR.longName) {
+      pieces.unshift(slot);
       continue;
     }
-    const name = longName.split('\0')[0] || shortName(slot);
-    longName = '';
+    const name = longName(pieces, slot) || shortName(slot);
+    pieces = [];
+    if (slot[0] === 0xe5) continue;
     if (attributes & ATTR.volumeLabel || name === '.' || name === '..') continue;
     const firstCluster = slot.readUInt16LE(20) * 0x10000 + slot.readUInt16LE(26);
     const ranges = firstCluster === 0 ? [] : chain(volume, firstCluster);
@@ -203,6 +201,17 @@ export async function listFat(volume: FatVolume, cluster: number = volume.rootCl
     entries.push({ name, directory, size: slot.readUInt32LE(28), ranges, firstCluster, slot: placeOf(places, at) });
   }
   return entries;
+}
+
+/**
+ * Pieces of a long name stand last to first before the entry they name, 5, 6 and 2 UTF-16 units each, and each has a checksum of its short
+ * name ("FAT: General Overview", version 1.03). Empty where they are another one's: what knows no long names leaves them when it removes a file.
+ */
+function longName(pieces: Buffer[], slot: Buffer): string {
+  const sum = slot.subarray(0, 11).reduce((sum, byte) => (((sum & 1) << 7) + (sum >> 1) + byte) & 0xff, 0);
+  if (pieces.some((piece) => piece[13] !== sum)) return '';
+  const units = pieces.flatMap((piece) => [piece.subarray(1, 11), piece.subarray(14, 26), piece.subarray(28, 32)]);
+  return Buffer.concat(units).toString('utf16le').split('\0')[0] ?? '';
 }
 
 /** `README  TXT`, with Windows NT's flags for a lower-case base and extension. */

@@ -1,0 +1,38 @@
+// Names of a FAT's directories, as computers that know no long names leave them.
+import { open } from 'node:fs/promises';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { findInFat, listFat } from '../../../src/image/fat.ts';
+import { fatImage, withFat } from '../../helpers/fat-image.ts';
+
+const namesIn = (file: string): Promise<string[]> =>
+  withFat(file, async (volume) => (await listFat(volume)).map(({ name }) => name));
+
+test('a file that was removed by its short name only: what is left of its long one names no other file', async () => {
+  const { file } = await fatImage({ fill: 3 });
+  const gone = 'a file with a long name 1.dtb';
+  const before = await namesIn(file);
+  assert.ok(before.includes(gone));
+  const slot = await withFat(file, async (volume) => (await findInFat(volume, gone))?.slot ?? 0);
+  const handle = await open(file, 'r+');
+  await handle.write(Buffer.of(0xe5), 0, 1, slot);
+  await handle.close();
+  assert.equal(
+    await namesIn(file),
+    before.filter((name) => name !== gone),
+  );
+});
+
+test('pieces of a long name that another entry was put behind', async () => {
+  const { file } = await fatImage({ fill: 3 });
+  const name = 'a file with a long name 1.dtb';
+  const slot = await withFat(file, async (volume) => (await findInFat(volume, name))?.slot ?? 0);
+  const handle = await open(file, 'r+');
+  await handle.write('CMD     TXT', slot, 'latin1');
+  await handle.close();
+  const names = await namesIn(file);
+  assert.ok(names.includes('CMD.TXT'), names.join(', '));
+  assert.not.ok(names.includes(name));
+});
+
+test.run();
