@@ -11,13 +11,13 @@ import { refuseMounted } from './seed-write.ts';
 /**
  * Makes the changes to the boot partition at byte `offset` that `prepare` finds out with the image, or the card to itself; `signal` stops
  * it before the first byte only. Throws PiimgError (refused) for a device that is in use or mounted, and as `prepare`, before a byte is
- * written; afterwards for a card that reads differently, or that fsck.vfat finds damaged.
+ * written; afterwards for a card that reads differently, or that fsck.vfat finds damaged. Gives what was changed.
  */
 export async function writeStages(
   file: string,
   { offset, prepare }: { offset: number; prepare: (read: ReadAt) => Promise<Stages> },
   signal?: AbortSignal,
-): Promise<void> {
+): Promise<Change[]> {
   const block = (await stat(file)).isBlockDevice();
   const handle = await openExclusively(file, true, block);
   let stages: Stages;
@@ -29,7 +29,9 @@ export async function writeStages(
   } finally {
     await handle.close();
   }
-  await readBack(file, block, { changes: settled(stages), offset });
+  const changes = settled(stages);
+  await readBack(file, block, { changes, offset });
+  return changes;
 }
 
 async function writeInTurns(handle: FileHandle, stages: Stages): Promise<void> {

@@ -1,6 +1,6 @@
 // The story of `piimg customize`: image → how its first boot is told who it is → a node in those words → files on its boot partition.
 import path from 'node:path';
-import type { ImageFacts, Edit } from '../seed/formats/edits.ts';
+import type { Edit } from '../seed/formats/edits.ts';
 import { bestEdits } from '../seed/formats/write.ts';
 import { completeNode } from '../seed/given.ts';
 import type { Node } from '../seed/node.ts';
@@ -9,15 +9,15 @@ import { holdsSecrets } from '../seed/texts.ts';
 import type { ReadAt } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Customized } from '../ui/customized.ts';
-import { releaseOf } from '../vendor/describe.ts';
 import { recognise, type Recognised } from '../vendor/recognise.ts';
-import { bootMount, textOf, unitsOf } from '../vendor/system.ts';
 import type { ImageView, InitFormat } from '../vendor/view.ts';
-import { changesFor, type Stages } from './boot-changes.ts';
+import { changesFor, type Change, type Stages } from './boot-changes.ts';
 import { writeStages } from './boot-write.ts';
 import type { Context } from './context.ts';
 import { withImageView } from './image-view.ts';
-import { knownHosts, newHostKeys, newRandom } from './seed-machine.ts';
+import { knownHosts, newHostKeys } from './seed-machine.ts';
+import { mapBeside, removeMaps, writeChangedMap } from './seed-map.ts';
+import { firstBootFacts, requireKnown } from './first-boot-facts.ts';
 import { refuseOut, writeTarget } from './seed-target.ts';
 import { seedCard, type SeedRequest, type SeedResult } from './seeding.ts';
 
@@ -61,16 +61,27 @@ export async function customizeImage(
   });
   if (prepared === undefined) return { seeded: await seedCard(request, context) };
   const { edits, offset, secret, block, changes, ...told } = prepared;
-  await context.progress.step(`first boot of ${node.node}`, (step) =>
-    writeTarget({ image, out, secret }, (target) => writeStages(target, { offset, prepare: changes }, signal), {
-      step,
-      signal,
-    }),
-  );
+  const beside = block ? undefined : await mapBeside(image);
+  const target = out ?? image;
+  const mapFits = await context.progress.step(`first boot of ${node.node}`, async (step) => {
+    let changed: Change[] = [];
+    const write = async (file: string): Promise<void> => {
+      const ready = async (read: ReadAt): Promise<Stages> => {
+        const stages = await changes(read);
+        signal.throwIfAborted();
+        // From the first byte on it is of another image.
+        if (beside !== undefined && out === undefined) await removeMaps(image);
+        return stages;
+      };
+      changed = await writeStages(file, { offset, prepare: ready }, signal);
+    };
+    await writeTarget({ image, out, secret }, write, { step, signal });
+    return block || writeChangedMap(beside, target, changed);
+  });
   const { wifi, addresses } = node.network;
   return {
     image,
-    target: out ?? image,
+    target,
     inPlace: out === undefined,
     node: node.node,
     ...told,
@@ -83,7 +94,11 @@ export async function customizeImage(
     })),
     addresses,
     ...(wifi !== undefined && { wifi: wifi.ssid }),
-    warnings: [...told.warnings, ...(block && process.platform !== 'linux' ? [UNCHECKED] : [])],
+    warnings: [
+      ...told.warnings,
+      ...(block && process.platform !== 'linux' ? [UNCHECKED] : []),
+      ...(mapFits ? [] : [`${target} has no block map: that of ${image} does not fit it`]),
+    ],
   };
 }
 
@@ -103,7 +118,8 @@ export async function prepare(
   signal: AbortSignal,
 ): Promise<Prepared> {
   const formats = [best, ...others].filter((format) => format !== 'piimg');
-  const facts = await factsOf(view);
+  const facts = await firstBootFacts(view);
+  await requireKnown(node, view);
   // Host keys take a while: at first without.
   bestEdits(formats, node, facts);
   const hostKeys = node.hostKeys ? await newHostKeys(node.node, signal) : [];
@@ -121,37 +137,13 @@ export async function prepare(
   };
 }
 
-const IMAGER_CUSTOM = 'usr/lib/raspberrypi-sys-mods/imager_custom';
-
-async function factsOf(view: ImageView): Promise<ImageFacts> {
-  const hostname = (await textOf(view.root.files, 'etc/hostname')).trim();
-  const passwd = (await textOf(view.root.files, 'etc/passwd')).split('\n').map((line) => line.split(':'));
-  return {
-    cmdline: (await view.boot.files.read('cmdline.txt'))?.toString('utf8'),
-    bootPath: (await bootMount(view)) === '/boot' ? '/boot' : '/boot/firmware',
-    hostname: hostname === '' ? undefined : hostname,
-    released: (await releaseOf(view))?.date,
-    network: await networkOf(view),
-    bootFiles: await view.boot.files.list(''),
-    shellless: passwd.flatMap(([name = '', , , , , , shell = '']) => (/\/(nologin|false)$/.test(shell) ? [name] : [])),
-    wifiByShell: (await textOf(view.root.files, IMAGER_CUSTOM)).includes('do_wifi_ssid_passphrase'),
-    random: newRandom(),
-    hostKeys: [],
-  };
-}
-
-/** Nothing else is known to read what would be written for it. */
-async function networkOf(view: ImageView): Promise<ImageFacts['network']> {
-  const units = await unitsOf(view);
-  if (units.enabled('NetworkManager.service') !== undefined) return 'NetworkManager';
-  return units.enabled('dhcpcd.service') === undefined ? undefined : 'dhcpcd';
-}
-
 const UNCHECKED = 'only on Linux is it checked whether a card is mounted';
 
 /** What somebody should know of a node before its machine is out of reach. */
 function warningsFor({ users, network }: Node, format: InitFormat): string[] {
   const closed = users.every(({ keys, passwordHash }) => keys.length === 0 && passwordHash === undefined);
+  const keyed = users.some(({ keys }) => keys.length > 0);
+  const shutOut = users.filter(({ keys, passwordHash }) => keyed && keys.length === 0 && passwordHash !== undefined);
   const secrets = [
     ...(users.some(({ passwordHash }) => passwordHash !== undefined) ? ['the hash of a password'] : []),
     ...(network.wifi?.password === undefined ? [] : ['the key of the Wi-Fi']),
@@ -160,6 +152,7 @@ function warningsFor({ users, network }: Node, format: InitFormat): string[] {
   const stays = format.startsWith('cloudinit') && secrets.length > 0;
   return [
     ...(closed ? ['no ssh key was given: nobody can log in, unless the image itself lets somebody in'] : []),
+    ...shutOut.map(({ name }) => `${name} has no ssh key, and where somebody has one ssh takes no passwords`),
     ...(stays
       ? [`${secrets.join(' and ')} stay on the boot partition, where every user of the machine may read them`]
       : []),

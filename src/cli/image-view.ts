@@ -15,6 +15,7 @@ import { chooseBoot, chooseRoot } from '../vendor/layout.ts';
 import type { Ext4Facts, FatFacts, ImageView, Layout, Partition } from '../vendor/view.ts';
 import { ext4Files, fatFiles } from './image-view-files.ts';
 import { withImageFile } from './open-image-file.ts';
+import { isOfHeader } from './seed-card.ts';
 
 /** What lies under an ImageView, for whoever has to read or write more than files. */
 export interface OpenedImage {
@@ -106,7 +107,11 @@ async function openImage(
     notes,
   };
   const header = await headerOf(read, size, notes);
-  if (header) view.piimg = { role: header.role, base: header.base, buildId: header.buildId };
+  if (header && isOfHeader(fat.names)) {
+    view.piimg = { role: header.role, base: header.base, buildId: header.buildId };
+  } else if (header) {
+    notes.push(`It held an image of piimg once (role ${header.role}), and has another one now.`);
+  }
   return { view, opened: { block, read, fat: fat.volume, ext4: ext4.volume } };
 }
 

@@ -1,7 +1,7 @@
 // An image or a card as `piimg seed` sees it: its header, its boot partition, and where the seed's files lie there now.
 import type { FileHandle } from 'node:fs/promises';
 import { gunzipSync } from 'node:zlib';
-import { findInFat, freeClusters, openFat, readFromFat, type FatEntry, type FatVolume } from '../image/fat.ts';
+import { findInFat, freeClusters, listFat, openFat, readFromFat, type FatEntry, type FatVolume } from '../image/fat.ts';
 import { HEADER_MAX, parseHeader, type ImageHeader } from '../image/header.ts';
 import { HEADER_LBA } from '../image/layout.ts';
 import { parseMbr, SECTOR } from '../image/mbr.ts';
@@ -78,9 +78,27 @@ async function upTo(handle: FileHandle, offset: number, length: number): Promise
 
 const bootPartition = ({ handle, start }: SeedCard): Promise<FatVolume> => openFat(readerOf(handle), start);
 
-/** The four files of the seed, in the order of `NODE_SLOTS`. Throws PiimgError when the image is older than one of them. */
+/** In the root of each boot partition that piimg has made, and in no other. */
+const OURS = ['piimg', 'piimg.json', RESULT_FILE];
+
+/**
+ * Whether a header before the first partition is of the system that lies there, by names in the root of its boot partition: what other
+ * flashers write with a block map leaves the header of an earlier image of piimg's where it was.
+ */
+export const isOfHeader = (names: string[]): boolean => names.some((name) => OURS.includes(name.toLowerCase()));
+
+/**
+ * The four files of the seed, in the order of `NODE_SLOTS`. Throws PiimgError when the image is older than one of them, and (refused) when
+ * something else has been written to the card since.
+ */
 export async function findSlots(card: SeedCard): Promise<FoundSlot[]> {
   const volume = await bootPartition(card);
+  if (!isOfHeader((await listFat(volume)).map(({ name }) => name))) {
+    throw new PiimgError(`${card.file} held an image of piimg once, and has another one now`, {
+      exitCode: EXIT.refused,
+      hint: 'piimg customize gives other images an identity. If piimg has made this one: flash it again, its boot partition has lost what is piimg’s.',
+    });
+  }
   const slots: FoundSlot[] = [];
   for (const name of NODE_SLOTS) {
     const length = card.header.slots.find((slot) => slot.name === name)?.length;

@@ -1,10 +1,14 @@
-// The block map beside an image goes along with the copy that has an identity, so that its holes are not written to cards either.
+// The block map beside an image: it goes along with a copy that has an identity, so that its holes are not written to cards either, and fits
+// what has been changed.
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { parseBmap, type Bmap } from '../flash/bmap.ts';
-import { bmapFileOf } from '../image/bmap.ts';
+import { covering, overlap, wholeBlocks } from '../flash/write/chunks.ts';
+import { BMAP_BLOCK, bmapFileOf, bmapFilesOf, bmapXml } from '../image/bmap.ts';
 import { parseMbr, SECTOR } from '../image/mbr.ts';
 import { readerOf, type ReadAt } from '../image/ranges.ts';
+import type { Change } from './boot-changes.ts';
 
 /** As it lies beside the image, and what it says. */
 export interface MapBeside {
@@ -15,9 +19,44 @@ export interface MapBeside {
 
 /** Undefined when there is none. Throws PiimgError (usage) when it is damaged. */
 export async function mapBeside(image: string): Promise<MapBeside | undefined> {
-  const file = bmapFileOf(image);
-  const text = await readFile(file, 'utf8').catch(() => undefined);
-  return text === undefined ? undefined : { file, text, map: parseBmap(text, file) };
+  for (const file of bmapFilesOf(image)) {
+    const text = await readFile(file, 'utf8').catch(() => undefined);
+    if (text !== undefined) return { file, text, map: parseBmap(text, file) };
+  }
+  return undefined;
+}
+
+/** Whatever flashers would take for its map. */
+export async function removeMaps(image: string): Promise<void> {
+  await Promise.all(bmapFilesOf(image).map((file) => rm(file, { force: true })));
+}
+
+/**
+ * Writes the map of an image beside the same image with `changes` made, `target`: what they touch is mapped, and has no checksum. What lay
+ * there for an older target goes. False where it cannot be said, the map having smaller blocks than those of piimg.
+ */
+export async function writeChangedMap(
+  beside: MapBeside | undefined,
+  target: string,
+  changes: Change[],
+): Promise<boolean> {
+  await Promise.all(
+    bmapFilesOf(target)
+      .filter((file) => file !== beside?.file)
+      .map((file) => rm(file, { force: true })),
+  );
+  if (beside === undefined) return true;
+  const { imageSize, blockSize, ranges } = beside.map;
+  if (blockSize % BMAP_BLOCK !== 0) return false;
+  const changed = changes.map(({ offset, content }) => ({ offset, length: content.length }));
+  const mapped = covering(ranges, changed).map(({ sum, offset, length }) => {
+    const same = sum?.type === 'sha256' && !changed.some((one) => overlap(one, { offset, length }));
+    return { offset, length: wholeBlocks(length), ...(same && { sha256: sum.hex }) };
+  });
+  const own = bmapFileOf(target);
+  // Where it is still there, it is that of the other image.
+  await writeFile(existsSync(own) ? `${target}.bmap` : own, bmapXml(imageSize, mapped));
+  return true;
 }
 
 /**
@@ -27,7 +66,7 @@ export async function mapBeside(image: string): Promise<MapBeside | undefined> {
 export async function copyMap(beside: MapBeside | undefined, out: string): Promise<void> {
   const to = bmapFileOf(out);
   if (beside?.file === to) return;
-  await rm(to, { force: true });
+  await removeMaps(out);
   if (beside !== undefined && (await fits(beside.map, out))) await writeFile(to, beside.text);
 }
 

@@ -10,6 +10,13 @@ export function bmapFileOf(image: string): string {
   return `${image.replace(/\.img$/, '')}.bmap`;
 }
 
+/** Where the block map of an image that is packed or not may lie, as bmaptool looks for it: the first that is there counts. */
+export function bmapFilesOf(image: string): string[] {
+  const unpacked = image.replace(/\.(xz|gz|zst|zip)$/, '');
+  const files = [`${image}.bmap`, `${unpacked}.bmap`, `${unpacked.replace(/\.(img|raw|wic)$/, '')}.bmap`];
+  return [...new Set(files)];
+}
+
 /** With its checksum, in hex, unless what lies there may be changed in the image that is built. */
 export interface MappedRange extends ByteRange {
   sha256?: string;

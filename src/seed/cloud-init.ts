@@ -65,7 +65,8 @@ function login(user: CloudInit['users'][number], index: number, raspberryPi: boo
   return {
     name,
     lock_passwd: passwordHash === undefined,
-    ...(passwordHash !== undefined && { passwd: passwordHash }),
+    // `passwd` is for an account that is not there yet: another seed may come.
+    ...(passwordHash !== undefined && { hashed_passwd: passwordHash }),
     shell: '/bin/bash',
     ...(groups.length > 0 && !(raspberryPi && index === 0) && { groups }),
     ...(becomesRoot(user, index) && { sudo: 'ALL=(ALL) NOPASSWD:ALL' }),

@@ -21,12 +21,25 @@ const password = z.string().refine((text) => /^([ -~]{8,63}|[0-9A-Fa-f]{64})$/.t
   error: 'the password of a Wi-Fi has 8 to 63 printable ASCII characters (or it is the key, 64 hex digits)',
 });
 
+/** The country's own code, which that one may be an alias of, as UK is of GB; undefined where it is none. */
+function countryOf(code: string): string | undefined {
+  const { region } = new Intl.Locale(`und-${code}`);
+  return region !== undefined && REGIONS.of(region) !== undefined ? region : undefined;
+}
+
+const REGIONS = new Intl.DisplayNames('en', { type: 'region', fallback: 'none' });
+
 const wifi = z.strictObject({
   ssid: ssid.describe('Its name, case counts.'),
   password: password.optional().describe('Written to the card as the key made of it; left out: an open network.'),
-  country: word(/^[A-Z]{2}$/, 'a country in two capital letters, like `DE`').describe(
-    'Where the machine is: radio rules depend on it.',
-  ),
+  country: word(/^[A-Z]{2}$/, 'a country in two capital letters, like `DE`')
+    .superRefine((text, context) => {
+      const known = countryOf(text);
+      if (known === text) return;
+      const message = `\`${text}\` is no country that ISO 3166 has a code for`;
+      context.addIssue({ code: 'custom', message, params: { suggestion: known } });
+    })
+    .describe('Where the machine is: radio rules depend on it.'),
   hidden: z.boolean().optional().describe('Whether it does not tell its name: the machine then asks for it.'),
 });
 

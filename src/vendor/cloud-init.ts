@@ -13,7 +13,7 @@ import {
 import type { ImageView } from './view.ts';
 
 export interface CloudInit {
-  /** Whether the module that configures a Pi's interfaces is there: `rpi:` in user-data. */
+  /** Whether it is Raspberry Pi's: `rpi:` in user-data, and the first user that it adds becomes the image's own. */
   raspberryPi: boolean;
   /** What says that it reads the boot partition, file by file. */
   evidence: string[];
@@ -22,6 +22,9 @@ export interface CloudInit {
 }
 
 const PYTHON = 'usr/lib/python3/dist-packages/cloudinit';
+const MODULE = `${PYTHON}/config/cc_raspberry_pi.py`;
+/** pi-gen, export-image/03-set-partuuid and 05-finalise: in every image of theirs, and in none of others. */
+const RASPBERRY_PI = 'etc/rpi-issue';
 const CONFIGURATION = 'etc/cloud';
 /** Of cloud-init before and after 24.3, which made one unit of several; any of them masked is somebody's intention. */
 const UNITS = ['cloud-init-local.service', 'cloud-init-main.service', 'cloud-init.service', 'cloud-init.target'];
@@ -50,8 +53,9 @@ export async function cloudInitOf(view: ImageView, { seeded = false } = {}): Pro
       evidence.push(ready);
     }
   }
-  const raspberryPi = await isThere(files, `${PYTHON}/config/cc_raspberry_pi.py`);
-  if (raspberryPi) evidence.push(`/${PYTHON}/config/cc_raspberry_pi.py: it knows rpi:`);
+  // cloud-init itself has had the module since 25.2, on all systems.
+  const raspberryPi = (await isThere(files, MODULE)) && (await isThere(files, RASPBERRY_PI));
+  if (raspberryPi) evidence.push(`/${MODULE}: it knows rpi:, and /${RASPBERRY_PI} says that it is Raspberry Pi's`);
   return { raspberryPi, evidence, against };
 }
 

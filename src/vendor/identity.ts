@@ -1,4 +1,5 @@
 // Pure: what identity an image carries, by names only: nothing secret of it is read out.
+import { namesOfWifi, promisedByScript } from './first-boot-script.ts';
 import { asObject, commandLine, onBoot, parseObject, textOf, unitsOf } from './system.ts';
 import type { Files, ImageView } from './view.ts';
 
@@ -26,20 +27,27 @@ const CONNECTIONS = 'etc/NetworkManager/system-connections';
 
 export async function identityOf(view: ImageView): Promise<Identity> {
   const { boot, root } = view;
-  const hostname = (await promisedName(boot.files)) ?? (await textOf(root.files, 'etc/hostname')).trim();
+  const script = await promisedByScript(view);
+  const promised = script?.hostname ?? (await promisedName(boot.files));
+  const hostname = promised ?? (await textOf(root.files, 'etc/hostname')).trim();
   const instanceId = await instanceIdOf(view);
-  const ssh = await sshOf(view);
+  const ssh = (await sshOf(view)) ?? (script?.ssh === true ? 'firstrun.sh' : undefined);
   const hostKeys = (await root.files.list('etc/ssh')).filter((name) => /^ssh_host_\w+_key$/.test(name));
   const promisedKeys = asObject(parseObject(await textOf(boot.files, 'user-data'))?.['ssh_keys']) ?? {};
   return {
     ...(hostname !== '' && { hostname }),
-    users: [...(await accounts(root.files)), ...(await promisedUsers(boot.files))],
+    users: [
+      ...(await accounts(root.files)),
+      ...(await promisedUsers(boot.files)),
+      ...(script?.users ?? []).map((name) => ({ name, from: 'firstrun.sh', password: 'unknown' as const })),
+    ],
     ...(instanceId && { instanceId }),
     ...(ssh !== undefined && { ssh }),
-    wifi: await wifiOf(view),
+    wifi: [...(await wifiOf(view)), ...(script?.wifi ?? []).map((name) => ({ name, from: 'firstrun.sh' }))],
     hostKeys: [
       ...hostKeys.map((name) => `/etc/ssh/${name}`),
       ...(Object.keys(promisedKeys).length > 0 ? ['user-data'] : []),
+      ...(script?.hostKeys === true ? ['firstrun.sh'] : []),
     ],
     machineId: await machineIdOf(root.files),
   };
@@ -101,9 +109,18 @@ export function tomlString(text: string, table: string, key: string): string | u
   for (const line of text.split('\n')) {
     here = /^\s*\[([\w.-]+)\]/.exec(line)?.[1] ?? here;
     const [, name, value] = /^\s*([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|'[^']*')/.exec(line) ?? [];
-    if (here === table && name === key) return value ?? /'([^']*)'/.exec(line)?.[1];
+    if (here === table && name === key) return value === undefined ? /'([^']*)'/.exec(line)?.[1] : unescaped(value);
   }
   return undefined;
+}
+
+/** Escapes of TOML's basic strings are JSON's, but for `\\U` and, in 1.1, `\\e` and `\\x`: those stay. */
+function unescaped(value: string): string {
+  try {
+    return JSON.parse(`"${value}"`) as string;
+  } catch {
+    return value;
+  }
 }
 
 /** NoCloud's `instance-id`; pi-gen's template has `instance_id`, which cloud-init does not know. */
@@ -129,7 +146,12 @@ async function sshOf(view: ImageView): Promise<string | undefined> {
     if (link !== undefined && (await units.masked(unit)) === undefined) return link;
   }
   for (const name of ['ssh', 'ssh.txt']) if (await onBoot(view, name)) return `${name} on the boot partition`;
-  return undefined;
+  for (const name of ['custom.toml', 'rpi-preseed.toml'])
+    if (/^\s*\[ssh\][^[]*^\s*enabled\s*=\s*true/m.test(await textOf(view.boot.files, name))) return name;
+  const commands = parseObject(await textOf(view.boot.files, 'user-data'))?.['runcmd'];
+  const starts = (command: unknown): boolean =>
+    /\bsystemctl .*enable\b.*\bsshd?\b/.test(Array.isArray(command) ? command.join(' ') : String(command));
+  return Array.isArray(commands) && commands.some(starts) ? 'user-data, runcmd' : undefined;
 }
 
 async function wifiOf({ boot, root }: ImageView): Promise<Identity['wifi']> {
@@ -140,7 +162,9 @@ async function wifiOf({ boot, root }: ImageView): Promise<Identity['wifi']> {
     for (const name of Object.keys(asObject(asObject(card)?.['access-points']) ?? {}))
       found.push({ name, from: 'network-config' });
   for (const file of ['custom.toml', 'rpi-preseed.toml']) {
-    const name = tomlString(await textOf(boot.files, file), 'wlan', 'ssid');
+    const text = await textOf(boot.files, file);
+    const hex = tomlString(text, 'wlan', 'ssid_hex');
+    const name = hex === undefined ? tomlString(text, 'wlan', 'ssid') : Buffer.from(hex, 'hex').toString();
     if (name !== undefined) found.push({ name, from: file });
   }
   const supplicants: [Files, string, string][] = [
@@ -148,11 +172,10 @@ async function wifiOf({ boot, root }: ImageView): Promise<Identity['wifi']> {
     [root.files, 'etc/wpa_supplicant/wpa_supplicant.conf', '/etc/wpa_supplicant/wpa_supplicant.conf'],
   ];
   for (const [files, path, from] of supplicants)
-    for (const [, name, hex = ''] of (await textOf(files, path)).matchAll(/^\s*ssid=(?:"([^"]*)"|([0-9a-fA-F]+))/gm))
-      found.push({ name: name ?? Buffer.from(hex, 'hex').toString(), from });
+    for (const name of namesOfWifi(await textOf(files, path))) found.push({ name, from });
   for (const file of await root.files.list(CONNECTIONS)) {
-    const name = /^ssid=(.+)$/m.exec(await textOf(root.files, `${CONNECTIONS}/${file}`))?.[1];
-    if (name !== undefined) found.push({ name, from: `/${CONNECTIONS}/${file}` });
+    for (const name of namesOfWifi(await textOf(root.files, `${CONNECTIONS}/${file}`)))
+      found.push({ name, from: `/${CONNECTIONS}/${file}` });
   }
   return found;
 }

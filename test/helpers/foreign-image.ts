@@ -14,6 +14,8 @@ const COMMON: Tree = {
   'etc/hostname': 'raspberrypi\n',
   'etc/rpi-issue': 'Raspberry Pi reference 2025-12-04\n',
   'etc/systemd/system/multi-user.target.wants/NetworkManager.service': LINK,
+  'usr/share/zoneinfo/Europe/Berlin': 'TZif2',
+  'usr/share/zoneinfo/iso3166.tab': '# code\tname\nDE\tGermany\n',
 };
 const SYSTEMD: Tree = { 'usr/lib/systemd/system-generators/systemd-run-generator': '' };
 const CLOUD_INIT: Tree = {

@@ -26,9 +26,15 @@ export const factsOf = (format: OtherFormat, more: Partial<ImageFacts> = {}): Im
   bootPath: format === 'userconf' ? '/boot' : '/boot/firmware',
   hostname: 'raspberrypi',
   released: '2025-12-04',
-  network: format === 'userconf' ? 'dhcpcd' : 'NetworkManager',
+  // Images with a cloud-init that is not Raspberry Pi's have networkd.
+  network: format === 'userconf' ? 'dhcpcd' : format === 'cloudinit' ? undefined : 'NetworkManager',
   bootFiles: ['cmdline.txt', 'config.txt'],
-  shellless: [],
+  accounts: [
+    { name: 'root', uid: 0, shell: true },
+    { name: 'backup', uid: 34, shell: false },
+    { name: 'pi', uid: 1000, shell: true },
+  ],
+  userconf: true,
   wifiByShell: false,
   random: '0123456789abcdef',
   hostKeys: [],

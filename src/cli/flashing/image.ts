@@ -1,6 +1,6 @@
 // The image of a flash: where it is, how it is packed, how large it is, which blocks of it are to be written, what it says of itself.
-import { readFile } from 'node:fs/promises';
-import { parseBmap } from '../../flash/bmap.ts';
+import type { parseBmap } from '../../flash/bmap.ts';
+import { CARD_RECORD } from '../../flash/card-record.ts';
 import { readBeginning } from '../../flash/source/beginning.ts';
 import { openSource, type Source } from '../../flash/source/source.ts';
 import { BLOCK, covering, totalOf, type CheckedRange, type Range } from '../../flash/write/chunks.ts';
@@ -8,6 +8,7 @@ import { HEADER_MAX, parseHeader, type ImageHeader } from '../../image/header.ts
 import { HEADER_LBA } from '../../image/layout.ts';
 import { parseMbr, SECTOR } from '../../image/mbr.ts';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
+import { mapBeside } from '../seed-map.ts';
 import { ownPlaces } from './own.ts';
 
 export interface FlashImage {
@@ -24,6 +25,10 @@ export interface FlashImage {
 
 /** Old tables end on a cylinder (255 heads of 63 sectors), which the image may only have begun. */
 const CYLINDER = 255 * 63 * SECTOR;
+
+/** Where images and cards of piimg say what they are. */
+const SAID = [{ offset: HEADER_LBA * SECTOR, length: HEADER_MAX }, CARD_RECORD];
+const GAP = CARD_RECORD.offset + CARD_RECORD.length;
 
 /** Throws PiimgError (usage) for what is no disk image, or only the beginning of one. `sha256`: what the file must come to, as it lies there. */
 export async function openImage(name: string, signal: AbortSignal, sha256?: string): Promise<FlashImage> {
@@ -52,7 +57,12 @@ export async function openImage(name: string, signal: AbortSignal, sha256?: stri
   // Pieces begin on a block of any card; a map of smaller ones does not, and is not needed.
   const fits = map !== undefined && map.blockSize % BLOCK === 0;
   // The partition table, of which we have just seen that it is there, may be missing in a map; the first block is written last of all.
-  const needed = [{ offset: 0, length: BLOCK }, ...ownPlaces(header)];
+  // And no card keeps what an earlier image of piimg's said of itself there.
+  const needed = [
+    { offset: 0, length: BLOCK },
+    ...(size === undefined || size >= GAP ? SAID : []),
+    ...ownPlaces(header),
+  ];
   return { source, size, least, ranges: fits ? covering(map.ranges, needed) : undefined, header };
 }
 
@@ -85,17 +95,7 @@ function tableEnd(bytes: Buffer, name: string): number {
   );
 }
 
-/** `web.bmap` of `web.img` and `web.img.xz`, as bmaptool finds it. */
 async function findMap({ kind, name }: Source): Promise<(ReturnType<typeof parseBmap> & { file: string }) | undefined> {
-  if (kind !== 'file') return undefined;
-  const unpacked = name.replace(/\.(xz|gz|zst|zip)$/, '');
-  for (const file of new Set([
-    `${name}.bmap`,
-    `${unpacked}.bmap`,
-    unpacked.replace(/\.(img|raw|wic)$/, '') + '.bmap',
-  ])) {
-    const text = await readFile(file, 'utf8').catch(() => undefined);
-    if (text !== undefined) return { ...parseBmap(text, file), file };
-  }
-  return undefined;
+  const beside = kind === 'file' ? await mapBeside(name) : undefined;
+  return beside && { ...beside.map, file: beside.file };
 }

@@ -46,7 +46,10 @@ export const timeZone = z.string().superRefine((text, context) => {
 function isTimezone(text: string): boolean {
   try {
     // Also takes `+02:00`, which is no zone; names begin with a letter.
-    return new Intl.DateTimeFormat('en', { timeZone: text }).format(0) !== '' && /^[A-Z]/.test(text);
+    if (new Intl.DateTimeFormat('en', { timeZone: text }).format(0) === '' || !/^[A-Z]/.test(text)) return false;
+    // And whatever case its letters have, as no file system does.
+    const same = Intl.supportedValuesOf('timeZone').find((zone) => zone.toLowerCase() === text.toLowerCase());
+    return same === undefined || same === text;
   } catch {
     return false;
   }

@@ -2,14 +2,20 @@
 //
 // Facts from rpi-imager, src/customization_generator.cpp and src/downloadthread.cpp (2026-08); cloud-init's documentation of NoCloud and of
 // the modules users-groups, ssh, runcmd, resolv-conf; pi-gen, stage2/04-cloud-init.
+import { EXIT, PiimgError } from '../../lib/errors.ts';
 import { networkConfig, yaml } from '../cloud-init.ts';
+import type { Wifi } from '../network.ts';
 import type { Node, User } from '../node.ts';
 import { becomesRoot, commandsFor } from '../run-commands.ts';
+import { looksLikeBytes } from '../wifi.ts';
 import { cmdlineEdit, REGDOM, regdomWord, textFile, type Edit, type ImageFacts } from './edits.ts';
 
 export function cloudinitEdits(node: Node, facts: ImageFacts, raspberryPi: boolean): Edit[] {
   const instanceId = `piimg-${node.node}-${facts.random}`;
   const { wifi } = node.network;
+  // Names of Wi-Fi are NetworkManager's to read, or wpa_supplicant's.
+  const manager = raspberryPi || facts.network === 'NetworkManager';
+  if (manager && wifi !== undefined) requireName(wifi);
   const words = [
     ...(wifi === undefined ? [] : [regdomWord(wifi.country)]),
     // Without it cloud-init looks for its data anew on every boot: the cache can be compared with nothing else (Imager's comment).
@@ -18,7 +24,7 @@ export function cloudinitEdits(node: Node, facts: ImageFacts, raspberryPi: boole
   const gone = (wifi === undefined ? [] : [REGDOM]).concat(/^ds=nocloud(;|$)/);
   return [
     textFile('user-data', `#cloud-config\n${yaml(userData(node, raspberryPi))}`),
-    textFile('network-config', yaml({ network: networkConfig({ network: node.network, raspberryPi }) })),
+    textFile('network-config', yaml({ network: networkConfig({ network: node.network, raspberryPi: manager }) })),
     textFile('meta-data', yaml({ 'instance-id': instanceId, 'local-hostname': node.node })),
     ...cmdlineEdit(facts, new RegExp(gone.map(({ source }) => source).join('|')), words),
   ];
@@ -28,6 +34,15 @@ export function cloudinitEdits(node: Node, facts: ImageFacts, raspberryPi: boole
 function sourceOf({ cmdline = '' }: ImageFacts): string[] {
   const word = cmdline.split(/\s+/).find((one) => /^ds=nocloud(;|$)/.test(one)) ?? 'ds=nocloud';
   return word.split(';').filter((part) => !/^(i|instance-id)=/.test(part));
+}
+
+/** NetworkManager takes it for a list of bytes. */
+function requireName({ ssid }: Wifi): void {
+  if (!looksLikeBytes(ssid)) return;
+  throw new PiimgError(`The Wi-Fi ${ssid} cannot be told to this image: its NetworkManager takes the name for bytes`, {
+    exitCode: EXIT.usage,
+    hint: 'Give the network another name. Nothing was written.',
+  });
 }
 
 function userData({ node, users, locale, timezone }: Node, raspberryPi: boolean): object {
@@ -56,7 +71,8 @@ function login(user: User, index: number): object {
     name,
     shell: '/bin/bash',
     lock_passwd: passwordHash === undefined,
-    ...(passwordHash !== undefined && { passwd: passwordHash }),
+    // `passwd` is for an account that is not there yet.
+    ...(passwordHash !== undefined && { hashed_passwd: passwordHash }),
     ...(keys.length > 0 && { ssh_authorized_keys: keys }),
     ...(index > 0 && groups.length > 0 && { groups }),
     // null: else the default user of the image's cloud.cfg would hand down its own rule.

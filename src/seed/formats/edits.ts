@@ -16,8 +16,10 @@ export interface ImageFacts {
   network?: 'NetworkManager' | 'dhcpcd' | undefined;
   /** Names in the root folder of the boot partition. */
   bootFiles: string[];
-  /** Users whom /etc/passwd gives no shell. */
-  shellless: string[];
+  /** Of /etc/passwd. `shell`: whether it is one that somebody can work in. */
+  accounts: { name: string; uid: number; shell: boolean }[];
+  /** Whether userconf-pi is there to read userconf.txt. */
+  userconf: boolean;
   /** Whether imager_custom hands the name of a Wi-Fi to wpa_cli through a shell, as in bullseye. */
   wifiByShell: boolean;
   /** 16 hex digits that no other card has. */

@@ -112,12 +112,13 @@ allow_wifi() {
 }
 
 set_timezone() {
+  [ -e "$root/usr/share/zoneinfo/$1" ] || return
   if [ -x "$custom" ]; then "$custom" set_timezone "$1" && return; fi
   ln -sfn "/usr/share/zoneinfo/$1" "$root/etc/localtime" && echo "$1" | put 644 "$root/etc/timezone"
 }
 
 set_locale() {
-  if command -v raspi-config > /dev/null; then raspi-config nonint do_change_locale "$1" && return; fi
+  if command -v raspi-config > /dev/null; then raspi-config nonint do_change_locale "$1"; return; fi
   echo "LANG=$1" | put 644 "$root/etc/default/locale"
 }
 

@@ -56,7 +56,8 @@ export function editsFor(format: Exclude<InitFormat, 'piimg'>, node: Node, facts
   if (format === 'systemd' && facts.cmdline === undefined) {
     throw usage('The boot partition has no cmdline.txt to name firstrun.sh in', 'Is it the image of a whole system?');
   }
-  if (format === 'userconf') requireShell(node, facts);
+  if (format === 'userconf') requireUserconf(node, facts);
+  requireOwnNames(format, node, facts);
   requireHashes(node, facts);
   return withoutEarlier(WRITERS[format](node, facts), facts);
 }
@@ -110,14 +111,35 @@ function hintFor(format: WrittenFormat, { hostname }: ImageFacts, titles: Set<st
 }
 
 /** userconf gives a user another name and password, but no shell where it has the name already. */
-function requireShell({ users }: Node, { shellless }: ImageFacts): void {
-  const user = users.find(({ name }) => shellless.includes(name));
+function requireUserconf({ users }: Node, { accounts, userconf }: ImageFacts): void {
+  if (users.length > 0 && !userconf)
+    throw usage('The image has no userconf-pi, which would read userconf.txt: it can be given no user', PLAIN);
+  const user = users.find(({ name }) => accounts.some((account) => account.name === name && !account.shell));
   if (user === undefined) return;
   throw usage(
     `The image has a user ${user.name} without a shell, and userconf.txt would not give it one`,
     'Take another name for the user, which the first boot makes of that one. Nothing was written.',
   );
 }
+
+/**
+ * Where the first user takes over the account with id 1000, its name must be free: userconf would change whoever has it, and that one's home
+ * with it. Accounts of the system are nobody's in any format.
+ */
+function requireOwnNames(format: WrittenFormat, { users }: Node, { accounts }: ImageFacts): void {
+  for (const [index, { name }] of users.entries()) {
+    const uid = accounts.find((account) => account.name === name)?.uid ?? FIRST_UID;
+    const isSystems = uid < FIRST_UID || uid > LAST_UID;
+    if (!isSystems && (uid === FIRST_UID || index > 0 || format === 'cloudinit')) continue;
+    throw usage(
+      `The image has ${isSystems ? 'an account of its own' : 'another user'} called ${name}, with id ${uid}`,
+      'Take another name. Nothing was written.',
+    );
+  }
+}
+
+/** Debian's adduser.conf, FIRST_UID and LAST_UID. */
+const [FIRST_UID, LAST_UID] = [1000, 59_999];
 
 /** Debian's libcrypt knows yescrypt since bullseye, but Raspberry Pi Imager gives it to images since 2023 only (customization_generator.cpp). */
 function requireHashes({ users }: Node, { released }: ImageFacts): void {
@@ -128,5 +150,7 @@ function requireHashes({ users }: Node, { released }: ImageFacts): void {
     'Make one with `openssl passwd -6`.',
   );
 }
+
+const PLAIN = 'Leave --user out: it keeps its own users. Nothing was written.';
 
 const usage = (message: string, hint: string): PiimgError => new PiimgError(message, { exitCode: EXIT.usage, hint });

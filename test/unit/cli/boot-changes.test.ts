@@ -30,7 +30,7 @@ async function stagesOf(file: string, wanted = edits): Promise<Stages> {
   }
 }
 
-const writeEdits = (file: string, offset: number, wanted: Edit[], signal?: AbortSignal): Promise<void> =>
+const writeEdits = (file: string, offset: number, wanted: Edit[], signal?: AbortSignal): Promise<unknown> =>
   writeStages(file, { offset, prepare: (read) => changesFor(read, { offset, what: file }, wanted, signal) }, signal);
 
 async function apply(file: string, changes: { offset: number; content: Buffer }[]): Promise<void> {

@@ -4,6 +4,8 @@ import { dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { run, type RunResult } from '../../../src/host/exec.ts';
+import { bmapXml } from '../../../src/image/bmap.ts';
+import { sha256 } from '../../../src/lib/digest.ts';
 import { checkFat, START } from '../../helpers/fat-image.ts';
 import { BOOT, foreignImage, mtools, type LOOKALIKES } from '../../helpers/foreign-image.ts';
 import { HASH } from '../../helpers/format-nodes.ts';
@@ -150,20 +152,89 @@ test('refusals: nothing is written, and each says what to do', async () => {
   );
 });
 
-test('an image that piimg has built gets its seed', async () => {
-  const seeds = await seedImage();
+/** Of format systemd, behind the header of an image of piimg's. */
+async function withHeader(): Promise<string> {
+  const own = await readFile(join(await seedImage(), 'web.img'));
   const folder = await withFiles(await foreignImage('systemd'));
-  // The header of an image of piimg's, which is what tells, over a whole image.
-  const own = await readFile(join(seeds, 'web.img'));
   const image = join(folder, 'card.img');
   const bytes = await readFile(image);
   own.copy(bytes, 64 * 512, 64 * 512, 64 * 512 + 8192);
   await writeFile(image, bytes);
+  return folder;
+}
+
+test('an image that piimg has built gets its seed', async () => {
+  const folder = await withHeader();
+  await mtools(join(folder, 'card.img'), 'mmd', '::piimg');
   const { exitCode, stderr } = await customize(folder, '--out', 'x.img', ...NODE);
   assert.is(exitCode, 0, stderr);
   const document = (await mtools(join(folder, 'x.img'), 'mtype', '::piimg.json')).stdout;
   assert.is((JSON.parse(document) as { node: string }).node, 'pi1');
 });
+
+test('a card that held an image of piimg once, and has another one now: its own first boot is written, and seed refuses it', async () => {
+  const folder = await withHeader();
+  const { exitCode, stderr } = await customize(folder, '--out', 'x.img', ...NODE);
+  assert.is(exitCode, 0, stderr);
+  assert.match(stderr, /held an image of piimg once/);
+  assert.match((await mtools(join(folder, 'x.img'), 'mtype', '::firstrun.sh')).stdout, 'step set_hostname pi1');
+  const seeded = await piimg(['seed', 'card.img', '--in-place', ...NODE], { cwd: folder });
+  assert.is(seeded.exitCode, 3);
+  assert.match(seeded.stderr, /held an image of piimg once[\s\S]*piimg customize/);
+});
+
+test('a time zone and a country that the image does not know are refused; a user whom a key of another shuts out is warned of', async () => {
+  const folder = await withFiles(await foreignImage('systemd'));
+  const users = `users: [{ name: ann, keys: ['${keyLine()}'] }, { name: bob, passwordHash: '${HASH}' }]`;
+  const out = async (more: string): Promise<RunResult> => {
+    await writeFile(join(folder, 'two.yaml'), `version: 1\n${users}\n${more}\n`);
+    return customize(folder, '--out', 'y.img', '--from', 'two.yaml', '--node', 'pi1');
+  };
+  for (const [more, says] of [
+    ['timezone: America/Knox_IN', 'no time zone America/Knox_IN'],
+    ['network: { wifi: { ssid: net, country: FR } }', 'no country FR'],
+  ] as const) {
+    const { exitCode, stderr } = await out(more);
+    assert.is(exitCode, 2, stderr);
+    assert.match(stderr, says);
+  }
+  const two = await out('timezone: Europe/Berlin');
+  assert.is(two.exitCode, 0, two.stderr);
+  assert.match(two.stderr, /bob has no ssh key/);
+});
+
+/** Of what is not zeros, with checksums. */
+async function mapOf(image: string): Promise<string> {
+  const bytes = await readFile(image);
+  const blocks = Array.from({ length: bytes.length / 4096 }, (_, index) => ({ offset: index * 4096, length: 4096 }));
+  const ranges = blocks.flatMap(({ offset, length }) => {
+    const content = bytes.subarray(offset, offset + length);
+    return content.every((byte) => byte === 0) ? [] : [{ offset, length, sha256: sha256(content) }];
+  });
+  return bmapXml(bytes.length, ranges);
+}
+
+for (const out of [undefined, 'x.img']) {
+  test(`a block map beside the image fits it ${out === undefined ? 'in place' : 'and its copy'}: what is flashed is all of it`, async () => {
+    const folder = await withFiles(await foreignImage('systemd'));
+    await writeFile(join(folder, 'card.img.bmap'), await mapOf(join(folder, 'card.img')));
+    await writeFile(join(folder, 'x.bmap'), 'of an older x.img');
+    const { exitCode, stderr } = await customize(
+      folder,
+      ...(out === undefined ? ['--in-place'] : ['--out', out]),
+      ...NODE,
+    );
+    assert.is(exitCode, 0, stderr);
+    const image = out ?? 'card.img';
+    const flashed = await piimg(['flash', image, '--to', 'flashed.img', '--no-login', '--json'], { cwd: folder });
+    assert.is(flashed.exitCode, 0, flashed.stderr);
+    assert.match(flashed.stderr, /of it to write/);
+    assert.ok((await readFile(join(folder, 'flashed.img'))).equals(await readFile(join(folder, image))));
+    // As it was, the image is as its own map says.
+    if (out !== undefined)
+      assert.equal(await readFile(join(folder, 'card.img.bmap'), 'utf8'), await mapOf(join(folder, 'card.img')));
+  });
+}
 
 test('a copy onto itself is refused; one onto another file keeps the mode of the image', async () => {
   const folder = await withFiles(await foreignImage('systemd'));

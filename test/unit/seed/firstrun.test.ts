@@ -52,6 +52,7 @@ async function machine(script: string, cmdline: string, helpers: Record<string, 
   for (const [path, text] of Object.entries(helpers)) await put(`root/${path}`, `#!/bin/sh\n${NOTE}${text}\n`, 0o755);
   await put('root/boot/firmware/firstrun.sh', script);
   await put('root/boot/firmware/cmdline.txt', cmdline);
+  await put('root/usr/share/zoneinfo/Europe/Berlin', 'TZif2');
   await put('root/etc/hosts', '127.0.0.1\tlocalhost\n127.0.1.1\traspberrypi\n');
   await put('root/etc/passwd', 'root:x:0:0::/root:/bin/sh\npi:x:1000:1000::/home/pi:/usr/sbin/nologin\n');
   await put('root/etc/sudoers.d/010_pi-nopasswd', 'ann ALL=(ALL) NOPASSWD: ALL\n');
@@ -126,6 +127,17 @@ test("with Raspberry Pi's helpers: they do what is theirs", async () => {
   assert.ok(calls.includes('imager_custom [enable_ssh] [-k]'));
   assert.ok(calls.includes('imager_custom [set_timezone] [Europe/Berlin]'));
   assert.is(await pi.read('boot/firmware/cmdline.txt'), DONE);
+});
+
+test('a time zone and a locale that the system lacks are noted, and neither is set', async () => {
+  const odd = editsFor('systemd', nodeOf({ timezone: 'US/Eastern', locale: 'de_DE.UTF-8' }), factsOf('systemd'));
+  const pi = await machine(textIn(odd, 'firstrun.sh') ?? '', textIn(odd, 'cmdline.txt') ?? '', {
+    '../bin/raspi-config': 'exit 1',
+  });
+  assert.is((await pi.run()).exitCode, 0);
+  assert.match(await pi.read('boot/firmware/firstrun-failed.txt'), /set_timezone failed\nset_locale failed\n$/);
+  const files = Object.keys(await everyFile(pi.root));
+  assert.not.ok(files.some((path) => /localtime|timezone|default\/locale/.test(path)));
 });
 
 test('a step that fails is noted where the card can be read, and the rest is done', async () => {

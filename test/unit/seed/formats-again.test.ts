@@ -102,12 +102,60 @@ const refuses = (format: OtherFormat, file: object, facts: Partial<ImageFacts>, 
   assert.throws(() => editsFor(format, nodeOf(file, nameOf(format)), factsOf(format, facts)), message);
 const wifi = (ssid: string): object => ({ network: { wifi: { ssid, country: 'DE' } } });
 
+test('names of accounts: those of the system are nobody’s, and what the first user becomes must be free', () => {
+  const user = (name: string): object => ({ users: [{ name, keys: [keyLine()] }] });
+  const accounts = [
+    { name: 'root', uid: 0, shell: true },
+    { name: 'backup', uid: 34, shell: false },
+    { name: 'nobody', uid: 65_534, shell: false },
+    { name: 'pi', uid: 1000, shell: true },
+    { name: 'kim', uid: 1001, shell: true },
+  ];
+  for (const format of ['cloudinit-rpi', 'cloudinit', 'systemd', 'custom-toml', 'rpi-preseed'] as const) {
+    for (const name of ['backup', 'nobody'])
+      refuses(format, user(name), { accounts }, new RegExp(`an account of its own called ${name}`));
+    for (const name of ['pi', 'ann'])
+      assert.ok(editsFor(format, nodeOf(user(name)), factsOf(format, { accounts })).length > 0);
+    if (format === 'cloudinit') assert.ok(editsFor(format, nodeOf(user('kim')), factsOf(format, { accounts })));
+    else refuses(format, user('kim'), { accounts }, /another user called kim, with id 1001/);
+  }
+  const two = {
+    users: [
+      { name: 'ann', keys: [keyLine()] },
+      { name: 'backup', keys: [keyLine()] },
+    ],
+  };
+  refuses('systemd', two, { accounts }, /backup/);
+  const hashed = { users: [{ name: 'backup', passwordHash: HASH }] };
+  refuses('userconf', hashed, { accounts: [{ name: 'backup', uid: 34, shell: true }] }, /backup/);
+});
+
+test('an image that has nothing for userconf.txt is given no user; by ssh alone it is let in', () => {
+  const hashed = { users: [{ name: 'ann', passwordHash: HASH }] };
+  refuses('userconf', hashed, { userconf: false }, /no userconf-pi/);
+  const edits = editsFor('userconf', nodeOf({}, 'raspberrypi'), factsOf('userconf', { userconf: false }));
+  assert.is(textIn(edits, 'ssh'), '');
+});
+
+test('cloud-init with NetworkManager: the name of a Wi-Fi as it is; one that would be taken for bytes is refused', () => {
+  const ssidOf = (network: ImageFacts['network']): string => {
+    const edits = editsFor('cloudinit', nodeOf(wifi('a "b"')), factsOf('cloudinit', { network }));
+    const parsed = JSON.parse(textIn(edits, 'network-config') ?? '') as {
+      network: { wifis: Record<string, { 'access-points': object }> };
+    };
+    return Object.keys(parsed.network.wifis['wlan0']?.['access-points'] ?? {})[0] ?? '';
+  };
+  assert.equal([ssidOf('NetworkManager'), ssidOf(undefined)], ['a "b"', 'a \\x22b\\x22']);
+  refuses('cloudinit', wifi('1;2'), { network: 'NetworkManager' }, /takes the name for bytes/);
+  assert.ok(editsFor('cloudinit', nodeOf(wifi('1;2')), factsOf('cloudinit', { network: undefined })));
+});
+
 test('what an image lacks: a manager of its network, a shell for its first user, quotes in names of Wi-Fi', () => {
   const neither = /--wifi.*only where NetworkManager.*here neither NetworkManager nor dhcpcd does/;
   for (const format of ['systemd', 'custom-toml', 'rpi-preseed'] as const)
     refuses(format, wifi('home'), { network: undefined }, neither);
   const user = { users: [{ name: 'pi', passwordHash: HASH }] };
-  refuses('userconf', user, { shellless: ['daemon', 'pi'] }, /user pi without a shell/);
+  refuses('userconf', user, { accounts: [{ name: 'pi', uid: 1000, shell: false }] }, /user pi without a shell/);
   assert.ok(editsFor('userconf', nodeOf(user, 'raspberrypi'), factsOf('userconf')));
   for (const ssid of ['a "b"', "it's", '$x', '`id`'])
     refuses('custom-toml', wifi(ssid), { wifiByShell: true }, /any name of a Wi-Fi/);

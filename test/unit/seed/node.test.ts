@@ -173,4 +173,18 @@ test('the committed JSON schema is the one of the code, and takes what zod takes
   assert.not.ok(validator.validate({ version: 1, hostname: 'pi' }).valid);
 });
 
+test('a country by its own code, a time zone by its own letters', () => {
+  const says = (file: object): string =>
+    nodeSchema
+      .safeParse({ version: 1, ...file })
+      .error?.issues.map(({ message }) => message)
+      .join() ?? '';
+  const wifi = (country: string): object => ({ network: { wifi: { ssid: 'a', country } } });
+  assert.is(says(wifi('GB')), '');
+  assert.match(says(wifi('UK')), /`UK` is no country/);
+  assert.match(says(wifi('QQ')), /no country/);
+  assert.equal([says({ timezone: 'Europe/Berlin' }), says({ timezone: 'US/Eastern' })], ['', '']);
+  assert.match(says({ timezone: 'Europe/BERLIN' }), /no.? .*time zone|not a time zone/);
+});
+
 test.run();

@@ -137,7 +137,7 @@ test('of TOML, a string of one table', () => {
   const text = `name = "top"\n[ssh] # x\nname="no"\n[user]\nname = 'ann' # her\n[wlan]\nssid = "a \\"b\\""\n`;
   assert.equal(
     [tomlString(text, 'user', 'name'), tomlString(text, 'wlan', 'ssid'), tomlString(text, 'user', 'none')],
-    ['ann', 'a \\"b\\"', undefined],
+    ['ann', 'a "b"', undefined],
   );
 });
 
