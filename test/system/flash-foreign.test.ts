@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { checkFat, textsOf } from '../helpers/fat-image.ts';
 import { agreed, flashedOf, piimg } from '../helpers/flashing.ts';
 import { foreignImage } from '../helpers/foreign-image.ts';
-import { withCards, type Card } from '../helpers/rig/card.ts';
+import { withCards } from '../helpers/rig/card.ts';
 import { keyLine } from '../helpers/ssh-keys.ts';
 
 const WRITTEN = {
@@ -35,7 +35,7 @@ for (const [format, { file, names }] of Object.entries(WRITTEN)) {
           told.map((card) => [card.node, card.verdict]),
           nodes.map((node) => [node, 'verified']),
         );
-        for (const [index, card] of (cards as Card[]).entries()) {
+        for (const [index, card] of cards.entries()) {
           const copy = path.join(folder, `read-${index}.img`);
           await writeFile(copy, await card.read(0, content.length));
           const [text] = await textsOf(copy, [file]);
