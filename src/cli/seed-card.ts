@@ -1,6 +1,7 @@
 // An image or a card as `piimg seed` sees it: its header, its boot partition, and where the seed's files lie there now.
 import type { FileHandle } from 'node:fs/promises';
 import { gunzipSync } from 'node:zlib';
+import { CARD_RECORD, parseCardRecord } from '../flash/card-record.ts';
 import { findInFat, freeClusters, listFat, openFat, readFromFat, type FatEntry, type FatVolume } from '../image/fat.ts';
 import { HEADER_MAX, parseHeader, type ImageHeader } from '../image/header.ts';
 import { HEADER_LBA } from '../image/layout.ts';
@@ -59,7 +60,9 @@ export async function withCard<T>(
           hint: 'A packed image (.xz, .zst, .gz) has to be unpacked first; of a card the whole device is named, no partition.',
         });
       }
-      const [first] = parseMbr(await readerOf(handle)(0, SECTOR)).entries;
+      const beginning = await readerOf(handle)(0, SECTOR);
+      if (beginning.every((byte) => byte === 0)) throw await unfinished(file, handle);
+      const [first] = parseMbr(beginning).entries;
       return await work({ file, block, handle, header, start: (first?.start ?? 0) * SECTOR });
     } catch (error) {
       // What the tables of a damaged card lead to.
@@ -67,6 +70,18 @@ export async function withCard<T>(
       throw new PiimgError(`The boot partition of ${file} cannot be read: ${error.message}`, { cause: error });
     }
   });
+}
+
+/** The first block is written last. */
+async function unfinished(file: string, handle: FileHandle): Promise<PiimgError> {
+  const record = parseCardRecord(await upTo(handle, CARD_RECORD.offset, CARD_RECORD.length));
+  const what = record && `${record.node ?? record.role}, begun at ${record.written}, card ${record.cardId}: `;
+  return new PiimgError(
+    `${file} was not finished when it was flashed (${what ?? ''}its first block is empty), and boots nowhere`,
+    {
+      hint: 'Flash it again. Why it ended is in the ledger: piimg ledger.',
+    },
+  );
 }
 
 /** Fewer bytes when it ends before. */

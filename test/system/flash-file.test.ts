@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { run } from '../../src/host/exec.ts';
+import { EXIT } from '../../src/lib/errors.ts';
 import { piimgCommand } from '../helpers/built.ts';
 import { agreed, flashedOf, MIB, piimg, plainImage, refused } from '../helpers/flashing.ts';
 import { withCards, type CardOptions } from '../helpers/rig/card.ts';
@@ -37,6 +38,22 @@ test('a file is written and read back past the page cache', async () => {
   const flags = Number.parseInt(/^flags:\s+(\d+)/m.exec(info)?.[1] ?? '0', 8);
   assert.ok((flags & constants.O_DIRECT) !== 0, info);
   assert.ok((await readFile(path.join(folder, 'card.img'))).equals(bytes));
+});
+
+test('a terminal that is closed: the flash ends in order, and leaves no part of the file', async () => {
+  const folder = temporaryFolder();
+  const bytes = await readFile(await plainImage(folder));
+  const stdin = new PassThrough();
+  const command = [...piimgCommand(), 'flash', '-', '--to', 'card.img', '--no-login'];
+  const options = { cwd: folder, input: stdin, okCodes: [EXIT.interrupted], signal: AbortSignal.timeout(60_000) };
+  const flashing = run(command, options);
+  stdin.write(bytes.subarray(0, bytes.length / 2));
+  const parts = async (): Promise<string[]> => (await readdir(folder)).filter((name) => name.startsWith('card.img'));
+  while ((await parts()).length === 0) await sleep(50);
+  process.kill(flashing.pid ?? 0, 'SIGHUP');
+  await flashing;
+  stdin.destroy();
+  assert.equal(await parts(), []);
 });
 
 test('a file: new or replaced as a whole, never the image itself, be it by another name', async () => {

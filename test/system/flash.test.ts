@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert';
 import { run } from '../../src/host/exec.ts';
 import { CARD_RECORD } from '../../src/flash/card-record.ts';
 import { parseHeader, type ImageHeader } from '../../src/image/header.ts';
+import { asRoot } from '../helpers/as-root.ts';
 import {
   agreed,
   flashedOf,
@@ -186,6 +187,34 @@ test('from stdin; compared only; not read back', async () => {
     assert.equal([cut.code, cut.cards[0]?.verdict], [1, 'failed']);
     assert.match(cut.cards[0]?.problem ?? '', /is cut off: it ends at byte 25161728, not 25165824; nothing boots/);
     assert.not.ok(await isBootable(card));
+  });
+});
+
+test('compared only: any disk may be, also one that is locked; an image that ends within a block says nothing of the rest of it', async () => {
+  const folder = temporaryFolder();
+  const image = await plainImage(folder);
+  const bytes = (await readFile(image)).subarray(0, 24 * MIB - 1536);
+  // Its partition as well.
+  bytes.writeUInt32LE(bytes.length / 512 - 2048, 446 + 12);
+  await writeFile(image, bytes);
+  await withCard({ size: SIZE, content: 'random' }, async (card) => {
+    await card.write(0, bytes);
+    await run(asRoot(['blockdev', '--setro', card.path]));
+    try {
+      for (const words of [
+        ['verify', image, card.path],
+        ['flash', image, card.path, '--verify-only'],
+      ]) {
+        const { code, stdout, stderr } = await piimg(folder, ...words);
+        assert.is(code, 0, stdout + stderr);
+      }
+      const write = await piimg(folder, 'flash', image, card.path, ...agreed([card]), '--no-login');
+      assert.is(write.code, 3, 'negative control: a locked card is not written');
+    } finally {
+      await run(asRoot(['blockdev', '--setrw', card.path]));
+    }
+    await card.write(bytes.length - 1, Buffer.from([(bytes.at(-1) ?? 0) ^ 1]));
+    assert.is((await piimg(folder, 'verify', image, card.path)).code, 1, 'negative control: its last byte counts');
   });
 });
 

@@ -48,7 +48,7 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
     throw usage('No card was named', 'piimg drives lists what could be one. A file is written with --to FILE.');
   const opened = await openImage(await imageOf(named, flags, context), signal, flags.sha256);
   const targets = flags.to === undefined ? await targetsOf(cards, opened, flags, signal) : [];
-  if (flags.to !== undefined) await requireFile(flags.to, opened);
+  if (flags.to !== undefined) await requireFile(flags.to, opened, mode !== 'verify');
   const names = targets.length > 0 ? targets.map(({ node }) => node) : [undefined];
   const places = mode === 'verify' ? await notedPlaces(opened) : [];
   const identities =
@@ -70,7 +70,8 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
     }),
   );
   const say = sayer(flags.progress);
-  for (const warning of identities.flatMap(({ warnings }) => warnings)) say(`warning: ${warning}`);
+  for (const warning of [...image.warnings, ...identities.flatMap(({ warnings }) => warnings)])
+    say(`warning: ${warning}`);
   const digest = await notedDigest(image);
   const shown = formatFlashPlan(await shownImage(image, digest), ready.flatMap(shownTarget), styleFor(process.stderr));
   if (flags.dryRun) {
@@ -129,16 +130,17 @@ async function imageOf(named: string | undefined, { role }: FlashFlags, context:
   return named ?? (await lastBuild());
 }
 
-async function targetsOf(
-  cards: Named[],
-  image: FlashImage,
-  { allowFixed = false }: FlashFlags,
-  signal: AbortSignal,
-): Promise<Target[]> {
+async function targetsOf(cards: Named[], image: FlashImage, flags: FlashFlags, signal: AbortSignal): Promise<Target[]> {
+  const { allowFixed = false } = flags;
   const file = image.source.kind === 'file' ? image.source.name : undefined;
   const named = cards.length > 0 ? cards : [{ path: await chooseCard(() => listTargets(file), signal) }];
   // Of a packed image, or one that comes by a pipe, only what its partitions need is known beforehand.
-  return findTargets(named, { image: file, size: image.size ?? image.least, allowFixed });
+  return findTargets(named, {
+    image: file,
+    size: Math.max(image.size ?? 0, image.reach),
+    allowFixed,
+    write: modeOf(flags) !== 'verify',
+  });
 }
 
 async function shownImage(

@@ -11,7 +11,8 @@ export function guardOutput(): void {
   });
   // What is lost there is only talk, unless it would be lost for a reason: then nobody is told of it but by the exit code.
   process.stderr.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') process.exit(EXIT.failed);
+    // EIO: the terminal was closed, and what is under way is being stopped in order.
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') process.exit(EXIT.failed);
   });
 }
 

@@ -4,6 +4,7 @@ import type { ProbeResult } from '../../flash/probe/types.ts';
 import { run } from '../../host/exec.ts';
 import { rescanDisk, unmountDisk } from '../../host/card-upkeep.ts';
 import { openDisk } from '../../host/open-disk.ts';
+import { requireUnwritten } from '../../host/writers.ts';
 import { EXIT } from '../../lib/errors.ts';
 import { formatProbe, formatProbePlan } from '../../ui/probe-summary.ts';
 import type { ProgressKind } from '../../ui/progress.ts';
@@ -28,7 +29,7 @@ export interface ProbeFlags {
 export async function probe(card: string, flags: ProbeFlags, signal: AbortSignal): Promise<void> {
   const { full = false, yes = false, confirm = [], allowFixed = false } = flags;
   const context = createContext(signal, flags.progress);
-  const [target] = await findTargets([{ path: card }], { image: undefined, size: undefined, allowFixed });
+  const [target] = await findTargets([{ path: card }], { image: undefined, size: undefined, allowFixed, write: true });
   if (target === undefined) throw new Error(`no target for ${card}`);
   if (!(await mayOpen([target.identity.path], true))) {
     // It leaves no file, and reads none: all of it may run as root.
@@ -52,12 +53,14 @@ async function probeTarget(
 ): Promise<ProbeResult> {
   await unmountDisk(device.path, signal);
   const handle = await openDisk(identity, true);
+  let result: ProbeResult | undefined;
   try {
+    await requireUnwritten(device.path);
     const job = { name: device.path, fd: handle.fd, size: identity.size, full };
-    return await probeCard(job, progress, { signal });
+    return (result = await probeCard(job, progress, { signal }));
   } finally {
     await handle.close();
-    // A card that hangs would keep whoever has pressed Ctrl-C.
-    if (!signal.aborted) await rescanDisk(device.path);
+    // A card that hangs would be waited for.
+    if (result !== undefined && result.verdict !== 'failed') await rescanDisk(device.path);
   }
 }

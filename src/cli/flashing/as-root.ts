@@ -25,6 +25,7 @@ export async function allowedWriter(
   plan: WriterPlan,
   signal: AbortSignal,
 ): Promise<(tell: Tell) => Promise<FlashedCard[]>> {
+  signal.throwIfAborted();
   const disks = plan.cards.flatMap(({ disk }) => disk?.path ?? []);
   if (await mayOpen(disks, plan.mode !== 'verify')) return (tell) => runWriter(plan, tell, { signal });
   const command = [...(await sudo()), ...writerCommand()];
@@ -99,6 +100,7 @@ export async function writeThrough(
   tell: Tell,
   signal: AbortSignal,
 ): Promise<FlashedCard[]> {
+  signal.throwIfAborted();
   const pipe = new PassThrough();
   const readers = new Map<number, Reader & { credit: number; waiting: (() => void)[] }>();
   let sending: Promise<void> = Promise.resolve();

@@ -4,13 +4,16 @@ import path from 'node:path';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
 import type { FlashImage } from './image.ts';
 
-/** Throws PiimgError when it cannot be written, or is the image itself, be it by another name. */
-export async function requireFile(file: string, { source }: FlashImage): Promise<void> {
+/** `write`: else it is compared, and must be there. Throws PiimgError when it cannot be written, or is the image itself, be it by another name. */
+export async function requireFile(file: string, { source }: FlashImage, write: boolean): Promise<void> {
   const folder = path.dirname(path.resolve(file));
   if (!(await stat(folder).catch(() => undefined))?.isDirectory())
     throw new PiimgError(`There is no folder ${folder} for ${file}`, { exitCode: EXIT.usage, hint: 'Make it first.' });
   const target = await stat(file).catch(() => lstat(file).catch(() => undefined));
-  if (target === undefined) return;
+  if (target === undefined) {
+    if (write) return;
+    throw new PiimgError(`There is no file ${file}`, { exitCode: EXIT.usage, hint: 'Name the one to compare.' });
+  }
   const refuse = (message: string, hint: string): PiimgError =>
     new PiimgError(message, { exitCode: EXIT.refused, hint });
   if (!target.isFile()) throw refuse(`${file} is no file`, 'A card is named without --to.');

@@ -15,8 +15,12 @@ export interface FlashImage {
   source: Source;
   /** Bytes; undefined where only its end tells. */
   size: number | undefined;
-  /** Bytes that its partitions reach to: with fewer it is cut off. */
+  /** Bytes that its partitions reach to. */
+  reach: number;
+  /** With fewer bytes it is cut off. */
   least: number;
+  /** What is odd about it, though it can be written. */
+  warnings: string[];
   /** What its block map names; undefined without one: all of it. */
   ranges: CheckedRange[] | undefined;
   /** Of an image that piimg has built. */
@@ -34,9 +38,11 @@ const GAP = CARD_RECORD.offset + CARD_RECORD.length;
 export async function openImage(name: string, signal: AbortSignal, sha256?: string): Promise<FlashImage> {
   const opened = { ...(await openSource(name, { signal })), ...(sha256 !== undefined && { sha256 }) };
   const { source, bytes } = await readBeginning(opened, HEADER_LBA * SECTOR + HEADER_MAX, signal);
-  const end = tableEnd(bytes, name);
-  const least = end % CYLINDER === 0 ? end - CYLINDER : end;
+  const { last, end } = tableIn(bytes, name);
   const map = await findMap(source);
+  // What is packed, or has a digest or a map, is whole by that: makers cut images behind the last file system, OpenWrt does.
+  const vouched = source.packing !== 'none' || sha256 !== undefined || map !== undefined;
+  const least = vouched ? last + 1 : end % CYLINDER === 0 ? end - CYLINDER : end;
   const size = source.size ?? map?.imageSize;
   if (source.size !== undefined && map !== undefined && map.imageSize !== source.size) {
     throw new PiimgError(
@@ -50,9 +56,11 @@ export async function openImage(name: string, signal: AbortSignal, sha256?: stri
   if (size !== undefined && size < least) {
     throw new PiimgError(`${name} is cut off: its partitions reach to byte ${end}, it ends at ${size}`, {
       exitCode: EXIT.usage,
-      hint: 'Download, copy or build it again.',
+      hint: `Download, copy or build it again.${size > last ? ' If it is whole all the same: flash it packed, as its makers offer it, or name its digest, --sha256.' : ''}`,
     });
   }
+  const short = size !== undefined && size < end - CYLINDER;
+  const warnings = short ? [`the partitions of ${name} reach to byte ${end}, it ends at ${size}: taken for whole`] : [];
   const header = parseHeader(bytes.subarray(HEADER_LBA * SECTOR));
   // Pieces begin on a block of any card; a map of smaller ones does not, and is not needed.
   const fits = map !== undefined && map.blockSize % BLOCK === 0;
@@ -63,7 +71,7 @@ export async function openImage(name: string, signal: AbortSignal, sha256?: stri
     ...(size === undefined || size >= GAP ? SAID : []),
     ...ownPlaces(header),
   ];
-  return { source, size, least, ranges: fits ? covering(map.ranges, needed) : undefined, header };
+  return { source, size, reach: end, least, warnings, ranges: fits ? covering(map.ranges, needed) : undefined, header };
 }
 
 /** With all blocks of `patches` among those that are written, which a block map of the image need not name. */
@@ -79,20 +87,26 @@ export const mappedBytes = ({ ranges, size }: FlashImage): number | undefined =>
 /** UEFI 2.10, 5.3.2: the header of a GPT, in the second sector. */
 const GPT = Buffer.from('EFI PART');
 
-function tableEnd(bytes: Buffer, name: string): number {
-  const mbr = bytes.length >= 2 * SECTOR && bytes.readUInt16BE(510) === 0x55aa;
-  if (!mbr) {
-    throw new PiimgError(`${name} is no disk image: it has no partition table`, {
+/** Bytes: where the last of its partitions begins, and to where they reach. */
+function tableIn(bytes: Buffer, name: string): { last: number; end: number } {
+  const none = (): PiimgError =>
+    new PiimgError(`${name} is no disk image: it has no partition table`, {
       exitCode: EXIT.usage,
       hint: 'A card needs the image of a whole disk, as .img, .img.xz, .gz, .zst or .zip. Is it a web page, or the file of one partition?',
     });
+  if (bytes.length < 2 * SECTOR || bytes.readUInt16BE(510) !== 0x55aa) throw none();
+  if (bytes.subarray(SECTOR, SECTOR + GPT.length).equals(GPT)) {
+    const end = Number(bytes.readBigUInt64LE(SECTOR + 32) + 1n) * SECTOR;
+    // It ends with a copy of its table.
+    return { last: end - 1, end };
   }
-  if (bytes.subarray(SECTOR, SECTOR + GPT.length).equals(GPT))
-    return Number(bytes.readBigUInt64LE(SECTOR + 32) + 1n) * SECTOR;
-  return Math.max(
-    0,
-    ...parseMbr(bytes.subarray(0, SECTOR)).entries.map(({ start, sectors }) => (start + sectors) * SECTOR),
-  );
+  const { entries } = parseMbr(bytes.subarray(0, SECTOR));
+  // Boot sectors of file systems end as those of disks do.
+  if (entries.length === 0) throw none();
+  return {
+    last: Math.max(...entries.map(({ start }) => start)) * SECTOR,
+    end: Math.max(...entries.map(({ start, sectors }) => start + sectors)) * SECTOR,
+  };
 }
 
 async function findMap({ kind, name }: Source): Promise<(ReturnType<typeof parseBmap> & { file: string }) | undefined> {

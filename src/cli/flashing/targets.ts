@@ -52,8 +52,10 @@ function requireNodeName(name: string): string {
 }
 
 async function isDevice(word: string): Promise<boolean> {
-  if (word.startsWith('/dev/') && word !== '/dev/stdin') return true;
-  return (await stat(word).catch(() => undefined))?.isBlockDevice() ?? false;
+  const info = await stat(word).catch(() => undefined);
+  // One that is gone is a card all the same, not an image; /dev/shm has files.
+  if (word.startsWith('/dev/') && word !== '/dev/stdin') return info?.isFile() !== true;
+  return info?.isBlockDevice() ?? false;
 }
 
 export interface Rules {
@@ -62,6 +64,8 @@ export interface Rules {
   /** Bytes of the image. */
   size: number | undefined;
   allowFixed: boolean;
+  /** Whether it will be written to: what is only read may be any disk. */
+  write: boolean;
 }
 
 const refuse = (message: string, hint?: string): PiimgError =>
@@ -114,7 +118,18 @@ async function findTarget({ node, path: named }: Named, identity: DiskIdentity, 
   };
 }
 
-async function requireFit({ device, verdict, reason, hint, bySerial, identity }: Target, rules: Rules): Promise<void> {
+async function requireFit(target: Target, rules: Rules): Promise<void> {
+  const { device, identity } = target;
+  if (rules.size !== undefined && rules.size > identity.size) {
+    throw refuse(
+      `${device.path} is too small: ${formatBytes(identity.size)}, the image has ${formatBytes(rules.size)}`,
+      'Take a larger card.',
+    );
+  }
+  if (rules.write) await requireWritable(target, rules);
+}
+
+async function requireWritable({ device, verdict, reason, hint, bySerial }: Target, rules: Rules): Promise<void> {
   if (verdict === 'refused')
     throw refuse(
       `${device.path} is refused: ${sentence(reason)}`,
@@ -128,13 +143,8 @@ async function requireFit({ device, verdict, reason, hint, bySerial, identity }:
       `If it is meant all the same: --allow-fixed (where nobody can be asked, with --confirm ${path.basename(device.path)}), or name it by its serial number below /dev/disk/by-id.`,
     );
   }
-  if (rules.size !== undefined && rules.size > identity.size) {
-    throw refuse(
-      `${device.path} is too small: ${formatBytes(identity.size)}, the image has ${formatBytes(rules.size)}`,
-      'Take a larger card.',
-    );
-  }
-  await requireUnwritten(device.path);
+  // File systems in user space, as ntfs-3g, hold it open as long as it is mounted: it is looked at again when they are unmounted.
+  if (device.mounts.length === 0) await requireUnwritten(device.path);
 }
 
 async function isSameFile(one: string, other: string | undefined): Promise<boolean> {

@@ -7,7 +7,7 @@ import { discardDisk, rescanDisk, unmountDisk } from '../../host/card-upkeep.ts'
 import { giveBack } from '../../host/give-back.ts';
 import { openDisk, requireSameDisk, type DiskIdentity } from '../../host/open-disk.ts';
 import { requireUnwritten } from '../../host/writers.ts';
-import { BLOCK } from '../../flash/write/chunks.ts';
+import { BLOCK, wholeBlocks } from '../../flash/write/chunks.ts';
 import { sharedMemory } from '../../flash/write/memory.ts';
 import type { CardToWrite, FlashedCard, FlashJob, Patch, Tell } from '../../flash/write/types.ts';
 import type { StartReader } from '../../flash/write/reader.ts';
@@ -20,6 +20,12 @@ export interface WriterCard {
   file?: string;
   patches: Patch[];
   resumeFrom: number;
+}
+
+/** What of the last block is the card's own: an image need not end on one. Files end as it does. */
+export function tailOf(size: number | undefined): Patch[] {
+  const end = wholeBlocks(size ?? 0);
+  return size === undefined || end === size ? [] : [{ offset: size, length: end - size }];
 }
 
 export interface WriterPlan extends Omit<FlashJob, 'cards'> {
@@ -158,8 +164,8 @@ async function discard(
   const aborted = new Promise<undefined>((resolve) => limit.addEventListener('abort', () => resolve(undefined)));
   const discarded = await Promise.race([discardDisk(disk.path, handle.fd, limit), aborted]).catch(() => undefined);
   if (discarded === true) tell(name, { type: 'note', message: 'discarded' });
-  if (discarded !== undefined) return { emptied: discarded };
-  return signal.aborted ? { emptied: true } : { dead: true };
+  if (discarded !== undefined) return { emptied: discarded ? 'yes' : 'no' };
+  return signal.aborted ? { emptied: 'perhaps' } : { dead: true };
 }
 
 async function settleFile({ file, part, handle, patches }: Opened, flashed: FlashedCard | undefined): Promise<void> {

@@ -5,6 +5,8 @@ import { type Pieces, piecesOf } from './pieces.ts';
 import { programBytes } from './program.ts';
 
 export interface Answer {
+  /** Who answered: what was asked for may only say where to go on. */
+  url: string;
   status: number;
   /** `404 Not Found`. */
   line: string;
@@ -55,16 +57,27 @@ const configOf = (url: string): string => `url = "${url.replaceAll(/["\\]/g, '\\
 
 /** The last of the answers that curl prints: those before say where to go on, or to wait. */
 async function readAnswer(pieces: Pieces, url: string): Promise<Answer> {
-  for (;;) {
+  for (let from = url; ;) {
     const head = await readHead(pieces);
     const [first = '', ...fields] = head.split('\r\n');
     const [, line = '', status = ''] = /^HTTP\/[\d.]+ ((\d{3}).*)$/.exec(first) ?? [];
     if (line === '') throw new PiimgError(`${shownUrl(url)}: what answers there is no web server`);
-    const answer = { status: Number(status), line: line.trim(), headers: parseHeaders(fields) };
+    const answer = { url: from, status: Number(status), line: line.trim(), headers: parseHeaders(fields) };
     const passing =
       answer.status < 200 || (answer.status >= 300 && answer.status < 400 && answer.headers.has('location'));
     if (!passing) return answer;
+    from = nextUrl(from, answer.headers.get('location') ?? '');
   }
+}
+
+/** As curl goes on (RFC 9110, 10.2.2): with name and password on the same host only. */
+function nextUrl(from: string, location: string): string {
+  const [before, next] = [new URL(from), new URL(location, from)];
+  if (next.host === before.host && next.username === '') {
+    next.username = before.username;
+    next.password = before.password;
+  }
+  return next.href;
 }
 
 /** Up to the empty line. At the end, why there is none is thrown by curl. */

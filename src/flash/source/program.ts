@@ -12,7 +12,7 @@ export type Bytes = (signal: AbortSignal) => AsyncIterable<Uint8Array>;
  */
 export async function* programBytes(
   command: string[],
-  { input, signal }: { input?: Bytes; signal: AbortSignal },
+  { input, okCodes, signal }: { input?: Bytes; okCodes?: number[]; signal: AbortSignal },
 ): AsyncGenerator<Buffer> {
   const [stop, enough] = [new AbortController(), new AbortController()];
   let fault: { error: unknown } | undefined;
@@ -30,6 +30,7 @@ export async function* programBytes(
   const program = run(dieWithParent(command), {
     ...(stdin && { input: stdin }),
     stdout: 'stream',
+    ...(okCodes && { okCodes }),
     signal: either,
     env: { LC_ALL: 'C.UTF-8' },
   });

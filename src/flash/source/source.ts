@@ -26,6 +26,8 @@ export interface Source {
   prefix?: Uint8Array;
   /** Of a URL: all of it, and what tells whether it is still the same file. */
   url?: string;
+  /** Of a URL: where it was found, in the end. */
+  from?: string;
   version?: Version;
   /** In hex: what all that lies there, packed as it is, must come to. Then it is read from its beginning to its end each time. */
   sha256?: string;
@@ -69,7 +71,7 @@ async function openLocal(name: string, signal: AbortSignal): Promise<Source> {
 }
 
 async function openRemote(url: string, signal: AbortSignal): Promise<Source> {
-  const { beginning, version } = await openUrl(url, LOOK, signal);
+  const { beginning, version, from } = await openUrl(url, LOOK, signal);
   const name = shownUrl(url);
   const packing = packingOf(beginning, name);
   const { length } = version;
@@ -82,6 +84,7 @@ async function openRemote(url: string, signal: AbortSignal): Promise<Source> {
     ...(length !== undefined && { packedSize: length }),
     rereadable: true,
     url,
+    from,
     version,
   };
 }

@@ -20,7 +20,11 @@ export const packedBytes =
   (source: Source, start = 0, end = Infinity): Bytes =>
   (signal) => {
     if (source.kind === 'file') return fileBytes(source.name, { start, end, signal });
-    if (source.kind === 'url') return urlBytes(source.url ?? source.name, source.version ?? {}, { signal });
+    if (source.kind === 'url')
+      return urlBytes(source.url ?? source.name, source.version ?? {}, {
+        ...(source.from && { from: source.from }),
+        signal,
+      });
     return afterPrefix(source, signal);
   };
 
@@ -53,7 +57,9 @@ async function* unpackWith(command: string[], input: Bytes, name: string, signal
     }
   };
   try {
-    yield* programBytes(command, { input: noted, signal });
+    // gzip(1): 2 is a warning, of bytes behind what was packed, which OpenWrt's images have.
+    const okCodes = command[0] === 'gzip' ? [0, 2] : [0];
+    yield* programBytes(command, { input: noted, okCodes, signal });
   } catch (error) {
     const plain = error instanceof PiimgError && error.exitCode === EXIT.failed && error.detail !== undefined;
     if (error === fault || signal.aborted || !plain) throw error;

@@ -15,18 +15,20 @@ export interface Version {
 /** Milliseconds before each new attempt; with any progress they begin anew. */
 const PAUSES = [500, 1000, 2000, 5000, 10_000, 20_000];
 
-/** Looks at the first `length` bytes. Throws PiimgError naming URL and reason when the server does not have it or cannot be reached. */
+/** Looks at the first `length` bytes; `from` is who had them. Throws PiimgError naming URL and reason when the server does not have it or cannot be reached. */
 export async function openUrl(
   url: string,
   length: number,
   signal: AbortSignal,
-): Promise<{ beginning: Buffer; version: Version }> {
+): Promise<{ beginning: Buffer; version: Version; from: string }> {
   const pieces: Buffer[] = [];
   let version: Version = {};
+  let from = url;
   let size = 0;
   const onAnswer = (answer: Answer): void => {
     if (answer.status !== 200) throw refusal(url, answer);
     version = versionOf(answer);
+    from = answer.url;
   };
   try {
     for await (const piece of request(url, 0, onAnswer, signal)) {
@@ -37,28 +39,34 @@ export async function openUrl(
   } catch (error) {
     throw signal.aborted ? error : unreachable(url, error);
   }
-  return { beginning: Buffer.concat(pieces).subarray(0, length), version };
+  return { beginning: Buffer.concat(pieces).subarray(0, length), version, from };
 }
 
 /**
- * All of the file that `openUrl` has seen. A transfer that is cut is taken up where it was cut. Throws PiimgError when that cannot be
- * done: the server does not send parts of a file, has another file there by now, or cannot be reached any more.
+ * All of the file that `openUrl` has seen, from where it was then, `from`: a server that sends its visitors to mirrors may send each to
+ * another one, with other words about the same file. Where it is no more, `url` is asked. A transfer that is cut is taken up where it was
+ * cut. Throws PiimgError when that cannot be done: the server does not send parts of a file, has another file there by now, or cannot be
+ * reached any more.
  */
 export async function* urlBytes(
   url: string,
   version: Version,
-  { signal, pauses = PAUSES }: { signal: AbortSignal; pauses?: number[] },
+  { signal, from = url, pauses = PAUSES }: { signal: AbortSignal; from?: string; pauses?: number[] },
 ): AsyncGenerator<Buffer> {
   let at = 0;
+  let source = from;
   for (let tries = 0; ; tries++) {
     let failure: { error: unknown; final: boolean } | undefined;
     const onAnswer = (answer: Answer): void => {
       const error = objection(url, version, answer, at);
-      if (error) failure = { error, final: !isPassing(answer) };
+      // An address for a while only.
+      const gone = source !== url && answer.status >= 400 && answer.status !== 416;
+      if (error) failure = { error, final: !isPassing(answer) && !gone };
+      if (gone) source = url;
       if (error) throw error;
     };
     try {
-      for await (const piece of request(url, at, onAnswer, signal)) {
+      for await (const piece of request(source, at, onAnswer, signal)) {
         at += piece.length;
         tries = 0;
         yield piece;

@@ -24,6 +24,8 @@ export interface Life {
   verified: boolean;
 }
 
+const EMPTIED = { yes: 'begun', no: 'untouched', perhaps: 'beginning' } as const;
+
 export function newLife(target: CardToWrite, { ranges, size, mode, wipe }: FlashJob, tell: Tell): Life {
   const life: Life = {
     target,
@@ -41,7 +43,7 @@ export function newLife(target: CardToWrite, { ranges, size, mode, wipe }: Flash
     total: undefined,
     times: { begun: performance.now() },
     tell: (event) => tell(target.name, event),
-    state: mode === 'verify' ? 'compared' : target.emptied ? 'begun' : 'untouched',
+    state: mode === 'verify' ? 'compared' : EMPTIED[target.emptied ?? 'no'],
     verified: false,
   };
   if (ranges === undefined && size === undefined) return life;

@@ -194,6 +194,28 @@ test('what a server refuses is told when it is opened, with its status; what red
     },
   ));
 
+test('a server that sends each visitor to another mirror: all is read from the first, and from the server where that is gone', async () => {
+  let [visitors, gone] = [0, false];
+  await withServer(
+    (request, response) => {
+      const [, mirror] = /^\/mirror(\d)$/.exec(request.url ?? '') ?? [];
+      if (mirror === undefined) response.writeHead(302, { Location: `/mirror${(visitors += 1)}` }).end();
+      else if (gone && mirror === '1') response.writeHead(403).end();
+      // Of the same bytes, each says another thing.
+      else send(request, response, image, { headers: gone ? {} : { ETag: `"${mirror}"` } });
+    },
+    async (url) => {
+      const source = await open(url);
+      assert.match(source.from ?? '', /mirror1$/);
+      assert.ok(image.equals(await readAll(source)));
+      assert.is(visitors, 1);
+      gone = true;
+      assert.ok(image.equals(await readAll(source)));
+      assert.is(visitors, 2);
+    },
+  );
+});
+
 test('nobody there, or no web server, is told in the words of curl', async () => {
   const url = await withServer(
     () => {},

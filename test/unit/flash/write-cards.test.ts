@@ -89,6 +89,40 @@ function noise(length: number, seed: number): Buffer {
   return bytes;
 }
 
+test('stopped before anything was asked of the cards: what was on them is gone, perhaps, or there', async () => {
+  await writeFile(image, noise(8192, 1));
+  const stamp = stampOf(await stat(image));
+  const handle = await open(card, 'w+');
+  try {
+    const cards = (['no', 'perhaps', 'yes'] as const).map((emptied) => ({
+      name: emptied,
+      fd: handle.fd,
+      size: 8192,
+      patches: [],
+      resumeFrom: 0,
+      emptied,
+    }));
+    const flashed = await writeCards(
+      {
+        source: { name: image, kind: 'file', packing: 'none', size: 8192, rereadable: true, stamp },
+        ranges: undefined,
+        mode: 'write',
+        wipe: false,
+        cards,
+      },
+      () => {},
+      { signal: AbortSignal.abort(new Error('stopped')) },
+    );
+    assert.match(
+      flashed.map(({ problem }) => problem).join('; '),
+      /^stopped before it was touched; .*no more to be relied on; .*nothing boots/,
+    );
+    assert.is((await stat(card)).size, 0);
+  } finally {
+    await handle.close();
+  }
+});
+
 test('a file on a full disk is no card that ends too early', async () => {
   await writeFile(image, noise(8192, 1));
   const stamp = stampOf(await stat(image));
