@@ -33,6 +33,7 @@ const SYSTEM = [
   'flash-sources',
   'flash-resume',
   'web',
+  'cloud-init-schema',
   'readme',
   'role-language',
   'reproducible',

@@ -83,7 +83,8 @@ export async function openShell(options: ShellOptions, context: Context): Promis
   return withCare(prepared, context, { image: false }, async () => {
     const { layers, sandbox } = await makeLayers(prepared, build, context);
     const { exitCode } = await sandbox.inRoot(
-      { lowers: layers.map(({ dir }) => `${dir}/tree`), overlay: 'native' },
+      // With the image's own perl and python: the host's would find no module of the image that is a library.
+      { lowers: layers.map(({ dir }) => `${dir}/tree`), overlay: 'interpreted' },
       {
         argv,
         stdout: 'inherit',

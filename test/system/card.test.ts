@@ -80,7 +80,6 @@ test('piimg flash writes the very card once more, with its identity and a host k
 /** What the booted card says to these commands; `update` takes minutes. */
 const QUESTIONS = {
   cloudInit: 'cloud-init status --wait --long',
-  seed: 'cloud-init schema --system',
   system: 'systemctl is-system-running --wait',
   failed: 'systemctl --failed --no-legend --plain',
   units: 'systemctl is-active web nftables ssh systemd-timesyncd unattended-upgrades apt-daily-upgrade.timer',
@@ -185,7 +184,6 @@ test('cloud-init, systemd and the units of the role have nothing to complain abo
   assert.match(answers.cloudInit.output, 'status: done');
   assert.match(answers.cloudInit.output, 'errors: []');
   assert.is(answers.cloudInit.status, 0, answers.cloudInit.output);
-  assert.is(answers.seed.status, 0, answers.seed.output);
   assert.is(answers.failed.output, '');
   assert.is(answers.system.output, 'running');
   assert.match(answers.units.output, /^(active\n?){6}$/);
