@@ -39,7 +39,15 @@ export type LayerSpec =
     }
   | { kind: 'artifacts'; artifacts: ResolvedRole['artifacts'] }
   | { kind: 'files'; files: PlannedFile[] }
-  | { kind: 'run'; name: string; script: string; network: boolean; env: Record<string, string> }
+  | {
+      kind: 'run';
+      name: string;
+      script: string;
+      network: boolean;
+      env: Record<string, string>;
+      /** With the image's own perl and python, slowly: the host's find no module of the image that is a library. */
+      interpreters?: 'own';
+    }
   | { kind: 'settings'; timezone: string; locale: string; keymap: string }
   | {
       kind: 'units';
@@ -164,7 +172,7 @@ export function planBuild(
   add('first boot', { kind: 'files', files: options.agent.map(planned) }, []);
   const stable = layers.map(({ key }) => key);
   if (role.files.length > 0) add('files', { kind: 'files', files: role.files.map(planned) });
-  const runKeys = role.run.map((step) => add(`run: ${step.name}`, { kind: 'run', ...step }));
+  const runKeys = role.run.map((step) => add(`run: ${step.name}`, { kind: 'run', ...step, interpreters: 'own' }));
   // What the first boot's steps are run by.
   const programs = role.provision.length > 0 ? { programs: ['/usr/bin/node'] } : {};
   add('units', { kind: 'units', units, ...programs, ...(base.kind === 'image' && { presets: PACKAGES_PRESET }) });

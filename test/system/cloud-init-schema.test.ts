@@ -24,11 +24,15 @@ for (const golden of GOLDENS) {
   for (const [file, type] of Object.entries(TYPES))
     documents.push({ name: `${golden} ${file}`, type, text: texts[file] ?? '' });
 }
-/** Without it cloud-init only says that it skips all this: an image does not need it. */
+/**
+ * Without it cloud-init only says that it skips all this: an image does not need it. It is a library in part, which the host's
+ * python does not find.
+ */
 const ROLE = `version: 1
 summary: cloud-init that can check
 extends: base
 packages: [python3-jsonschema]
+run: [{ name: look, script: python3 -c 'import jsonschema' }]
 `;
 // The negative control: one that it must refuse.
 const WRONG = { name: 'wrong', type: 'cloud-config', text: '#cloud-config\nusers: 3\n' };

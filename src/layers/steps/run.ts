@@ -3,9 +3,9 @@ import { PiimgError } from '../../lib/errors.ts';
 import { offerShell } from './configure.ts';
 import { clock, rootOf, type StepContext } from './context.ts';
 
-/** `/bin/sh -eu` as root in /, with native tools, without network unless the step asks for it: offline that is refused. */
+/** `/bin/sh -eu` as root in /, with native tools, for a role but perl and python, without network unless the step asks for it: offline that is refused. */
 export async function runScript(
-  spec: { name: string; script: string; network: boolean; env: Record<string, string> },
+  spec: { name: string; script: string; network: boolean; env: Record<string, string>; interpreters?: 'own' },
   context: StepContext,
 ): Promise<string[]> {
   if (spec.network && context.offline) {
@@ -18,7 +18,7 @@ export async function runScript(
   }
   try {
     await context.sandbox.inRoot(
-      { ...rootOf(context, 'native'), network: spec.network },
+      { ...rootOf(context, spec.interpreters === 'own' ? 'interpreted' : 'native'), network: spec.network },
       {
         argv: ['sh', '-euc', spec.script],
         env: { ...clock(context), SYSTEMD_OFFLINE: '1', ...spec.env },
