@@ -6,6 +6,7 @@ import { completeNode } from '../seed/given.ts';
 import type { Node } from '../seed/node.ts';
 import { loadNodes } from '../seed/nodes-file.ts';
 import { holdsSecrets } from '../seed/texts.ts';
+import { shownSsid } from '../seed/wifi.ts';
 import type { ReadAt } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Customized } from '../ui/customized.ts';
@@ -93,7 +94,7 @@ export async function customizeImage(
       password: passwordHash !== undefined,
     })),
     addresses,
-    ...(wifi !== undefined && { wifi: wifi.ssid }),
+    ...(wifi !== undefined && { wifi: shownSsid(wifi.ssid) }),
     warnings: [
       ...told.warnings,
       ...(block && process.platform !== 'linux' ? [UNCHECKED] : []),

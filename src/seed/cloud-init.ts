@@ -4,7 +4,7 @@ import type { HostKey } from './host-keys.ts';
 import { splitCidr, type Network, type Wifi } from './network.ts';
 import type { User } from './node.ts';
 import { becomesRoot, commandsFor } from './run-commands.ts';
-import { escapeSsid, wifiKey } from './wifi.ts';
+import { byteList, escapeSsid, wifiKey } from './wifi.ts';
 
 export interface CloudInit {
   /** Of its own for each card that is written, so that cloud-init takes the machine for a new one. */
@@ -124,7 +124,8 @@ function wireless({ ssid, password, country, hidden }: Wifi, raspberryPi: boolea
     ...(password === undefined ? open : { password: wifiKey(password, ssid) }),
   };
   // To NetworkManager netplan hands names with escapes of its own.
-  const name = raspberryPi ? ssid : escapeSsid(ssid);
+  const plain = typeof ssid === 'string' ? ssid : byteList(ssid);
+  const name = raspberryPi ? plain : escapeSsid(ssid);
   return {
     dhcp4: true,
     dhcp6: true,

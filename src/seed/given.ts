@@ -96,7 +96,8 @@ function wrongOptions(issues: z.core.$ZodIssue[]): PiimgError {
 
 /** A format's message is what would have been right; the others are sentences. */
 function wordsOf(issue: z.core.$ZodIssue): string {
-  if (issue.code === 'invalid_type' && issue.message.endsWith('undefined')) return 'is missing';
+  if (issue.message === 'is missing' || (issue.code === 'invalid_type' && issue.message.endsWith('undefined')))
+    return 'is missing';
   if (issue.code === 'invalid_key') return issue.issues.map(wordsOf).join(', ');
   if (issue.code === 'invalid_format' || issue.code === 'invalid_union') return `allowed is ${issue.message}`;
   return issue.message;

@@ -8,13 +8,30 @@ const cidr = z.union([z.cidrv4(), z.cidrv6()], {
   error: "an address with the length of its network's part, like `192.168.254.122/24`",
 });
 
-/** IEEE 802.11, section 9.4.2.2: at most 32 octets. What a terminal, YAML or wpa_supplicant would break at is refused. */
+/**
+ * IEEE 802.11, section 9.4.2.2: at most 32 octets, of which UTF-8 is only what most networks have. As text, what a terminal, YAML or
+ * wpa_supplicant would break at is refused: in hex digits all of it can be said.
+ */
 const ssid = z
-  .string()
-  .refine((text) => !/[\p{Cc}\p{Cs}\ufffd]/u.test(text), { error: 'the name of a Wi-Fi has no control characters' })
-  .refine((text) => text !== '' && Buffer.byteLength(text) <= 32, {
-    error: 'the name of a Wi-Fi has 1 to 32 bytes of UTF-8',
+  .union([z.string(), z.strictObject({ hex: z.string() })], {
+    error: ({ input }) =>
+      input === undefined
+        ? 'is missing'
+        : 'the name of a Wi-Fi as text, or its bytes in hex digits: `{ hex: 4bfc636865 }`',
+  })
+  .superRefine((name, context) => {
+    const message = objectionTo(name);
+    if (message !== undefined) context.addIssue({ code: 'custom', message });
   });
+
+function objectionTo(name: string | { hex: string }): string | undefined {
+  if (typeof name !== 'string')
+    return /^([0-9a-fA-F]{2}){1,32}$/.test(name.hex)
+      ? undefined
+      : 'the name of a Wi-Fi has 1 to 32 bytes, of two hex digits each';
+  if (/[\p{Cc}\p{Cs}\ufffd]/u.test(name)) return 'the name of a Wi-Fi has no control characters; in hex digits it may';
+  return name !== '' && Buffer.byteLength(name) <= 32 ? undefined : 'the name of a Wi-Fi has 1 to 32 bytes of UTF-8';
+}
 
 /** IEEE 802.11, annex J.4: 8 to 63 printable ASCII characters, or the key itself. The message leaves the value out. */
 const password = z.string().refine((text) => /^([ -~]{8,63}|[0-9A-Fa-f]{64})$/.test(text), {
@@ -30,7 +47,7 @@ function countryOf(code: string): string | undefined {
 const REGIONS = new Intl.DisplayNames('en', { type: 'region', fallback: 'none' });
 
 const wifi = z.strictObject({
-  ssid: ssid.describe('Its name, case counts.'),
+  ssid: ssid.describe('Its name, case counts; one that is no UTF-8 by its bytes, like `{ hex: 4bfc636865 }`.'),
   password: password.optional().describe('Written to the card as the key made of it; left out: an open network.'),
   country: word(/^[A-Z]{2}$/, 'a country in two capital letters, like `DE`')
     .superRefine((text, context) => {
@@ -61,6 +78,8 @@ export const network = z
 
 export type Network = z.output<typeof network>;
 export type Wifi = z.output<typeof wifi>;
+/** Text, or bytes that need not be any. */
+export type Ssid = Wifi['ssid'];
 
 /** Address and length of the network's part. */
 export function splitCidr(text: string): { address: string; length: number } {

@@ -29,7 +29,7 @@ export function nodeTexts(node: Node, card: Card): Record<NodeSlot, string> {
       'The image cannot be told the name of this Wi-Fi: NetworkManager takes it for a list of bytes',
       {
         exitCode: EXIT.usage,
-        hint: 'Give the Wi-Fi another name, or set it up on the machine. Nothing was written.',
+        hint: 'Say it in hex digits, `ssid: { hex: … }` in the file of --from. Nothing was written.',
       },
     );
   }

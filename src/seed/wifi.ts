@@ -1,21 +1,32 @@
 // A Wi-Fi as netplan and wpa_supplicant want it: the key that its password stands for, and its name.
 import { pbkdf2Sync } from 'node:crypto';
+import type { Ssid } from './network.ts';
+
+/** The name as it is sent. */
+export const octetsOf = (ssid: Ssid): Buffer =>
+  typeof ssid === 'string' ? Buffer.from(ssid) : Buffer.from(ssid.hex, 'hex');
+
+/** For people. */
+export const shownSsid = (ssid: Ssid): string => (typeof ssid === 'string' ? ssid : `0x${ssid.hex}`);
 
 /**
  * 64 hex digits: IEEE 802.11, annex J.4, PBKDF2 of the password with the name as salt, 4096 rounds of HMAC-SHA1, 256 bits. It opens
  * this network as well as the password does, but tells nobody what else that might open. A key is given back as it is.
  */
-export function wifiKey(password: string, ssid: string): string {
+export function wifiKey(password: string, ssid: Ssid): string {
   if (password.length === 64) return password.toLowerCase();
-  return pbkdf2Sync(password, Buffer.from(ssid), 4096, 32, 'sha1').toString('hex');
+  return pbkdf2Sync(password, octetsOf(ssid), 4096, 32, 'sha1').toString('hex');
 }
 
 /**
  * netplan (1.1) writes the name as it is between the quotes of wpa_supplicant's `ssid=P"…"`, which then reads escapes in it, and takes what
  * follows a quote and `#` for a comment: one such name, and no Wi-Fi at all is joined. Escapes come through for every one of them.
  */
-export function escapeSsid(ssid: string): string {
-  return ssid.replaceAll(/["#\\]/g, (character) => `\\x${character.charCodeAt(0).toString(16)}`);
+export function escapeSsid(ssid: Ssid): string {
+  // Of bytes, all but what is plain ASCII.
+  const [text, special] =
+    typeof ssid === 'string' ? [ssid, /["#\\]/g] : [octetsOf(ssid).toString('latin1'), /[^ -~]|["#\\]/g];
+  return text.replaceAll(special, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
 /** The name that `escapeSsid`, or a person, has written. */
@@ -25,5 +36,8 @@ export function unescapeSsid(text: string): string {
   );
 }
 
-/** Whether NetworkManager's keyfile, to which netplan hands the name, would take it for a list of bytes. */
-export const looksLikeBytes = (ssid: string): boolean => /^[\d; ]*;[\d; ]*$/.test(ssid);
+/** As NetworkManager's keyfile has what is not plain (nm-settings-keyfile(5)): a list of bytes. */
+export const byteList = (ssid: Ssid): string => `${[...octetsOf(ssid)].join(';')};`;
+
+/** Whether NetworkManager's keyfile, to which netplan hands the name, would take it for such a list although it is none. */
+export const looksLikeBytes = (ssid: Ssid): boolean => typeof ssid === 'string' && /^[\d; ]*;[\d; ]*$/.test(ssid);

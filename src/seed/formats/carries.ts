@@ -1,9 +1,9 @@
 // What each first-boot format can carry of a node: the table, and what a node asks for beyond it.
 import { isIPv6 } from 'node:net';
 import type { InitFormat } from '../../vendor/view.ts';
-import { splitCidr } from '../network.ts';
+import { splitCidr, type Ssid } from '../network.ts';
 import type { Node, User } from '../node.ts';
-import { looksLikeBytes } from '../wifi.ts';
+import { looksLikeBytes, shownSsid } from '../wifi.ts';
 import type { ImageFacts } from './edits.ts';
 import { plainSsid } from './network-manager.ts';
 
@@ -64,7 +64,7 @@ export const FIELDS = {
   },
   wifi: { title: 'Wi-Fi, open or hidden too', said: '--wifi', used: ({ network }) => network.wifi !== undefined },
   ssid: {
-    title: 'any name of a Wi-Fi, in UTF-8',
+    title: 'any name of a Wi-Fi',
     said: '--wifi',
     used: ({ network: { wifi } }, facts, format) => wifi !== undefined && isOdd(wifi.ssid, format, facts),
   },
@@ -120,10 +120,10 @@ export const isYes = (cell: Cell, manager: ImageFacts['network']): boolean =>
   cell === 'yes' || (manager !== undefined && (cell === 'either' || cell === manager));
 
 /** Of names of Wi-Fi, what a reader takes for something else than the name. */
-function isOdd(ssid: string, format: WrittenFormat, { wifiByShell }: ImageFacts): boolean {
+function isOdd(ssid: Ssid, format: WrittenFormat, { wifiByShell }: ImageFacts): boolean {
   if (format === 'cloudinit-rpi') return looksLikeBytes(ssid);
   // bullseye's puts it between quotes of a script, of raspi-config and of wpa_cli.
-  if (wifiByShell && /["'$`]/.test(ssid)) return true;
+  if (wifiByShell && /["'$`]/.test(shownSsid(ssid))) return true;
   // imager_custom writes it into a keyfile as it is, and takes these words for options of its own; python3-toml 0.10 drops quotes at the beginning that have nothing or another one behind.
   return !plainSsid(ssid) || /^("$|"")/.test(ssid) || ['-h', '--hidden', '-p', '--plain'].includes(ssid);
 }

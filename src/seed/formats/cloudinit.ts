@@ -7,7 +7,7 @@ import { networkConfig, yaml } from '../cloud-init.ts';
 import type { Wifi } from '../network.ts';
 import type { Node, User } from '../node.ts';
 import { becomesRoot, commandsFor } from '../run-commands.ts';
-import { looksLikeBytes } from '../wifi.ts';
+import { looksLikeBytes, shownSsid } from '../wifi.ts';
 import { cmdlineEdit, REGDOM, regdomWord, textFile, type Edit, type ImageFacts } from './edits.ts';
 
 export function cloudinitEdits(node: Node, facts: ImageFacts, raspberryPi: boolean): Edit[] {
@@ -39,10 +39,13 @@ function sourceOf({ cmdline = '' }: ImageFacts): string[] {
 /** NetworkManager takes it for a list of bytes. */
 function requireName({ ssid }: Wifi): void {
   if (!looksLikeBytes(ssid)) return;
-  throw new PiimgError(`The Wi-Fi ${ssid} cannot be told to this image: its NetworkManager takes the name for bytes`, {
-    exitCode: EXIT.usage,
-    hint: 'Give the network another name. Nothing was written.',
-  });
+  throw new PiimgError(
+    `The Wi-Fi ${shownSsid(ssid)} cannot be told to this image: its NetworkManager takes the name for bytes`,
+    {
+      exitCode: EXIT.usage,
+      hint: 'Say it in hex digits, `ssid: { hex: … }` in the file of --from. Nothing was written.',
+    },
+  );
 }
 
 function userData({ node, users, locale, timezone }: Node, raspberryPi: boolean): object {

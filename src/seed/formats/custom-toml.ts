@@ -3,7 +3,8 @@
 // Facts from raspberrypi-sys-mods (bookworm, 2024-01): usr/lib/raspberrypi-sys-mods/init_config reads it, imager_custom and userconf do it.
 import { plainKey } from '../../lib/ssh-key.ts';
 import type { Node } from '../node.ts';
-import { wifiKey } from '../wifi.ts';
+import type { Wifi } from '../network.ts';
+import { shownSsid, wifiKey } from '../wifi.ts';
 import { textFile, type Edit } from './edits.ts';
 import { toml } from './toml.ts';
 
@@ -26,7 +27,7 @@ export function customTomlEdits({ node, users, network, timezone }: Node): Edit[
       wlan:
         wifi === undefined
           ? {}
-          : { ssid: wifi.ssid, ...psk(wifi), hidden: wifi.hidden ?? false, country: wifi.country },
+          : { ssid: shownSsid(wifi.ssid), ...psk(wifi), hidden: wifi.hidden ?? false, country: wifi.country },
       locale: { timezone },
     },
   );
@@ -35,5 +36,5 @@ export function customTomlEdits({ node, users, network, timezone }: Node): Edit[
 
 const hashed = (password: string | undefined) => (password === undefined ? {} : { password, password_encrypted: true });
 
-const psk = ({ ssid, password }: { ssid: string; password?: string | undefined }) =>
+const psk = ({ ssid, password }: Wifi) =>
   password === undefined ? {} : { password: wifiKey(password, ssid), password_encrypted: true };

@@ -1,16 +1,16 @@
 // NetworkManager's keyfiles for the network of a node (nm-settings-keyfile(5)).
 import { isIPv6 } from 'node:net';
-import { splitCidr, type Network, type Wifi } from '../network.ts';
-import { wifiKey } from '../wifi.ts';
+import { splitCidr, type Network, type Ssid, type Wifi } from '../network.ts';
+import { byteList, wifiKey } from '../wifi.ts';
 
 /** Whether a keyfile takes the name as it is: no escapes, no list of bytes, no space at either end. */
-export const plainSsid = (ssid: string): boolean => !/[\\;]|^\s|\s$/.test(ssid);
+export const plainSsid = (ssid: Ssid): ssid is string => typeof ssid === 'string' && !/[\\;]|^\s|\s$/.test(ssid);
 
 /** `UUID` stands for what the machine draws itself. */
 export function wifiKeyfile({ ssid, password, hidden = false }: Wifi): string {
   return keyfile({
     connection: { id: 'piimg-wifi', uuid: 'UUID', type: 'wifi' },
-    wifi: { mode: 'infrastructure', ssid: plainSsid(ssid) ? ssid : bytes(ssid), hidden: String(hidden) },
+    wifi: { mode: 'infrastructure', ssid: plainSsid(ssid) ? ssid : byteList(ssid), hidden: String(hidden) },
     ...(password !== undefined && { 'wifi-security': { 'key-mgmt': 'wpa-psk', psk: wifiKey(password, ssid) } }),
     ipv4: { method: 'auto' },
     ipv6: { method: 'auto' },
@@ -38,8 +38,6 @@ export function wiredKeyfile({ addresses, gateway, dns }: Network): string | und
     ipv6: family(true),
   });
 }
-
-const bytes = (ssid: string): string => `${[...Buffer.from(ssid)].join(';')};`;
 
 function keyfile(groups: Record<string, Record<string, string>>): string {
   const text = Object.entries(groups).map(([name, keys]) =>

@@ -5,7 +5,7 @@ import { plainKey } from '../../lib/ssh-key.ts';
 import { quote } from '../../lib/quote.ts';
 import type { Network, Wifi } from '../network.ts';
 import type { Node, User } from '../node.ts';
-import { wifiKey } from '../wifi.ts';
+import { octetsOf, wifiKey } from '../wifi.ts';
 import { asksForPassword, cmdlineEdit, REGDOM, regdomWord, textFile, type Edit, type ImageFacts } from './edits.ts';
 import { plainSsid } from './network-manager.ts';
 import { toml, type TomlTables } from './toml.ts';
@@ -61,7 +61,7 @@ function early({ name, sudo }: User, keys: string[]): string[] {
 /** It writes the name into a keyfile as it is, but as bytes what comes in hex. */
 function wireless({ ssid, password, hidden = false, country }: Wifi): TomlTables[string] {
   return {
-    ...(plainSsid(ssid) ? { ssid } : { ssid_hex: Buffer.from(ssid).toString('hex') }),
+    ...(plainSsid(ssid) ? { ssid } : { ssid_hex: octetsOf(ssid).toString('hex') }),
     ...(password !== undefined && { password: wifiKey(password, ssid), password_encrypted: true }),
     hidden,
     country,

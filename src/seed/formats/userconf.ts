@@ -4,7 +4,7 @@
 // headless set-up, which names wpa_supplicant.conf for releases before bookworm only.
 import type { Wifi } from '../network.ts';
 import type { Node } from '../node.ts';
-import { wifiKey } from '../wifi.ts';
+import { octetsOf, wifiKey } from '../wifi.ts';
 import { textFile, type Edit, type ImageFacts } from './edits.ts';
 
 export function userconfEdits({ users: [user], network: { wifi } }: Node, { network }: ImageFacts): Edit[] {
@@ -23,7 +23,7 @@ export function wpaSupplicant({ ssid, password, country, hidden }: Wifi): string
     'ctrl_interface=DIR=/var/run/wpa_supplicant GROUP=netdev',
     'update_config=1',
     'network={',
-    `\tssid=${Buffer.from(ssid).toString('hex')}`,
+    `\tssid=${octetsOf(ssid).toString('hex')}`,
     ...(hidden === true ? ['\tscan_ssid=1'] : []),
     password === undefined ? '\tkey_mgmt=NONE' : `\tpsk=${wifiKey(password, ssid)}`,
     '}',

@@ -150,6 +150,25 @@ test('cloud-init with NetworkManager: the name of a Wi-Fi as it is; one that wou
   assert.ok(editsFor('cloudinit', nodeOf(wifi('1;2')), factsOf('cloudinit', { network: undefined })));
 });
 
+test('a Wi-Fi by its bytes: each format has them in its own way, but the one that takes text only', () => {
+  const hex = '4bfc6368650a';
+  const node = nodeOf({ network: { wifi: { ssid: { hex }, password: 'password', country: 'DE' } } });
+  const text = (format: OtherFormat, path: string, more: Partial<ImageFacts> = {}): string =>
+    textIn(editsFor(format, node, factsOf(format, more)), path) ?? '';
+  const list = '75;252;99;104;101;10;';
+  assert.match(text('cloudinit-rpi', 'network-config'), `"${list}": {`);
+  assert.match(text('cloudinit', 'network-config'), '"K\\\\xfcche\\\\x0a": {');
+  assert.match(text('systemd', 'firstrun.sh'), `ssid=${list}`);
+  assert.match(text('systemd', 'firstrun.sh', { network: 'dhcpcd' }), `ssid=${hex}`);
+  assert.match(text('rpi-preseed', 'rpi-preseed.toml'), `ssid_hex = "${hex}"`);
+  const user = { users: [{ name: 'ann', passwordHash: HASH }], network: node.network };
+  assert.match(
+    textIn(editsFor('userconf', nodeOf(user, 'raspberrypi'), factsOf('userconf')), 'wpa_supplicant.conf') ?? '',
+    `ssid=${hex}`,
+  );
+  refuses('custom-toml', { network: node.network }, {}, /any name of a Wi-Fi/);
+});
+
 test('what an image lacks: a manager of its network, a shell for its first user, quotes in names of Wi-Fi', () => {
   const neither = /--wifi.*only where NetworkManager.*here neither NetworkManager nor dhcpcd does/;
   for (const format of ['systemd', 'custom-toml', 'rpi-preseed'] as const)

@@ -11,6 +11,7 @@ import { wpaSupplicant } from '../../../src/seed/formats/userconf.ts';
 import { editsFor } from '../../../src/seed/formats/write.ts';
 import { nodeSchema, type Node } from '../../../src/seed/node.ts';
 import { unescapeSsid } from '../../../src/seed/wifi.ts';
+import { shownSsid } from '../../../src/seed/wifi.ts';
 import { factsOf, nodeOf, textIn, type OtherFormat } from '../../helpers/format-nodes.ts';
 import { keyLine } from '../../helpers/ssh-keys.ts';
 
@@ -47,7 +48,7 @@ const nodes = samples.map(({ ssid, comment }) =>
 );
 const taken = (format: OtherFormat): Node[] =>
   nodes.filter((node) => refusalsOf(format, node, factsOf(format)).length === 0);
-const ssidOf = ({ network }: Node): string => network.wifi?.ssid ?? '';
+const ssidOf = ({ network }: Node): string => shownSsid(network.wifi?.ssid ?? '');
 
 /** What Python's tomllib, a parser that nobody here wrote, makes of texts. */
 async function readToml(texts: string[]): Promise<Record<string, Record<string, unknown>>[]> {

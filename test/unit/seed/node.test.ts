@@ -173,6 +173,17 @@ test('the committed JSON schema is the one of the code, and takes what zod takes
   assert.not.ok(validator.validate({ version: 1, hostname: 'pi' }).valid);
 });
 
+test('the name of a Wi-Fi by its bytes: 1 to 32 of them, in hex digits', () => {
+  const says = (ssid: unknown): string =>
+    nodeSchema
+      .safeParse({ version: 1, network: { wifi: { ssid, country: 'DE' } } })
+      .error?.issues.map(({ message }) => message)
+      .join() ?? '';
+  assert.equal([says({ hex: '4bFC' }), says({ hex: 'ab'.repeat(32) })], ['', '']);
+  for (const hex of ['ab'.repeat(33), 'abc', '', 'xy']) assert.match(says({ hex }), /1 to 32 bytes, of two hex digits/);
+  for (const odd of [7, {}]) assert.match(says(odd), /as text, or its bytes in hex digits/);
+});
+
 test('a country by its own code, a time zone by its own letters', () => {
   const says = (file: object): string =>
     nodeSchema
