@@ -17,7 +17,7 @@ import { writeStages } from './boot-write.ts';
 import type { Context } from './context.ts';
 import { withImageView } from './image-view.ts';
 import { knownHosts, newHostKeys } from './seed-machine.ts';
-import { mapBeside, removeMaps, writeChangedMap } from './seed-map.ts';
+import { isMapOf, mapBeside, removeMaps, writeChangedMap } from './seed-map.ts';
 import { firstBootFacts, requireKnown } from './first-boot-facts.ts';
 import { refuseOut, writeTarget } from './seed-target.ts';
 import { seedCard, type SeedRequest, type SeedResult } from './seeding.ts';
@@ -62,7 +62,8 @@ export async function customizeImage(
   });
   if (prepared === undefined) return { seeded: await seedCard(request, context) };
   const { edits, offset, secret, block, changes, ...told } = prepared;
-  const beside = block ? undefined : await mapBeside(image);
+  const found = block ? undefined : await mapBeside(image);
+  const beside = found && (await isMapOf(found, image)) ? found : undefined;
   const target = out ?? image;
   const mapFits = await context.progress.step(`first boot of ${node.node}`, async (step) => {
     let changed: Change[] = [];
@@ -77,7 +78,8 @@ export async function customizeImage(
       changed = await writeStages(file, { offset, prepare: ready }, signal);
     };
     await writeTarget({ image, out, secret }, write, { step, signal });
-    return block || writeChangedMap(beside, target, changed);
+    if (out !== undefined) await removeMaps(out);
+    return beside !== undefined && (await writeChangedMap(beside, target, changed));
   });
   const { wifi, addresses } = node.network;
   return {
@@ -98,7 +100,7 @@ export async function customizeImage(
     warnings: [
       ...told.warnings,
       ...(block && process.platform !== 'linux' ? [UNCHECKED] : []),
-      ...(mapFits ? [] : [`${target} has no block map: that of ${image} does not fit it`]),
+      ...(found === undefined || mapFits ? [] : [`${target} has no block map: ${found.file} does not fit it`]),
     ],
   };
 }

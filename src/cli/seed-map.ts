@@ -1,8 +1,8 @@
 // The block map beside an image: it goes along with a copy that has an identity, so that its holes are not written to cards either, and fits
 // what has been changed.
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { parseBmap, type Bmap } from '../flash/bmap.ts';
 import { covering, overlap, wholeBlocks } from '../flash/write/chunks.ts';
 import { BMAP_BLOCK, bmapFileOf, bmapFilesOf, bmapXml } from '../image/bmap.ts';
@@ -26,36 +26,45 @@ export async function mapBeside(image: string): Promise<MapBeside | undefined> {
   return undefined;
 }
 
-/** Whatever flashers would take for its map. */
+/** Of an image or its packed form. */
+const IMAGE = /\.(img|raw|wic)(\.(xz|gz|zst|zip))?$/;
+
+/** Where maps of this image alone lie: `web.bmap` is that of web.img, also where there is a web.raw. The first is where bmaptool looks as well. */
+async function ownMaps(image: string): Promise<string[]> {
+  const stem = (name: string): string => name.replace(IMAGE, '');
+  const { dir, base } = path.parse(path.resolve(image));
+  const shared = (await readdir(dir)).some((name) => name !== base && IMAGE.test(name) && stem(name) === stem(base));
+  return shared ? [`${image}.bmap`] : [bmapFileOf(image), ...bmapFilesOf(image)];
+}
+
+/** What flashers would take for its map, and is no other image's. */
 export async function removeMaps(image: string): Promise<void> {
-  await Promise.all(bmapFilesOf(image).map((file) => rm(file, { force: true })));
+  for (const file of await ownMaps(image)) await rm(file, { force: true });
+}
+
+async function writeMap(image: string, text: string): Promise<void> {
+  const [file = ''] = await ownMaps(image);
+  await writeFile(file, text);
+}
+
+/** Whether it may be that of the image at all: one of another length is an older one's. */
+export async function isMapOf({ map }: MapBeside, image: string): Promise<boolean> {
+  return (await stat(image)).size === map.imageSize;
 }
 
 /**
- * Writes the map of an image beside the same image with `changes` made, `target`: what they touch is mapped, and has no checksum. What lay
- * there for an older target goes. False where it cannot be said, the map having smaller blocks than those of piimg.
+ * Writes the map of an image beside the same image with `changes` made, `target`: what they touch is mapped, and has no checksum. False where
+ * it cannot be said, the map having smaller blocks than those of piimg.
  */
-export async function writeChangedMap(
-  beside: MapBeside | undefined,
-  target: string,
-  changes: Change[],
-): Promise<boolean> {
-  await Promise.all(
-    bmapFilesOf(target)
-      .filter((file) => file !== beside?.file)
-      .map((file) => rm(file, { force: true })),
-  );
-  if (beside === undefined) return true;
-  const { imageSize, blockSize, ranges } = beside.map;
+export async function writeChangedMap({ map }: MapBeside, target: string, changes: Change[]): Promise<boolean> {
+  const { imageSize, blockSize, ranges } = map;
   if (blockSize % BMAP_BLOCK !== 0) return false;
   const changed = changes.map(({ offset, content }) => ({ offset, length: content.length }));
   const mapped = covering(ranges, changed).map(({ sum, offset, length }) => {
     const same = sum?.type === 'sha256' && !changed.some((one) => overlap(one, { offset, length }));
     return { offset, length: wholeBlocks(length), ...(same && { sha256: sum.hex }) };
   });
-  const own = bmapFileOf(target);
-  // Where it is still there, it is that of the other image.
-  await writeFile(existsSync(own) ? `${target}.bmap` : own, bmapXml(imageSize, mapped));
+  await writeMap(target, bmapXml(imageSize, mapped));
   return true;
 }
 
@@ -64,10 +73,8 @@ export async function writeChangedMap(
  * moved. One that lay beside an older `out` goes.
  */
 export async function copyMap(beside: MapBeside | undefined, out: string): Promise<void> {
-  const to = bmapFileOf(out);
-  if (beside?.file === to) return;
   await removeMaps(out);
-  if (beside !== undefined && (await fits(beside.map, out))) await writeFile(to, beside.text);
+  if (beside !== undefined && (await fits(beside.map, out))) await writeMap(out, beside.text);
 }
 
 /** Bytes read at once. */

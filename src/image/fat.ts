@@ -188,6 +188,8 @@ export async function listFat(volume: FatVolume, cluster: number = volume.rootCl
     const slot = bytes.subarray(at, at + DIRECTORY_ENTRY);
     const attributes = slot.readUInt8(11);
     if (slot[0] !== 0xe5 && attributes === ATTR.longName) {
+      // 0x40: the last piece of a name, which comes first: what stands before it is left of another one.
+      if ((slot.readUInt8(0) & 0x40) !== 0) pieces = [];
       pieces.unshift(slot);
       continue;
     }

@@ -29,7 +29,8 @@ function note(words: string[], promised: Promised): void {
   // Of an assignment it is the value that ends so.
   const program = first.includes('=') ? '' : (first.split('/').at(-1) ?? '');
   const [what = '', ...values] = program === 'step' || program === 'imager_custom' ? rest : [program, ...rest];
-  const value = values.find((word) => !word.startsWith('-')) ?? '';
+  // The options of imager_custom; whatever else begins so is a value, as behind it another one may be a secret.
+  const value = values.find((word) => !['-h', '--hidden', '-p', '--plain', '-k'].includes(word)) ?? '';
   if (what === 'set_hostname') promised.hostname = value;
   else if (['first_user', 'further_user', 'userconf'].includes(what)) promised.users.push(value);
   else if (what === 'enable_ssh') promised.ssh = true;
@@ -41,7 +42,7 @@ function note(words: string[], promised: Promised): void {
 
 /** Of a keyfile of NetworkManager, as text or in bytes, or of a wpa_supplicant.conf, in hex digits. */
 export function namesOfWifi(text: string): string[] {
-  return [...text.matchAll(/^\s*ssid=(?:"([^"\n]*)"|(\d+;[\d;]*)|([0-9a-f]+)$|(.*))/gm)].map(
+  return [...text.matchAll(/^\s*ssid=(?:"([^"\n]*)"$|(\d+;[\d;]*)$|([0-9a-fA-F]+)$|(.*))/gm)].map(
     ([, quoted, bytes, hex, plain]) => {
       if (bytes !== undefined) return Buffer.from(bytes.split(';').filter(Boolean).map(Number)).toString();
       // Eight digits may be a name: a keyfile says `type=wifi`, and has no hex digits.

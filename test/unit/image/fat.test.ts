@@ -35,4 +35,18 @@ test('pieces of a long name that another entry was put behind', async () => {
   assert.not.ok(names.includes(name));
 });
 
+test('left-over pieces of a long name just before a file with a long name: its own counts', async () => {
+  const { file } = await fatImage({ fill: 1 });
+  const name = 'a file with a long name 0.dtb';
+  const slot = await withFat(file, async (volume) => (await findInFat(volume, name))?.slot ?? 0);
+  const handle = await open(file, 'r+');
+  // All of it, three pieces and the short name, moves on by a slot; the first piece stays, as one of another name.
+  const pieces = Buffer.alloc(4 * 32);
+  await handle.read(pieces, 0, pieces.length, slot - 3 * 32);
+  await handle.write(pieces, 0, pieces.length, slot - 2 * 32);
+  await handle.write(Buffer.of((pieces[13] ?? 0) ^ 1), 0, 1, slot - 3 * 32 + 13);
+  await handle.close();
+  assert.ok((await namesIn(file)).includes(name), (await namesIn(file)).join(', '));
+});
+
 test.run();

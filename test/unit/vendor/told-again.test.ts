@@ -67,6 +67,9 @@ test('the script of Raspberry Pi Imager: names, no secret', async () => {
   const promised = await promisedByScript(
     fakeView({ 'cmdline.txt': 'quiet systemd.run=/boot/firstrun.sh', 'firstrun.sh': IMAGER }, ROOT),
   );
+  const odd = IMAGER.replace("-h 'Home net'", "'-guest-'");
+  const other = fakeView({ 'cmdline.txt': 'quiet systemd.run=/boot/firstrun.sh', 'firstrun.sh': odd }, ROOT);
+  assert.equal((await promisedByScript(other))?.wifi, ['-guest-']);
   assert.equal(promised, { hostname: 'pi5', users: ['dora'], ssh: true, wifi: ['Home net'], hostKeys: false });
 });
 
@@ -77,6 +80,9 @@ test('words of a script, and names of Wi-Fi as files have them', () => {
   ]);
   assert.equal(namesOfWifi('[connection]\ntype=wifi\n[wifi]\nssid=12345678\n'), ['12345678']);
   assert.equal(namesOfWifi('network={\n\tssid=43616665\n}\n'), ['Cafe']);
+  assert.equal(namesOfWifi('network={\n\tssid=4B6166\n}\n'), ['Kaf']);
+  assert.equal(namesOfWifi('type=wifi\nssid="x" y\n'), ['"x" y']);
+  assert.equal(namesOfWifi('type=wifi\nssid=1;abc\n'), ['1;abc']);
   assert.equal(namesOfWifi('[wifi]\nssid=67;97;102;195;169;\n'), ['Café']);
 });
 
