@@ -140,7 +140,7 @@ function requireWhole(file: string, { number, start, sectors }: Partition, size:
 
 function cutOff(file: string, partition: number, end: number, size: number): PiimgError {
   return new PiimgError(`${file} is cut off: partition ${partition} goes to byte ${end}, but there are ${size}`, {
-    hint: 'Download or copy it again.',
+    hint: 'Download or copy it again. If it is whole although it ends within its last partition, as images of OpenWrt are, it can be given no identity.',
   });
 }
 

@@ -10,7 +10,7 @@ import { confirmTargets } from '../flashing/confirm.ts';
 import { requireFile } from '../flashing/file-target.ts';
 import { ageOf, flashCards, nameOf, type Flashed, type ReadyCard } from '../flashing/flash.ts';
 import { keptIdentity, prepareIdentities, type Identity } from '../flashing/identities.ts';
-import { coveringAll, mappedBytes, openImage, type FlashImage } from '../flashing/image.ts';
+import { coveringAll, mappedBytes, neededBytes, openImage, type FlashImage } from '../flashing/image.ts';
 import { lastBuild } from '../flashing/last-build.ts';
 import { keepLedger, notedDigest, notedPlaces, withWhy } from '../flashing/note.ts';
 import { nextSteps } from '../flashing/next-steps.ts';
@@ -46,7 +46,10 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
   const context = createContext(signal, flags.progress);
   if (cards.length === 0 && flags.to === undefined && !somebodyIsThere())
     throw usage('No card was named', 'piimg drives lists what could be one. A file is written with --to FILE.');
-  const opened = await openImage(await imageOf(named, flags, context), signal, flags.sha256);
+  const opened = await openImage(await imageOf(named, flags, context), signal, {
+    sha256: flags.sha256,
+    write: mode !== 'verify',
+  });
   const targets = flags.to === undefined ? await targetsOf(cards, opened, flags, signal) : [];
   if (flags.to !== undefined) await requireFile(flags.to, opened, mode !== 'verify');
   const names = targets.length > 0 ? targets.map(({ node }) => node) : [undefined];
@@ -135,12 +138,8 @@ async function targetsOf(cards: Named[], image: FlashImage, flags: FlashFlags, s
   const file = image.source.kind === 'file' ? image.source.name : undefined;
   const named = cards.length > 0 ? cards : [{ path: await chooseCard(() => listTargets(file), signal) }];
   // Of a packed image, or one that comes by a pipe, only what its partitions need is known beforehand.
-  return findTargets(named, {
-    image: file,
-    size: Math.max(image.size ?? 0, image.reach),
-    allowFixed,
-    write: modeOf(flags) !== 'verify',
-  });
+  const write = modeOf(flags) !== 'verify';
+  return findTargets(named, { image: file, size: write ? neededBytes(image) : image.size, allowFixed, write });
 }
 
 async function shownImage(

@@ -6,6 +6,8 @@ import type { ProgressKind } from '../../ui/progress.ts';
 export function guardOutput(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit();
+    // The terminal was closed, and what is under way is being stopped in order.
+    if (error.code === 'EIO' && process.stdout.isTTY) return;
     tell(`error: stdout cannot be written: ${error.message}`);
     process.exit(EXIT.failed);
   });

@@ -19,7 +19,7 @@ export async function verify(
   signal: AbortSignal,
 ): Promise<void> {
   const context = createContext(signal, flags.progress);
-  const image = await openImage(name, signal);
+  const image = await openImage(name, signal, { write: false });
   const info = await stat(card).catch(() => undefined);
   if (info === undefined || info.isDirectory()) {
     throw new PiimgError(`There is no card ${card}`, {

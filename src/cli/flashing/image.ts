@@ -1,13 +1,17 @@
 // The image of a flash: where it is, how it is packed, how large it is, which blocks of it are to be written, what it says of itself.
+import { open } from 'node:fs/promises';
 import type { parseBmap } from '../../flash/bmap.ts';
 import { CARD_RECORD } from '../../flash/card-record.ts';
 import { readBeginning } from '../../flash/source/beginning.ts';
 import { openSource, type Source } from '../../flash/source/source.ts';
 import { BLOCK, covering, totalOf, type CheckedRange, type Range } from '../../flash/write/chunks.ts';
+import { listFat, openFat } from '../../image/fat.ts';
 import { HEADER_MAX, parseHeader, type ImageHeader } from '../../image/header.ts';
 import { HEADER_LBA } from '../../image/layout.ts';
 import { parseMbr, SECTOR } from '../../image/mbr.ts';
+import { readerOf } from '../../image/ranges.ts';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
+import { isOfHeader } from '../seed-card.ts';
 import { mapBeside } from '../seed-map.ts';
 import { ownPlaces } from './own.ts';
 
@@ -34,14 +38,25 @@ const CYLINDER = 255 * 63 * SECTOR;
 const SAID = [{ offset: HEADER_LBA * SECTOR, length: HEADER_MAX }, CARD_RECORD];
 const GAP = CARD_RECORD.offset + CARD_RECORD.length;
 
-/** Throws PiimgError (usage) for what is no disk image, or only the beginning of one. `sha256`: what the file must come to, as it lies there. */
-export async function openImage(name: string, signal: AbortSignal, sha256?: string): Promise<FlashImage> {
+export interface OpenOptions {
+  /** What the file must come to, as it lies there. */
+  sha256?: string | undefined;
+  /** Whether cards will be written; else they are compared. */
+  write?: boolean;
+}
+
+/** Throws PiimgError (usage) for what is no disk image, or only the beginning of one. */
+export async function openImage(
+  name: string,
+  signal: AbortSignal,
+  { sha256, write = true }: OpenOptions = {},
+): Promise<FlashImage> {
   const opened = { ...(await openSource(name, { signal })), ...(sha256 !== undefined && { sha256 }) };
   const { source, bytes } = await readBeginning(opened, HEADER_LBA * SECTOR + HEADER_MAX, signal);
   const { last, end } = tableIn(bytes, name);
   const map = await findMap(source);
   // What is packed, or has a digest or a map, is whole by that: makers cut images behind the last file system, OpenWrt does.
-  const vouched = source.packing !== 'none' || sha256 !== undefined || map !== undefined;
+  const vouched = !write || source.packing !== 'none' || sha256 !== undefined || map !== undefined;
   const least = vouched ? last + 1 : end % CYLINDER === 0 ? end - CYLINDER : end;
   const size = source.size ?? map?.imageSize;
   if (source.size !== undefined && map !== undefined && map.imageSize !== source.size) {
@@ -59,19 +74,39 @@ export async function openImage(name: string, signal: AbortSignal, sha256?: stri
       hint: `Download, copy or build it again.${size > last ? ' If it is whole all the same: flash it packed, as its makers offer it, or name its digest, --sha256.' : ''}`,
     });
   }
-  const short = size !== undefined && size < end - CYLINDER;
+  const short = write && size !== undefined && size < end - CYLINDER;
   const warnings = short ? [`the partitions of ${name} reach to byte ${end}, it ends at ${size}: taken for whole`] : [];
-  const header = parseHeader(bytes.subarray(HEADER_LBA * SECTOR));
+  const said = parseHeader(bytes.subarray(HEADER_LBA * SECTOR));
+  const header = said && (await isStale(source)) ? undefined : said;
+  if (said && !header) warnings.push(`${name} was a card that held an image of piimg once, and has another one now`);
   // Pieces begin on a block of any card; a map of smaller ones does not, and is not needed.
   const fits = map !== undefined && map.blockSize % BLOCK === 0;
   // The partition table, of which we have just seen that it is there, may be missing in a map; the first block is written last of all.
   // And no card keeps what an earlier image of piimg's said of itself there.
   const needed = [
     { offset: 0, length: BLOCK },
-    ...(size === undefined || size >= GAP ? SAID : []),
+    ...(write && (size === undefined || size >= GAP) ? SAID : []),
     ...ownPlaces(header),
   ];
   return { source, size, reach: end, least, warnings, ranges: fits ? covering(map.ranges, needed) : undefined, header };
+}
+
+/** Whether the header of a raw image is of another system than lies behind it; of others it is not known. */
+async function isStale({ kind, name, packing }: Source): Promise<boolean> {
+  if (kind !== 'file' || packing !== 'none') return false;
+  const file = await open(name);
+  try {
+    const read = readerOf(file);
+    const [first] = parseMbr(await read(0, SECTOR)).entries;
+    const names = await listFat(await openFat(read, (first?.start ?? 0) * SECTOR));
+    return !isOfHeader(names.map((entry) => entry.name));
+  } catch (error) {
+    // What cannot be read says nothing.
+    if (error instanceof PiimgError || error instanceof RangeError) return false;
+    throw error;
+  } finally {
+    await file.close();
+  }
 }
 
 /** With all blocks of `patches` among those that are written, which a block map of the image need not name. */
@@ -79,6 +114,10 @@ export const coveringAll = (image: FlashImage, patches: Range[]): FlashImage => 
   ...image,
   ranges: image.ranges && covering(image.ranges, patches),
 });
+
+/** Bytes that a card must have. Old tables may reach beyond an image by a part of a cylinder. */
+export const neededBytes = ({ size = 0, reach }: FlashImage): number =>
+  size < reach - CYLINDER ? reach : size || reach;
 
 /** Bytes that are written to a card. */
 export const mappedBytes = ({ ranges, size }: FlashImage): number | undefined =>

@@ -122,7 +122,7 @@ async function requireFit(target: Target, rules: Rules): Promise<void> {
   const { device, identity } = target;
   if (rules.size !== undefined && rules.size > identity.size) {
     throw refuse(
-      `${device.path} is too small: ${formatBytes(identity.size)}, the image has ${formatBytes(rules.size)}`,
+      `${device.path} is too small: ${formatBytes(identity.size)}, the image needs ${formatBytes(rules.size)}`,
       'Take a larger card.',
     );
   }

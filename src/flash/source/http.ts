@@ -72,6 +72,7 @@ async function readAnswer(pieces: Pieces, url: string): Promise<Answer> {
 
 /** As curl goes on (RFC 9110, 10.2.2): with name and password on the same host only. */
 function nextUrl(from: string, location: string): string {
+  if (!URL.canParse(location, from)) return from;
   const [before, next] = [new URL(from), new URL(location, from)];
   if (next.host === before.host && next.username === '') {
     next.username = before.username;

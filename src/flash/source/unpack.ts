@@ -1,7 +1,7 @@
 // From the bytes of a file, however packed, to those of the image.
 import { EXIT, PiimgError } from '../../lib/errors.ts';
 import { damaged, lastWords } from './damaged.ts';
-import { fileBytes } from './file.ts';
+import { fileBytes, readRange } from './file.ts';
 import type { Packing } from './packing.ts';
 import { type Bytes, programBytes } from './program.ts';
 import type { Source } from './source.ts';
@@ -41,13 +41,25 @@ export async function* unpack(source: Source, packed: Bytes, signal: AbortSignal
   const { packing, member } = source;
   const name = source.kind === 'stdin' ? 'stdin' : source.name;
   if (packing === 'none') yield* packed(signal);
-  else if (packing !== 'zip') yield* unpackWith(PROGRAMS[packing], packed, name, signal);
+  else if (packing !== 'zip') yield* unpackWith(source, PROGRAMS[packing], packed, signal);
   else if (member && source.sha256 === undefined) yield* memberBytes(member, packed, name, signal);
   else yield* imageInZip(packed, name, signal);
 }
 
-async function* unpackWith(command: string[], input: Bytes, name: string, signal: AbortSignal): AsyncGenerator<Buffer> {
+/** Whether a file ends with the metadata of OpenWrt's firmware utilities: fwtool's trailer of 16 bytes, whose magic is `FWx0`. */
+async function hasTrailer({ kind, name, packedSize = 0 }: Source): Promise<boolean> {
+  if (kind !== 'file') return false;
+  return (await readRange(name, Math.max(0, packedSize - 16), 4)).toString('latin1') === 'FWx0';
+}
+
+async function* unpackWith(
+  source: Source,
+  command: string[],
+  input: Bytes,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
   let fault: unknown;
+  const name = source.kind === 'stdin' ? 'stdin' : source.name;
   const noted: Bytes = async function* (either) {
     try {
       yield* input(either);
@@ -57,8 +69,8 @@ async function* unpackWith(command: string[], input: Bytes, name: string, signal
     }
   };
   try {
-    // gzip(1): 2 is a warning, of bytes behind what was packed, which OpenWrt's images have.
-    const okCodes = command[0] === 'gzip' ? [0, 2] : [0];
+    // gzip(1): 2 is a warning, of bytes behind what was packed. They may as well be a damaged part of it.
+    const okCodes = command[0] === 'gzip' && (await hasTrailer(source)) ? [0, 2] : [0];
     yield* programBytes(command, { input: noted, okCodes, signal });
   } catch (error) {
     const plain = error instanceof PiimgError && error.exitCode === EXIT.failed && error.detail !== undefined;

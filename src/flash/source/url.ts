@@ -57,7 +57,9 @@ export async function* urlBytes(
   let source = from;
   for (let tries = 0; ; tries++) {
     let failure: { error: unknown; final: boolean } | undefined;
+    let answered = false;
     const onAnswer = (answer: Answer): void => {
+      answered = true;
       const error = objection(url, version, answer, at);
       // An address for a while only.
       const gone = source !== url && answer.status >= 400 && answer.status !== 416;
@@ -73,6 +75,8 @@ export async function* urlBytes(
       }
     } catch (error) {
       failure ??= { error, final: signal.aborted };
+      // A mirror that is down.
+      if (!answered) source = url;
     }
     if (failure?.final) throw failure.error;
     if (at === version.length || (failure === undefined && version.length === undefined)) return;

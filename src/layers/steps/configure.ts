@@ -1,5 +1,6 @@
 // Configures unpacked packages and removes others: their scripts run in the sandbox, with native tools where that is safe.
 import { PiimgError } from '../../lib/errors.ts';
+import type { SandboxRoot } from '../../sandbox/root.ts';
 import { clock, rootOf, type StepContext } from './context.ts';
 
 /** What dpkg says when a script of a package failed, triggers included; the name may carry an architecture. */
@@ -127,7 +128,7 @@ async function dpkg(
   } catch (error) {
     if (!(error instanceof PiimgError) || failed.length === 0) throw error;
     if (overlay !== 'stubs') return failed;
-    await offerShell(context);
+    await offerShell(context, 'all');
     const what = script === PURGE ? 'removed' : 'configured';
     throw new PiimgError(`The package ${failed[0]} cannot be ${what}: a script of it failed`, {
       detail: lines.join('\n'),
@@ -137,11 +138,11 @@ async function dpkg(
   }
 }
 
-/** With --shell-on-error: a shell where the failure happened, its changes included. */
-export async function offerShell(context: StepContext): Promise<void> {
+/** With --shell-on-error: a shell with those tools where the failure happened, its changes included. */
+export async function offerShell(context: StepContext, overlay: SandboxRoot['overlay']): Promise<void> {
   if (!context.shellOnError) return;
   process.stderr.write('\npiimg: a shell in the image as it was when the script failed; leave it with `exit`.\n');
   await context.sandbox
-    .inRoot(rootOf(context, 'all'), { argv: ['bash', '-i'], stdout: 'inherit', signal: context.signal })
+    .inRoot(rootOf(context, overlay), { argv: ['bash', '-i'], stdout: 'inherit', signal: context.signal })
     .catch(() => {});
 }

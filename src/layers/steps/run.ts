@@ -16,9 +16,10 @@ export async function runScript(
       },
     );
   }
+  const overlay = spec.interpreters === 'own' ? 'interpreted' : 'native';
   try {
     await context.sandbox.inRoot(
-      { ...rootOf(context, spec.interpreters === 'own' ? 'interpreted' : 'native'), network: spec.network },
+      { ...rootOf(context, overlay), network: spec.network },
       {
         argv: ['sh', '-euc', spec.script],
         env: { ...clock(context), SYSTEMD_OFFLINE: '1', ...spec.env },
@@ -28,7 +29,7 @@ export async function runScript(
     );
   } catch (error) {
     if (!(error instanceof PiimgError) || context.signal?.aborted) throw error;
-    await offerShell(context);
+    await offerShell(context, overlay);
     throw new PiimgError(`The run step “${spec.name}” failed`, {
       ...(error.detail !== undefined && { detail: error.detail }),
       hint: spec.network

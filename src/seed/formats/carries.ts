@@ -3,7 +3,7 @@ import { isIPv6 } from 'node:net';
 import type { InitFormat } from '../../vendor/view.ts';
 import { splitCidr, type Ssid } from '../network.ts';
 import type { Node, User } from '../node.ts';
-import { looksLikeBytes, shownSsid } from '../wifi.ts';
+import { shownSsid } from '../wifi.ts';
 import type { ImageFacts } from './edits.ts';
 import { plainSsid } from './network-manager.ts';
 
@@ -18,7 +18,7 @@ interface Field {
   /** Where it is said, for the complaint. */
   said: string;
   /** Whether a node asks for it. */
-  used: (node: Node, facts: ImageFacts, format: WrittenFormat) => boolean;
+  used: (node: Node, facts: ImageFacts) => boolean;
 }
 
 const someUser = (test: (user: User) => boolean) => (node: Node) => node.users.some(test);
@@ -66,7 +66,7 @@ export const FIELDS = {
   ssid: {
     title: 'any name of a Wi-Fi',
     said: '--wifi',
-    used: ({ network: { wifi } }, facts, format) => wifi !== undefined && isOdd(wifi.ssid, format, facts),
+    used: ({ network: { wifi } }, facts) => wifi !== undefined && isOdd(wifi.ssid, facts),
   },
   locale: { title: 'locale', said: 'locale', used: ({ locale }) => locale !== undefined },
   timezone: { title: 'time zone', said: 'timezone', used: ({ timezone }) => timezone !== undefined },
@@ -89,7 +89,7 @@ const AGENT: FieldName[] = ['variables', 'peers', 'secrets', 'report'];
 const LIMITS: Record<WrittenFormat, Partial<Record<FieldName, Cell>>> = {
   piimg: {},
   // regenerate_ssh_host_keys.service of Raspberry Pi OS makes others, at a time that cloud-init does not know.
-  'cloudinit-rpi': none('ssid', 'hostKeys', ...AGENT),
+  'cloudinit-rpi': none('hostKeys', ...AGENT),
   // And user-data stays, to be read by everybody where the boot partition is mounted as Raspberry Pi OS does it: no place for private keys.
   cloudinit: none('hostKeys', ...AGENT),
   systemd: {
@@ -120,8 +120,7 @@ export const isYes = (cell: Cell, manager: ImageFacts['network']): boolean =>
   cell === 'yes' || (manager !== undefined && (cell === 'either' || cell === manager));
 
 /** Of names of Wi-Fi, what a reader takes for something else than the name. */
-function isOdd(ssid: Ssid, format: WrittenFormat, { wifiByShell }: ImageFacts): boolean {
-  if (format === 'cloudinit-rpi') return looksLikeBytes(ssid);
+function isOdd(ssid: Ssid, { wifiByShell }: ImageFacts): boolean {
   // bullseye's puts it between quotes of a script, of raspi-config and of wpa_cli.
   if (wifiByShell && /["'$`]/.test(shownSsid(ssid))) return true;
   // imager_custom writes it into a keyfile as it is, and takes these words for options of its own; python3-toml 0.10 drops quotes at the beginning that have nothing or another one behind.
@@ -139,6 +138,6 @@ export function refusalsOf(format: WrittenFormat, node: Node, facts: ImageFacts)
   return (Object.keys(FIELDS) as FieldName[]).flatMap((name) => {
     const { title, said, used }: Field = FIELDS[name];
     const cell = cellOf(format, name);
-    return isYes(cell, facts.network) || !used(node, facts, format) ? [] : [{ title, said, cell }];
+    return isYes(cell, facts.network) || !used(node, facts) ? [] : [{ title, said, cell }];
   });
 }

@@ -178,6 +178,9 @@ test('a card that held an image of piimg once, and has another one now: its own 
   assert.is(exitCode, 0, stderr);
   assert.match(stderr, /held an image of piimg once/);
   assert.match((await mtools(join(folder, 'x.img'), 'mtype', '::firstrun.sh')).stdout, 'step set_hostname pi1');
+  const flashed = await piimg(['flash', 'card.img', '--to', 'flashed.img', ...NODE], { cwd: folder });
+  assert.is(flashed.exitCode, 0, flashed.stderr);
+  assert.match((await mtools(join(folder, 'flashed.img'), 'mtype', '::firstrun.sh')).stdout, 'step set_hostname pi1');
   const seeded = await piimg(['seed', 'card.img', '--in-place', ...NODE], { cwd: folder });
   assert.is(seeded.exitCode, 3);
   assert.match(seeded.stderr, /held an image of piimg once[\s\S]*piimg customize/);
@@ -201,6 +204,23 @@ test('a time zone and a country that the image does not know are refused; a user
   const two = await out('timezone: Europe/Berlin');
   assert.is(two.exitCode, 0, two.stderr);
   assert.match(two.stderr, /bob has no ssh key/);
+});
+
+test('a block map of another image stays, whichever way; a shared name is not taken from it', async () => {
+  const folder = await withFiles(await foreignImage('systemd'));
+  await copyFile(join(folder, 'card.img'), join(folder, 'card.raw'));
+  const map = await mapOf(join(folder, 'card.img'));
+  await writeFile(join(folder, 'card.bmap'), map);
+  const raw = await customize(folder, '--out', 'card.raw', ...NODE);
+  assert.is(raw.exitCode, 0, raw.stderr);
+  assert.is(await readFile(join(folder, 'card.bmap'), 'utf8'), map);
+  assert.match(await readFile(join(folder, 'card.raw.bmap'), 'utf8'), '<bmap');
+  // One of an older image, of another length, fits nothing.
+  await writeFile(join(folder, 'card.bmap'), bmapXml(4096, [{ offset: 0, length: 4096 }]));
+  const out = await customize(folder, '--out', 'y.img', ...NODE);
+  assert.is(out.exitCode, 0, out.stderr);
+  assert.match(out.stderr, /y.img has no block map: card.bmap does not fit it/);
+  assert.not.ok((await readdir(folder)).some((name) => name.startsWith('y') && name.endsWith('.bmap')));
 });
 
 /** Of what is not zeros, with checksums. */

@@ -52,18 +52,29 @@ async function shortImage(folder: string): Promise<{ file: string; bytes: Buffer
   return { file, bytes };
 }
 
+/** With those bytes behind it, which may as well be a damaged part of it. */
+async function refusedAfterwards(packed: string, more: string): Promise<void> {
+  await appendFile(packed, more);
+  const to = path.join(path.dirname(packed), 'no.img');
+  const { exitCode, stdout } = await piimg(['flash', packed, '--to', to, '--no-login']);
+  assert.is(exitCode, 1);
+  assert.match(stdout, /damaged.*trailing garbage/);
+}
+
 test('an image that ends within its last partition: whole by its packing, its digest or its map, else cut off', async () => {
   const folder = temporaryFolder();
   const { file, bytes } = await shortImage(folder);
   await refuses(openImage(file, signal), /is cut off[\s\S]*--sha256/);
   const digest = sha256(bytes);
-  const given = await openImage(file, signal, digest);
+  const given = await openImage(file, signal, { sha256: digest });
   assert.match(given.warnings.join(), /reach to byte 106954752, it ends at 4194304/);
   assert.is(given.reach, 102 * MIB);
   await run(['gzip', '-k', file]);
   // With words behind it that are no more of it: gzip warns, and that is all.
   const packed = path.join(folder, 'short.img.gz');
-  await appendFile(packed, 'metadata of a maker');
+  await refusedAfterwards(packed, 'metadata of a maker');
+  await run(['gzip', '-kf', file]);
+  await appendFile(packed, Buffer.concat([Buffer.from('metadata FWx0'), Buffer.alloc(12)]));
   for (const [image, more] of [
     [file, ['--sha256', digest]],
     [packed, []],
@@ -73,6 +84,7 @@ test('an image that ends within its last partition: whole by its packing, its di
     assert.is(exitCode, 0, stderr);
     assert.ok((await readFile(to)).equals(bytes));
   }
+  assert.is((await piimg(['verify', file, path.join(folder, 'written.img')])).exitCode, 0);
   // But not one that ends before its last partition begins, nor one that breaks off.
   await run([
     'sh',

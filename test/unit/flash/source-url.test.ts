@@ -216,6 +216,26 @@ test('a server that sends each visitor to another mirror: all is read from the f
   );
 });
 
+test('a mirror that goes down: the server that named it is asked again', async () => {
+  let visitors = 0;
+  await withServer(
+    (request, response) => send(request, response, image, { headers: ETAG }),
+    async (other) =>
+      withServer(
+        (request, response) => {
+          if (request.url === '/down') response.writeHead(302, { Location: 'http://127.0.0.1:1/image' }).end();
+          else if ((visitors += 1) > 0) response.writeHead(302, { Location: other }).end();
+        },
+        async (url) => {
+          const from = 'http://127.0.0.1:1/image';
+          const bytes = await collect(urlBytes(url, { etag: '"one"' }, { from, signal: deadline(), pauses: [10] }));
+          assert.ok(image.equals(bytes));
+          assert.is(visitors, 1);
+        },
+      ),
+  );
+});
+
 test('nobody there, or no web server, is told in the words of curl', async () => {
   const url = await withServer(
     () => {},

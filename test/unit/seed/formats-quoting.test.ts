@@ -10,8 +10,7 @@ import { toml } from '../../../src/seed/formats/toml.ts';
 import { wpaSupplicant } from '../../../src/seed/formats/userconf.ts';
 import { editsFor } from '../../../src/seed/formats/write.ts';
 import { nodeSchema, type Node } from '../../../src/seed/node.ts';
-import { unescapeSsid } from '../../../src/seed/wifi.ts';
-import { shownSsid } from '../../../src/seed/wifi.ts';
+import { looksLikeBytes, shownSsid, unescapeSsid } from '../../../src/seed/wifi.ts';
 import { factsOf, nodeOf, textIn, type OtherFormat } from '../../helpers/format-nodes.ts';
 import { keyLine } from '../../helpers/ssh-keys.ts';
 
@@ -98,7 +97,9 @@ test('any TOML string without control characters comes back, also in arrays', as
 
 test('user-data and network-config: YAML reads what was given', () => {
   for (const format of ['cloudinit', 'cloudinit-rpi'] as const) {
-    for (const node of taken(format)) {
+    // To NetworkManager such a name is a list of bytes: it is refused.
+    const those = taken(format).filter((node) => format === 'cloudinit' || !looksLikeBytes(ssidOf(node)));
+    for (const node of those) {
       const edits = editsFor(format, node, factsOf(format));
       assert.match(textIn(edits, 'user-data') ?? '', /^#cloud-config\n/);
       const user = parse(textIn(edits, 'user-data') ?? '') as { user: { ssh_authorized_keys: string[] } };

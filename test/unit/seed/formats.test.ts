@@ -67,7 +67,7 @@ const ASKS: Record<FieldName, object> = {
   dns: { network: { addresses: ['192.168.254.122/24'], dns: ['9.9.9.9'] } },
   dnsAlone: { network: { dns: ['9.9.9.9'] } },
   wifi: { network: { wifi } },
-  ssid: { network: { wifi: { ...wifi, ssid: '1;2;' } } },
+  ssid: { network: { wifi: { ...wifi, ssid: 'a;b' } } },
   locale: { locale: 'de_DE.UTF-8' },
   timezone: { timezone: 'Europe/Berlin' },
   hostKeys: { hostKeys: true },
