@@ -150,7 +150,7 @@ const CONSUMERS: Record<WrittenFormat, { reads: string; run: string }> = {
   piimg: { reads: 'cloud-init and the agent', run: 'yes: every boot test' },
   'cloudinit-rpi': { reads: "Raspberry Pi OS's cloud-init", run: "Debian's, on a look-alike in QEMU" },
   cloudinit: { reads: 'cloud-init', run: 'no; user-data of the same kind in every boot test' },
-  systemd: { reads: "systemd's kernel-command-line.service", run: 'the script, in a scratch root; systemd not' },
+  systemd: { reads: "systemd's kernel-command-line.service", run: 'yes, on a look-alike of trixie in QEMU' },
   'custom-toml': { reads: "raspberrypi-sys-mods' init_config", run: 'by look-alikes of it, in QEMU' },
   'rpi-preseed': { reads: 'rpi-preseed', run: 'by hand, in a scratch root' },
   userconf: { reads: 'userconf-pi, sshswitch', run: 'no' },
