@@ -115,11 +115,11 @@ test('a partition, a disk that is too small, one disk twice, a disk that is not 
       await rename(await plainImage(temporaryFolder(), 80 * MIB), large);
       refused(
         await piimg(folder, 'flash', large, card.path, ...agreed([card])),
-        /too small: 67\.1 MB, the image has 83\.9 MB/,
+        /too small: 67\.1 MB, the image needs 83\.9 MB/,
       );
       // How long it is, is seen at its end only; what its partitions reach to, at its beginning.
       const piped = await startPiimg(folder, ['flash', '-', card.path, ...agreed([card])], 120, await readFile(large));
-      refused({ ...piped, code: piped.exitCode }, /too small: 67\.1 MB, the image has 83\.9 MB/);
+      refused({ ...piped, code: piped.exitCode }, /too small: 67\.1 MB, the image needs 83\.9 MB/);
       for (const words of [
         [image, large],
         [image, `Pi_1=${card.path}`],

@@ -89,64 +89,6 @@ function noise(length: number, seed: number): Buffer {
   return bytes;
 }
 
-test('stopped before anything was asked of the cards: what was on them is gone, perhaps, or there', async () => {
-  await writeFile(image, noise(8192, 1));
-  const stamp = stampOf(await stat(image));
-  const handle = await open(card, 'w+');
-  try {
-    const cards = (['no', 'perhaps', 'yes'] as const).map((emptied) => ({
-      name: emptied,
-      fd: handle.fd,
-      size: 8192,
-      patches: [],
-      resumeFrom: 0,
-      emptied,
-    }));
-    const flashed = await writeCards(
-      {
-        source: { name: image, kind: 'file', packing: 'none', size: 8192, rereadable: true, stamp },
-        ranges: undefined,
-        mode: 'write',
-        wipe: false,
-        cards,
-      },
-      () => {},
-      { signal: AbortSignal.abort(new Error('stopped')) },
-    );
-    assert.match(
-      flashed.map(({ problem }) => problem).join('; '),
-      /^stopped before it was touched; .*no more to be relied on; .*nothing boots/,
-    );
-    assert.is((await stat(card)).size, 0);
-  } finally {
-    await handle.close();
-  }
-});
-
-test('a file on a full disk is no card that ends too early', async () => {
-  await writeFile(image, noise(8192, 1));
-  const stamp = stampOf(await stat(image));
-  const full = await open('/dev/full', 'r+');
-  try {
-    const [flashed] = await writeCards(
-      {
-        source: { name: image, kind: 'file', packing: 'none', size: 8192, rereadable: true, stamp },
-        ranges: undefined,
-        size: 8192,
-        mode: 'write',
-        wipe: false,
-        cards: [{ name: 'file', fd: full.fd, size: Infinity, patches: [], resumeFrom: 0 }],
-      },
-      () => {},
-      { signal: new AbortController().signal },
-    );
-    assert.is(flashed?.problem, 'the disk that it is written to is full');
-    assert.match(flashed?.hint ?? '', /^Make room there/);
-  } finally {
-    await full.close();
-  }
-});
-
 test('the copy of a card that is not whole is told as that', async () => {
   await writeFile(card, noise(8192, 1));
   const handle = await open(card);
