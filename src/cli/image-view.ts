@@ -107,7 +107,7 @@ async function openImage(
     notes,
   };
   const header = await headerOf(read, size, notes);
-  if (header && isOfHeader(fat.names)) {
+  if (header && (await isOfHeader(fat.volume))) {
     view.piimg = { role: header.role, base: header.base, buildId: header.buildId };
   } else if (header) {
     notes.push(`It held an image of piimg once (role ${header.role}), and has another one now.`);

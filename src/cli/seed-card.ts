@@ -100,7 +100,8 @@ const OURS = ['piimg', 'piimg.json', RESULT_FILE];
  * Whether a header before the first partition is of the system that lies there, by names in the root of its boot partition: what other
  * flashers write with a block map leaves the header of an earlier image of piimg's where it was.
  */
-export const isOfHeader = (names: string[]): boolean => names.some((name) => OURS.includes(name.toLowerCase()));
+export const isOfHeader = async (boot: FatVolume): Promise<boolean> =>
+  (await listFat(boot)).some(({ name }) => OURS.includes(name.toLowerCase()));
 
 /**
  * The four files of the seed, in the order of `NODE_SLOTS`. Throws PiimgError when the image is older than one of them, and (refused) when
@@ -108,7 +109,7 @@ export const isOfHeader = (names: string[]): boolean => names.some((name) => OUR
  */
 export async function findSlots(card: SeedCard): Promise<FoundSlot[]> {
   const volume = await bootPartition(card);
-  if (!isOfHeader((await listFat(volume)).map(({ name }) => name))) {
+  if (!(await isOfHeader(volume))) {
     throw new PiimgError(`${card.file} held an image of piimg once, and has another one now`, {
       exitCode: EXIT.refused,
       hint: 'piimg customize gives other images an identity. If piimg has made this one: flash it again, its boot partition has lost what is piimg’s.',

@@ -1,10 +1,11 @@
 // What cloud-init reads from a card: user-data, meta-data and network-config of a machine, as texts.
 import { isIPv6 } from 'node:net';
+import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { HostKey } from './host-keys.ts';
-import { splitCidr, type Network, type Wifi } from './network.ts';
+import { splitCidr, type Network, type Ssid, type Wifi } from './network.ts';
 import type { User } from './node.ts';
 import { becomesRoot, commandsFor } from './run-commands.ts';
-import { byteList, escapeSsid, wifiKey } from './wifi.ts';
+import { byteList, escapeSsid, looksLikeBytes, wifiKey } from './wifi.ts';
 
 export interface CloudInit {
   /** Of its own for each card that is written, so that cloud-init takes the machine for a new one. */
@@ -79,7 +80,7 @@ const keyPair = ({ type, privateKey, publicKey }: HostKey): [string, string][] =
   [`${type}_public`, publicKey],
 ];
 
-/** Raspberry Pi OS, whether built upon or not, has NetworkManager behind netplan; piimg's own images have networkd. */
+/** Raspberry Pi OS, whether built upon or not, has NetworkManager behind netplan; piimg's own images have networkd. Throws PiimgError (usage). */
 export function networkConfig({
   network,
   fixed = [],
@@ -117,6 +118,19 @@ function wired({ addresses, gateway, dns }: Network): Record<string, unknown> {
 /** The kernel's name for a Pi's own radio. netplan takes no `match:` for Wi-Fi on networkd, only names. */
 const WIFI_CARD = 'wlan0';
 
+/** For NetworkManager's keyfile. Throws PiimgError (usage) for text that it would take for a list of bytes. */
+function plainName(ssid: Ssid): string {
+  if (typeof ssid !== 'string') return byteList(ssid);
+  if (!looksLikeBytes(ssid)) return ssid;
+  throw new PiimgError(
+    `The image cannot be told the name of this Wi-Fi, ${ssid}: NetworkManager takes it for a list of bytes`,
+    {
+      exitCode: EXIT.usage,
+      hint: 'Say it in hex digits, `ssid: { hex: … }` in the file of --from. Nothing was written.',
+    },
+  );
+}
+
 function wireless({ ssid, password, country, hidden }: Wifi, raspberryPi: boolean): Record<string, unknown> {
   const open = raspberryPi ? { auth: { 'key-management': 'none' } } : {};
   const point = {
@@ -124,8 +138,7 @@ function wireless({ ssid, password, country, hidden }: Wifi, raspberryPi: boolea
     ...(password === undefined ? open : { password: wifiKey(password, ssid) }),
   };
   // To NetworkManager netplan hands names with escapes of its own.
-  const plain = typeof ssid === 'string' ? ssid : byteList(ssid);
-  const name = raspberryPi ? plain : escapeSsid(ssid);
+  const name = raspberryPi ? plainName(ssid) : escapeSsid(ssid);
   return {
     dhcp4: true,
     dhcp6: true,

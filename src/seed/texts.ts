@@ -6,7 +6,6 @@ import type { HostKey } from './host-keys.ts';
 import { splitCidr } from './network.ts';
 import type { NodeSlot } from './node-slots.ts';
 import type { Node } from './node.ts';
-import { looksLikeBytes } from './wifi.ts';
 
 /** What a card's texts depend on beside the node. */
 export interface Card {
@@ -24,15 +23,6 @@ export interface Card {
 export function nodeTexts(node: Node, card: Card): Record<NodeSlot, string> {
   const { buildId, role, random, hostKeys, raspberryPi = false } = card;
   const { users, network, locale, timezone } = node;
-  if (raspberryPi && looksLikeBytes(network.wifi?.ssid ?? '')) {
-    throw new PiimgError(
-      'The image cannot be told the name of this Wi-Fi: NetworkManager takes it for a list of bytes',
-      {
-        exitCode: EXIT.usage,
-        hint: 'Say it in hex digits, `ssid: { hex: … }` in the file of --from. Nothing was written.',
-      },
-    );
-  }
   const instanceId = `piimg-${node.node}-${random}`;
   return {
     ...cloudInitTexts({ instanceId, hostname: node.node, users, network, locale, timezone, hostKeys, raspberryPi }),

@@ -40,4 +40,4 @@ export function unescapeSsid(text: string): string {
 export const byteList = (ssid: Ssid): string => `${[...octetsOf(ssid)].join(';')};`;
 
 /** Whether NetworkManager's keyfile, to which netplan hands the name, would take it for such a list although it is none. */
-export const looksLikeBytes = (ssid: Ssid): boolean => typeof ssid === 'string' && /^[\d; ]*;[\d; ]*$/.test(ssid);
+export const looksLikeBytes = (ssid: string): boolean => /^[\d; ]*;[\d; ]*$/.test(ssid);

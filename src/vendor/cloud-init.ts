@@ -23,7 +23,7 @@ export interface CloudInit {
 
 const PYTHON = 'usr/lib/python3/dist-packages/cloudinit';
 const MODULE = `${PYTHON}/config/cc_raspberry_pi.py`;
-/** pi-gen, export-image/03-set-partuuid and 05-finalise: in every image of theirs, and in none of others. */
+/** By which the release of their images is told, too (describe.ts); no other maker's has it. */
 const RASPBERRY_PI = 'etc/rpi-issue';
 const CONFIGURATION = 'etc/cloud';
 /** Of cloud-init before and after 24.3, which made one unit of several; any of them masked is somebody's intention. */

@@ -50,7 +50,8 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
     sha256: flags.sha256,
     write: mode !== 'verify',
   });
-  const targets = flags.to === undefined ? await targetsOf(cards, opened, flags, signal) : [];
+  const targets =
+    flags.to === undefined ? await targetsOf(cards, opened, { ...flags, write: mode !== 'verify' }, signal) : [];
   if (flags.to !== undefined) await requireFile(flags.to, opened, mode !== 'verify');
   const names = targets.length > 0 ? targets.map(({ node }) => node) : [undefined];
   const places = mode === 'verify' ? await notedPlaces(opened) : [];
@@ -133,12 +134,15 @@ async function imageOf(named: string | undefined, { role }: FlashFlags, context:
   return named ?? (await lastBuild());
 }
 
-async function targetsOf(cards: Named[], image: FlashImage, flags: FlashFlags, signal: AbortSignal): Promise<Target[]> {
-  const { allowFixed = false } = flags;
+async function targetsOf(
+  cards: Named[],
+  image: FlashImage,
+  { allowFixed = false, write }: Pick<FlashFlags, 'allowFixed'> & { write: boolean },
+  signal: AbortSignal,
+): Promise<Target[]> {
   const file = image.source.kind === 'file' ? image.source.name : undefined;
   const named = cards.length > 0 ? cards : [{ path: await chooseCard(() => listTargets(file), signal) }];
   // Of a packed image, or one that comes by a pipe, only what its partitions need is known beforehand.
-  const write = modeOf(flags) !== 'verify';
   return findTargets(named, { image: file, size: write ? neededBytes(image) : image.size, allowFixed, write });
 }
 

@@ -9,7 +9,7 @@ import { allowedWriter } from './as-root.ts';
 import type { FlashImage } from './image.ts';
 import { keepNotes, type Keeper } from './resume.ts';
 import type { Target } from './targets.ts';
-import { tailOf, type WriterCard, type WriterPlan } from './writer.ts';
+import type { WriterCard, WriterPlan } from './writer.ts';
 
 /** A card with all that is known of it before a byte is written. */
 export interface ReadyCard {
@@ -44,7 +44,7 @@ export async function flashCards(
   const writerCards = cards.map((card) => ({
     name: nameOf(card),
     ...(card.target === undefined ? { file: card.file ?? '' } : { disk: card.target.identity }),
-    patches: [...card.patches, ...(mode === 'verify' && card.target ? tailOf(size) : [])],
+    patches: card.patches,
     resumeFrom: card.resumeFrom,
   }));
   const plan: WriterPlan = { source, ranges, size, least, mode, wipe, discard: !wipe, cards: writerCards };
@@ -81,8 +81,7 @@ export async function compareCards(
   cards: WriterCard[],
   { progress, signal }: Context,
 ): Promise<FlashedCard[]> {
-  const whole = cards.map((card) => ({ ...card, patches: [...card.patches, ...(card.disk ? tailOf(size) : [])] }));
-  const plan: WriterPlan = { source, ranges, size, least, mode: 'verify', wipe: false, discard: false, cards: whole };
+  const plan: WriterPlan = { source, ranges, size, least, mode: 'verify', wipe: false, discard: false, cards };
   const compare = await allowedWriter(plan, signal);
   return showing(new Map(cards.map(({ name }) => [name, name])), progress, compare);
 }

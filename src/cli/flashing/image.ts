@@ -5,7 +5,7 @@ import { CARD_RECORD } from '../../flash/card-record.ts';
 import { readBeginning } from '../../flash/source/beginning.ts';
 import { openSource, type Source } from '../../flash/source/source.ts';
 import { BLOCK, covering, totalOf, type CheckedRange, type Range } from '../../flash/write/chunks.ts';
-import { listFat, openFat } from '../../image/fat.ts';
+import { openFat } from '../../image/fat.ts';
 import { HEADER_MAX, parseHeader, type ImageHeader } from '../../image/header.ts';
 import { HEADER_LBA } from '../../image/layout.ts';
 import { parseMbr, SECTOR } from '../../image/mbr.ts';
@@ -98,8 +98,7 @@ async function isStale({ kind, name, packing }: Source): Promise<boolean> {
   try {
     const read = readerOf(file);
     const [first] = parseMbr(await read(0, SECTOR)).entries;
-    const names = await listFat(await openFat(read, (first?.start ?? 0) * SECTOR));
-    return !isOfHeader(names.map((entry) => entry.name));
+    return !(await isOfHeader(await openFat(read, (first?.start ?? 0) * SECTOR)));
   } catch (error) {
     // What cannot be read says nothing.
     if (error instanceof PiimgError || error instanceof RangeError) return false;

@@ -23,7 +23,7 @@ export interface WriterCard {
 }
 
 /** What of the last block is the card's own: an image need not end on one. Files end as it does. */
-export function tailOf(size: number | undefined): Patch[] {
+function tailOf(size: number | undefined): Patch[] {
   const end = wholeBlocks(size ?? 0);
   return size === undefined || end === size ? [] : [{ offset: size, length: end - size }];
 }
@@ -54,7 +54,8 @@ export async function runWriter(
   try {
     const ready = cards.map(async (card): Promise<CardToWrite> => {
       const state = plan.discard && changes ? await discard(card, tell, signal) : {};
-      return { ...card, fd: card.handle.fd, ...state };
+      const tail = changes || card.disk === undefined ? [] : tailOf(plan.size);
+      return { ...card, fd: card.handle.fd, patches: [...card.patches, ...tail], ...state };
     });
     const together = plan.source.rereadable ? await inTime(ready) : ready;
     const groups = [together, ...ready.filter((card) => !together.includes(card)).map((card) => [card])];

@@ -2,12 +2,9 @@
 //
 // Facts from rpi-imager, src/customization_generator.cpp and src/downloadthread.cpp (2026-08); cloud-init's documentation of NoCloud and of
 // the modules users-groups, ssh, runcmd, resolv-conf; pi-gen, stage2/04-cloud-init.
-import { EXIT, PiimgError } from '../../lib/errors.ts';
 import { networkConfig, yaml } from '../cloud-init.ts';
-import type { Wifi } from '../network.ts';
 import type { Node, User } from '../node.ts';
 import { becomesRoot, commandsFor } from '../run-commands.ts';
-import { looksLikeBytes, shownSsid } from '../wifi.ts';
 import { cmdlineEdit, REGDOM, regdomWord, textFile, type Edit, type ImageFacts } from './edits.ts';
 
 export function cloudinitEdits(node: Node, facts: ImageFacts, raspberryPi: boolean): Edit[] {
@@ -15,7 +12,6 @@ export function cloudinitEdits(node: Node, facts: ImageFacts, raspberryPi: boole
   const { wifi } = node.network;
   // Names of Wi-Fi are NetworkManager's to read, or wpa_supplicant's.
   const manager = raspberryPi || facts.network === 'NetworkManager';
-  if (manager && wifi !== undefined) requireName(wifi);
   const words = [
     ...(wifi === undefined ? [] : [regdomWord(wifi.country)]),
     // Without it cloud-init looks for its data anew on every boot: the cache can be compared with nothing else (Imager's comment).
@@ -34,18 +30,6 @@ export function cloudinitEdits(node: Node, facts: ImageFacts, raspberryPi: boole
 function sourceOf({ cmdline = '' }: ImageFacts): string[] {
   const word = cmdline.split(/\s+/).find((one) => /^ds=nocloud(;|$)/.test(one)) ?? 'ds=nocloud';
   return word.split(';').filter((part) => !/^(i|instance-id)=/.test(part));
-}
-
-/** NetworkManager takes it for a list of bytes. */
-function requireName({ ssid }: Wifi): void {
-  if (!looksLikeBytes(ssid)) return;
-  throw new PiimgError(
-    `The Wi-Fi ${shownSsid(ssid)} cannot be told to this image: its NetworkManager takes the name for bytes`,
-    {
-      exitCode: EXIT.usage,
-      hint: 'Say it in hex digits, `ssid: { hex: … }` in the file of --from. Nothing was written.',
-    },
-  );
 }
 
 function userData({ node, users, locale, timezone }: Node, raspberryPi: boolean): object {

@@ -146,7 +146,7 @@ test('cloud-init with NetworkManager: the name of a Wi-Fi as it is; one that wou
     return Object.keys(parsed.network.wifis['wlan0']?.['access-points'] ?? {})[0] ?? '';
   };
   assert.equal([ssidOf('NetworkManager'), ssidOf(undefined)], ['a "b"', 'a \\x22b\\x22']);
-  refuses('cloudinit', wifi('1;2'), { network: 'NetworkManager' }, /takes the name for bytes/);
+  refuses('cloudinit', wifi('1;2'), { network: 'NetworkManager' }, /takes it for a list of bytes/);
   assert.ok(editsFor('cloudinit', nodeOf(wifi('1;2')), factsOf('cloudinit', { network: undefined })));
 });
 
