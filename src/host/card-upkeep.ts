@@ -51,6 +51,36 @@ export async function discardDisk(disk: string, fd: number, signal: AbortSignal)
   );
 }
 
+/** What Linux tells of a disk's queue. */
+export interface DiskQueue {
+  /** KiB of the longest request (Documentation/ABI/stable/sysfs-block, max_sectors_kb). */
+  request: number;
+  /** Requests that it takes at once: of SCSI devices queue_depth, 1 for USB readers that are no UAS; nr_requests of others. */
+  depth: number;
+  /** Bytes, 0 where it does not matter (optimal_io_size). */
+  optimal: number;
+}
+
+/** Bytes: `dd bs=4M` is what cards are written with. */
+const LONGEST = 4 << 20;
+
+/** Bytes of a write that keep all of a disk busy: the kernel cuts it into as many requests as the disk takes at once. */
+export const fittedBlock = ({ request, depth, optimal }: DiskQueue): number =>
+  Math.min(LONGEST, Math.max(request * 1024 * depth, optimal));
+
+/** Undefined where the system does not tell. */
+export async function queueOf(disk: string): Promise<DiskQueue | undefined> {
+  const folder = await deviceFolder(disk);
+  if (folder === undefined) return undefined;
+  const told = async (name: string): Promise<number> =>
+    Number(await readFile(`${folder}/${name}`, 'utf8').catch(() => 0));
+  return {
+    request: await told('queue/max_sectors_kb'),
+    depth: (await told('device/queue_depth')) || (await told('queue/nr_requests')),
+    optimal: await told('queue/optimal_io_size'),
+  };
+}
+
 /** Has the system look at the new partition table: of no matter when it cannot, a card is taken out now. */
 export async function rescanDisk(disk: string): Promise<void> {
   if (process.platform !== 'linux') return;

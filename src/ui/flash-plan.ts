@@ -19,15 +19,26 @@ export interface ShownImage {
   packing: string;
 }
 
+export interface ShownDevice {
+  path: string;
+  size: number;
+  model: string;
+  serial?: string;
+  partitions: { label?: string; filesystem?: string }[];
+  mounts: string[];
+}
+
+/** What piimg wrote to it before. */
+export interface ShownRecord {
+  node?: string | undefined;
+  role: string;
+  /** ISO 8601. */
+  written: string;
+}
+
 export interface ShownTarget {
-  device: {
-    path: string;
-    size: number;
-    model: string;
-    serial?: string;
-    partitions: { label?: string; filesystem?: string }[];
-    mounts: string[];
-  };
+  device: ShownDevice;
+  was?: ShownRecord;
   node?: string;
   /** Byte that an earlier run has come to. */
   resumeFrom: number;
@@ -43,12 +54,12 @@ export function formatFlashPlan(image: ShownImage, targets: ShownTarget[], style
     ...(size === undefined ? [packing === 'none' ? 'of unknown size' : `packed (${packing})`] : [formatBytes(size)]),
     ...(mapped === undefined || mapped === size ? [] : [`${formatBytes(mapped)} of it to write`]),
   ];
-  const rows = targets.map(({ device, node, resumeFrom }) => [
+  const rows = targets.map(({ device, was, node, resumeFrom }) => [
     style.bold(device.path),
     formatBytes(device.size),
     plainText(device.model),
     device.serial === undefined ? '' : `serial ${plainText(device.serial)}`,
-    style.dim(plainText(contentOf(device))),
+    style.dim(plainText(contentOf(device, was))),
     [
       node === undefined ? '' : `becomes ${style.bold(node)}`,
       resumeFrom > 0 ? `goes on at ${formatBytes(resumeFrom)}` : '',
@@ -59,8 +70,15 @@ export function formatFlashPlan(image: ShownImage, targets: ShownTarget[], style
   return `${style.bold(plainText(name))}: ${facts.join(' · ')}\n${formatTable(rows, [1]).replaceAll(/^/gm, '  ')}`;
 }
 
-function contentOf({ partitions, mounts }: ShownTarget['device']): string {
+/** What would be lost, as far as anybody knows. */
+export function contentOf({ partitions, mounts }: ShownDevice, was: ShownRecord | undefined): string {
   const names = partitions.map(({ label, filesystem }) => label ?? filesystem ?? '?');
-  const what = names.length === 0 ? 'nothing known on it' : `holds ${names.join(', ')}`;
-  return mounts.length === 0 ? what : `${what}, mounted at ${mounts.join(', ')}`;
+  const facts = [
+    ...(was === undefined
+      ? []
+      : [`is ${was.node ?? 'no node'} of role ${was.role}, flashed on ${was.written.slice(0, 10)}`]),
+    ...(names.length === 0 ? [] : [`holds ${names.join(', ')}`]),
+    ...(mounts.length === 0 ? [] : [`mounted at ${mounts.join(', ')}`]),
+  ];
+  return facts.length === 0 ? 'nothing known on it' : facts.join(', ');
 }

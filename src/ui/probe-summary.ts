@@ -2,29 +2,24 @@
 import type { ProbeResult, Speed, Wrong } from '../flash/probe/types.ts';
 import { formatBytes } from '../lib/bytes.ts';
 import { plainText } from '../lib/plain-text.ts';
+import { contentOf, type ShownDevice, type ShownRecord } from './flash-plan.ts';
 import { formatDuration } from './rate.ts';
 import type { Style } from './style.ts';
 
-export interface ShownDevice {
-  path: string;
-  size: number;
-  model: string;
-  serial?: string;
-  partitions: { label?: string; filesystem?: string }[];
-  mounts: string[];
-}
-
 /** The card, and what becomes of it. */
-export function formatProbePlan(device: ShownDevice, full: boolean, style: Style): string {
-  const { path, size, model, serial, partitions, mounts } = device;
-  const names = partitions.map(({ label, filesystem }) => label ?? filesystem ?? '?');
+export function formatProbePlan(
+  device: ShownDevice,
+  was: ShownRecord | undefined,
+  full: boolean,
+  style: Style,
+): string {
+  const { path, size, model, serial } = device;
   const facts = [
     style.bold(path),
     formatBytes(size),
     plainText(model),
     serial === undefined ? '' : `serial ${plainText(serial)}`,
-    plainText(names.length === 0 ? 'nothing known on it' : `holds ${names.join(', ')}`),
-    mounts.length === 0 ? '' : `mounted at ${plainText(mounts.join(', '))}`,
+    plainText(contentOf(device, was)),
   ];
   const what = full ? 'every block of it is written' : 'it is written here and there, up to its end';
   return `${facts.filter(Boolean).join('  ')}\nAll that is on it is lost: ${what}, and its first and last MiB are zeros afterwards.`;

@@ -51,11 +51,11 @@ export interface Said {
   stderr: string;
 }
 
-/** `piimg card CARD`, with root's rights, as its hint says to whoever has none: sudo leaves nothing of the environment. */
-export async function piimgCard(folder: string, card: string): Promise<Said> {
+/** `piimg` with root's rights: sudo leaves nothing of the environment. */
+export async function piimgAsRoot(folder: string, ...args: string[]): Promise<Said> {
   const own = ['env', `PIIMG_CACHE=${path.join(folder, 'cache')}`, 'FORCE_COLOR=0'];
   const options = { cwd: folder, okCodes: [0, 1, 2, 3, 70], signal: AbortSignal.timeout(60_000) };
-  const { stdout, stderr, exitCode } = await run(asRoot([...own, ...piimgCommand(), 'card', card]), options);
+  const { stdout, stderr, exitCode } = await run(asRoot([...own, ...piimgCommand(), ...args]), options);
   return { stdout, stderr, code: exitCode };
 }
 

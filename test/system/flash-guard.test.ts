@@ -9,17 +9,7 @@ import { identifyDisk, openDisk } from '../../src/host/open-disk.ts';
 import { run } from '../../src/host/exec.ts';
 import type { PiimgError } from '../../src/lib/errors.ts';
 import { asRoot } from '../helpers/as-root.ts';
-import {
-  agreed,
-  atTerminal,
-  MIB,
-  piimg,
-  piimgCard,
-  plainImage,
-  refused,
-  startPiimg,
-  type Said,
-} from '../helpers/flashing.ts';
+import { agreed, atTerminal, MIB, piimg, plainImage, refused, startPiimg, type Said } from '../helpers/flashing.ts';
 import { withCard, type Card, type CardOptions } from '../helpers/rig/card.ts';
 import { piimgCommand } from '../helpers/built.ts';
 import { seedImage } from '../helpers/seed-image.ts';
@@ -93,7 +83,7 @@ test('somebody at the terminal types the name, or another one; a key of theirs i
     assert.is(code, 0, screen);
     assert.match(screen, /written, read back and right: safe to remove/);
     assert.match(screen, /ssh \S+@pi-web/);
-    assert.match((await piimgCard(folder, card.path)).stdout, 'pi-web');
+    assert.match((await piimg(folder, 'card', card.path)).stdout, 'pi-web');
   });
 });
 

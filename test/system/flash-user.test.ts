@@ -9,6 +9,7 @@ import { packageRoot } from '../../src/host/package-root.ts';
 import { asRoot } from '../helpers/as-root.ts';
 import { agreed, flashedOf, MIB, plainImage, type Said } from '../helpers/flashing.ts';
 import { withCard, type Card } from '../helpers/rig/card.ts';
+import { seedImage } from '../helpers/seed-image.ts';
 
 /** In every Debian, and with no rights at all. */
 const USER = 'nobody';
@@ -114,6 +115,29 @@ test('without rights: refused before anything, with the command that would do; t
     assert.is(made.code, 0, made.stderr);
     assert.is(await ownerOf(image), USER);
     assert.ok((await stat(image)).size > 0);
+  });
+});
+
+test('what only looks at a card asks sudo for all of it, and ends with its exit code; without rights it says the command', async () => {
+  const made = await seedImage();
+  await withPlace(async (place) => {
+    await withCard({ size: 64 * MIB, content: await readFile(path.join(made, 'web.img')) }, async ({ path: card }) => {
+      const looks: [words: string[], code: number, said: string][] = [
+        [['card', card], 0, 'web'],
+        [['seed', 'show', card], 0, 'web'],
+        // It has booted nowhere, and has no system.
+        [['result', card], 1, 'Switch the machine on'],
+        [['inspect', card], 1, 'holds what a Raspberry Pi boots'],
+      ];
+      for (const [words, code, text] of looks) {
+        const said = await place.run(MAY, [process.execPath, place.main, ...words]);
+        assert.is(said.code, code, said.stderr);
+        assert.match(code === 0 ? said.stdout : said.stderr, text, words.join(' '));
+      }
+      const denied = await place.run(MAY_NOT, [process.execPath, place.main, 'card', card]);
+      assert.is(denied.code, 3, denied.stderr);
+      assert.match(denied.stderr, new RegExp(`^hint: sudo .* ${place.main} card ${card}$`, 'm'));
+    });
   });
 });
 

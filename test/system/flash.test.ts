@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { queueOf } from '../../src/host/card-upkeep.ts';
 import { run } from '../../src/host/exec.ts';
 import { CARD_RECORD } from '../../src/flash/card-record.ts';
 import { parseHeader, type ImageHeader } from '../../src/image/header.ts';
@@ -12,7 +13,7 @@ import {
   flashedOf,
   MIB,
   piimg,
-  piimgCard,
+  piimgAsRoot,
   plainImage,
   startPiimg,
   type FlashedJson,
@@ -105,13 +106,19 @@ nodes:
         .map((line) => JSON.parse(line) as object);
       assert.equal(rows, ledger);
 
+      const { request = 0, depth = 0 } = (await queueOf(one.path)) ?? {};
+      assert.ok(request * depth >= 4096, `a loop takes many requests at once, not ${depth} of ${request} KiB`);
+      // Whoever is about to overwrite it is told who it is.
+      const again = ['flash', 'web.img', one.path, '--no-login', '--dry-run', ...agreed([one])];
+      assert.match((await piimgAsRoot(folder, ...again)).stderr, /  is pi-web1 of role web, flashed on 20\d\d-/);
+
       // A card knows what it is; a byte that changes is found, by the ledger and by the image.
-      assert.match((await piimgCard(folder, one.path)).stdout, /pi-web1[^]*yes, every byte/);
+      assert.match((await piimg(folder, 'card', one.path)).stdout, /pi-web1[^]*yes, every byte/);
       assert.is((await piimg(folder, 'verify', 'web.img', one.path)).code, 0);
       const place = 20 * MIB + 7;
       const [byte = 0] = await one.read(place, 1);
       await one.write(place, Buffer.from([byte ^ 1]));
-      const card = await piimgCard(folder, one.path);
+      const card = await piimg(folder, 'card', one.path);
       assert.is(card.code, 1);
       assert.match(card.stdout, /as flashed +no: in its identity or elsewhere/);
       const verified = await piimg(folder, 'verify', 'web.img', one.path);
@@ -142,7 +149,7 @@ test('four cards at once, each somebody; discarded before; one row and one line 
         assert.ok((await withoutOwn(card, image, header)).equals(image));
         const kinds = (await card.requests()).filter(({ kind, length }) => kind !== 'read' && length > 0);
         assert.is(kinds[0]?.kind, 'discard');
-        assert.match((await piimgCard(folder, card.path)).stdout, new RegExp(`${names[index]}[^]*yes, every byte`));
+        assert.match((await piimg(folder, 'card', card.path)).stdout, new RegExp(`${names[index]}[^]*yes, every byte`));
       }
       assert.match(stdout, 'green LED');
       const events = stderr.split('\n').filter(Boolean);

@@ -12,6 +12,7 @@ import { formatCard } from '../../ui/card-summary.ts';
 import type { ProgressKind } from '../../ui/progress.ts';
 import { styleFor } from '../../ui/style.ts';
 import { createContext, type Context } from '../context.ts';
+import { ranAsRoot } from '../flashing/as-root.ts';
 import { readBootFile, readTexts, RESULT_FILE, withCard, type SeedCard } from '../seed-card.ts';
 import { print, printJson, tell } from './output.ts';
 
@@ -38,6 +39,7 @@ export interface CardReport {
 
 /** Exit code 1 when the card is not what its row in the ledger says, or its first boot failed. */
 export async function card(file: string, flags: CardFlags, signal: AbortSignal): Promise<void> {
+  if (await ranAsRoot([file], false)) return;
   const context = createContext(signal, flags.progress);
   const known = await withCard(file, {}, inspect);
   const ledger = await readLedger(flags.ledger);

@@ -11,6 +11,7 @@ import { requireFile } from '../flashing/file-target.ts';
 import { ageOf, flashCards, nameOf, type Flashed, type ReadyCard } from '../flashing/flash.ts';
 import { keptIdentity, prepareIdentities, type Identity } from '../flashing/identities.ts';
 import { coveringAll, mappedBytes, neededBytes, openImage, type FlashImage } from '../flashing/image.ts';
+import { recordOn } from '../flashing/known-card.ts';
 import { lastBuild } from '../flashing/last-build.ts';
 import { keepLedger, notedDigest, notedPlaces, withWhy } from '../flashing/note.ts';
 import { nextSteps } from '../flashing/next-steps.ts';
@@ -70,7 +71,8 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
         flags.resume && target !== undefined && image.source.rereadable && known
           ? await resumePoint(context.cacheDir, target, image)
           : 0;
-      return { target, file: flags.to, node, cardId, patches, resumeFrom };
+      const was = target && (await recordOn(target.device.path));
+      return { target, was, file: flags.to, node, cardId, patches, resumeFrom };
     }),
   );
   const say = sayer(flags.progress);
@@ -163,8 +165,10 @@ async function shownImage(
   };
 }
 
-const shownTarget = ({ target, node, resumeFrom }: ReadyCard): Parameters<typeof formatFlashPlan>[1] =>
-  target === undefined ? [] : [{ device: target.device, ...(node !== undefined && { node }), resumeFrom }];
+const shownTarget = ({ target, was, node, resumeFrom }: ReadyCard): Parameters<typeof formatFlashPlan>[1] =>
+  target === undefined
+    ? []
+    : [{ device: target.device, ...(was && { was }), ...(node !== undefined && { node }), resumeFrom }];
 
 const jsonPlan = (image: FlashImage, digest: string | undefined, ready: ReadyCard[]): object => ({
   image: {

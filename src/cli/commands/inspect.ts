@@ -3,10 +3,12 @@ import { formatFacts, formatInspection } from '../../ui/image-summary.ts';
 import { styleFor } from '../../ui/style.ts';
 import { describe } from '../../vendor/describe.ts';
 import { readFacts } from '../../vendor/facts.ts';
+import { ranAsRoot } from '../flashing/as-root.ts';
 import { withImageView } from '../image-view.ts';
 import { print, printJson } from './output.ts';
 
 export async function inspect(file: string, flags: { json?: boolean; facts?: boolean }): Promise<void> {
+  if (await ranAsRoot([file], false)) return;
   const style = styleFor(process.stdout);
   await withImageView(file, async (view) => {
     if (flags.facts) {

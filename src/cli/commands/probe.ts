@@ -1,7 +1,6 @@
 // `piimg probe`: what a card really has, and how quick it is. All that is on it is lost.
 import { probeCard } from '../../flash/probe/probe.ts';
 import type { ProbeResult } from '../../flash/probe/types.ts';
-import { run } from '../../host/exec.ts';
 import { rescanDisk, unmountDisk } from '../../host/card-upkeep.ts';
 import { openDisk } from '../../host/open-disk.ts';
 import { requireUnwritten } from '../../host/writers.ts';
@@ -10,9 +9,9 @@ import { formatProbe, formatProbePlan } from '../../ui/probe-summary.ts';
 import type { ProgressKind } from '../../ui/progress.ts';
 import { styleFor } from '../../ui/style.ts';
 import { createContext, type Context } from '../context.ts';
-import { ownCommand } from '../own-command.ts';
-import { mayOpen, sudo } from '../flashing/as-root.ts';
+import { ranAsRoot } from '../flashing/as-root.ts';
 import { confirmTargets } from '../flashing/confirm.ts';
+import { recordOn } from '../flashing/known-card.ts';
 import { findTargets, type Target } from '../flashing/targets.ts';
 import { print, printJson, sayer } from './output.ts';
 
@@ -31,14 +30,9 @@ export async function probe(card: string, flags: ProbeFlags, signal: AbortSignal
   const context = createContext(signal, flags.progress);
   const [target] = await findTargets([{ path: card }], { image: undefined, size: undefined, allowFixed, write: true });
   if (target === undefined) throw new Error(`no target for ${card}`);
-  if (!(await mayOpen([target.identity.path], true))) {
-    // It leaves no file, and reads none: all of it may run as root.
-    const okCodes = Object.values(EXIT);
-    const { exitCode } = await run([...(await sudo()), ...ownCommand()], { stdout: 'inherit', okCodes });
-    process.exitCode = exitCode;
-    return;
-  }
-  sayer(flags.progress)(formatProbePlan(target.device, full, styleFor(process.stderr)));
+  if (await ranAsRoot([target.identity.path], true)) return;
+  const was = await recordOn(target.device.path);
+  sayer(flags.progress)(formatProbePlan(target.device, was, full, styleFor(process.stderr)));
   await confirmTargets([target], { yes, confirm }, signal);
   const result = await probeTarget(target, full, context);
   if (flags.json) printJson({ device: target.device.path, ...result });

@@ -1,6 +1,6 @@
 // Starts the writer: in this process where the cards may be opened, else alone as root through sudo.
 import { constants } from 'node:fs';
-import { access, open } from 'node:fs/promises';
+import { access, open, stat } from 'node:fs/promises';
 import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { run } from '../../host/exec.ts';
@@ -33,7 +33,7 @@ export async function allowedWriter(
 }
 
 /** Whether this user may open all of them, without sudo. */
-export async function mayOpen(disks: string[], write: boolean): Promise<boolean> {
+async function mayOpen(disks: string[], write: boolean): Promise<boolean> {
   if (process.getuid?.() === 0) return true;
   for (const disk of disks) {
     try {
@@ -46,10 +46,24 @@ export async function mayOpen(disks: string[], write: boolean): Promise<boolean>
 }
 
 /**
+ * Has root run all of this command, of one that leaves no file, where this user may not open `disks`; what are none do not count. False where it
+ * may. The exit code is that command's. Throws as `sudo`.
+ */
+export async function ranAsRoot(disks: string[], write: boolean): Promise<boolean> {
+  const kinds = await Promise.all(disks.map((disk) => stat(disk).catch(() => undefined)));
+  const devices = disks.filter((_, index) => kinds[index]?.isBlockDevice());
+  if (await mayOpen(devices, write)) return false;
+  const okCodes = Object.values(EXIT);
+  const { exitCode } = await run([...(await sudo()), ...ownCommand()], { stdout: 'inherit', okCodes });
+  process.exitCode = exitCode;
+  return true;
+}
+
+/**
  * sudo, as the beginning of a command; it has its password by now. Throws PiimgError (refused), with the command that would do, where it
  * is not there or nobody can give it a password.
  */
-export async function sudo(): Promise<string[]> {
+async function sudo(): Promise<string[]> {
   const program = findProgram('sudo');
   if (program === undefined) throw notAllowed();
   if (await sudoIsFree(program)) return [program, '--'];

@@ -1,6 +1,7 @@
 // The story of `piimg flash`: image → cards → identities → consent → written and read back → ledger.
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
+import type { CardRecord } from '../../flash/card-record.ts';
 import type { Source } from '../../flash/source/source.ts';
 import type { FlashedCard, FlashEvent, Patch } from '../../flash/write/types.ts';
 import type { Progress, Step } from '../../lib/progress.ts';
@@ -15,6 +16,8 @@ import type { WriterCard, WriterPlan } from './writer.ts';
 export interface ReadyCard {
   /** A disk, or the file that is to be written. */
   target: Target | undefined;
+  /** What piimg wrote to it before, where it can be told. */
+  was?: CardRecord | undefined;
   file: string | undefined;
   node: string | undefined;
   cardId: string | undefined;

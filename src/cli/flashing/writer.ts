@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, rename, rm, stat, truncate, type FileHandle } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { discardDisk, rescanDisk, unmountDisk } from '../../host/card-upkeep.ts';
+import { discardDisk, fittedBlock, queueOf, rescanDisk, unmountDisk } from '../../host/card-upkeep.ts';
 import { giveBack } from '../../host/give-back.ts';
 import { openDisk, requireSameDisk, type DiskIdentity } from '../../host/open-disk.ts';
 import { requireUnwritten } from '../../host/writers.ts';
@@ -55,7 +55,14 @@ export async function runWriter(
     const ready = cards.map(async (card): Promise<CardToWrite> => {
       const state = plan.discard && changes ? await discard(card, tell, signal) : {};
       const tail = changes || card.disk === undefined ? [] : tailOf(plan.size);
-      return { ...card, fd: card.handle.fd, patches: [...card.patches, ...tail], ...state };
+      const queue = card.disk && (await queueOf(card.disk.path));
+      return {
+        ...card,
+        fd: card.handle.fd,
+        patches: [...card.patches, ...tail],
+        ...(queue && { block: fittedBlock(queue) }),
+        ...state,
+      };
     });
     const together = plan.source.rereadable ? await inTime(ready) : ready;
     const groups = [together, ...ready.filter((card) => !together.includes(card)).map((card) => [card])];

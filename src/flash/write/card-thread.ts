@@ -3,8 +3,8 @@ import { fsyncSync, readSync, writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { sha256 } from '../../lib/digest.ts';
 import { FLAG } from './flags.ts';
-import { BLOCK, CHUNK, overlap, wholeBlocks, type Range } from './chunks.ts';
-import type { FromCard, Order } from './messages.ts';
+import { BLOCK, CHUNK, overlap, totalOf, wholeBlocks, type Range } from './chunks.ts';
+import type { FromCard, Order, Piece } from './messages.ts';
 import type { Patch } from './types.ts';
 
 interface CardData {
@@ -117,21 +117,35 @@ function ownBytes(from: number, to: number): Uint8Array {
   return blocks.subarray(from - start, to - start);
 }
 
-/** Gives the digest where it is not the image's own. */
-function writeChunk({
-  ring,
-  chunk: { offset, length, slot, digest },
-}: Extract<Order, { op: 'write' }>): string | undefined {
+type Ring = Extract<Order, { op: 'write' }>['ring'];
+
+/** Nothing of it is the card's own, and all of it is there to be written. */
+const isPlain = (piece: Piece): boolean =>
+  piece.slot !== undefined &&
+  (dry || piece.offset > 0) &&
+  piece.offset + piece.length <= size &&
+  !patches.some((patch) => overlap(patch, piece));
+
+/** Gives the digests of pieces that are written one by one, as they are on the card. */
+function writeChunks(ring: Ring, chunks: Piece[]): Map<number, string> {
+  const digests = new Map<number, string>();
+  const [head] = chunks;
+  if (head?.slot !== undefined && chunks.every(isPlain)) {
+    const length = totalOf(chunks);
+    if (!dry) patiently('write', write, ring.subarray(head.slot * CHUNK, head.slot * CHUNK + length), head.offset);
+    return digests;
+  }
+  for (const chunk of chunks) digests.set(chunk.offset, writeChunk(ring, chunk));
+  return digests;
+}
+
+function writeChunk(ring: Ring, { offset, length, slot, digest }: Piece): string {
   const image = slot === undefined ? undefined : ring.subarray(slot * CHUNK, slot * CHUNK + length);
   const here = patches.filter((patch) => overlap(patch, { offset, length }));
   const kept = Math.min(length, size - offset);
   // Only what fills the image's last block up may be cut off.
   if (length - kept >= BLOCK || image?.subarray(Math.max(0, kept)).some((byte) => byte !== 0))
     throw new DeviceError('ENOSPC', size);
-  if (image !== undefined && here.length === 0 && (dry || offset > 0) && kept === length) {
-    if (!dry) patiently('write', write, image, offset);
-    return undefined;
-  }
   const view = buffer(0).subarray(0, kept);
   if (image === undefined) view.fill(0);
   else view.set(image.subarray(0, kept));
@@ -172,7 +186,7 @@ function firstBlock(content: Uint8Array | undefined): void {
   fsyncSync(fd);
 }
 
-function obey(order: Order): string | undefined {
+function obey(order: Order): Map<number, string> | undefined {
   switch (order.op) {
     case 'begin':
     case 'break':
@@ -180,7 +194,7 @@ function obey(order: Order): string | undefined {
       firstBlock(undefined);
       return undefined;
     case 'write':
-      return writeChunk(order);
+      return writeChunks(order.ring, order.chunks);
     case 'flush':
       fsyncSync(fd);
       return undefined;
@@ -200,8 +214,8 @@ port.on('message', (order: Order) => {
   try {
     if (order.op !== 'break' && isStopped()) throw new DeviceError('stopped', 0);
     if (order.op !== 'break' && failed !== undefined) throw failed;
-    const digest = obey(order);
-    tell({ type: 'done', ...(digest !== undefined && { digest }) });
+    const digests = obey(order);
+    tell({ type: 'done', ...(digests && digests.size > 0 && { digests }) });
   } catch (error) {
     const { code, offset } = error as DeviceError;
     failed ??= error as DeviceError;

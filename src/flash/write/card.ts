@@ -4,7 +4,7 @@ import { BLOCK, CHUNK, type Range } from './chunks.ts';
 import { FLAG, FLAGS } from './flags.ts';
 import { CardFailure } from './failure.ts';
 import { sharedMemory } from './memory.ts';
-import type { Chunk, FromCard, Order } from './messages.ts';
+import type { FromCard, Order, Piece } from './messages.ts';
 import { startThread } from './thread.ts';
 import type { Patch } from './types.ts';
 
@@ -19,8 +19,8 @@ export interface CardSettings {
 }
 
 export interface Card {
-  /** Writes a piece of the ring, or zeros. Resolves with the digest of what is on the card then. */
-  write(ring: Ring, chunk: (Range & { digest: string }) | Chunk): Promise<string>;
+  /** Writes pieces of the ring that lie one after the other, or zeros. Resolves with the digests of what is on the card then. */
+  write(ring: Ring, chunks: Piece[]): Promise<string[]>;
   /** Those of `ranges` that are not right by their digest. `progress` gets the bytes of each that was read. */
   compare(
     ranges: Range[],
@@ -38,7 +38,7 @@ export interface Card {
 export type Ring = Uint8Array<SharedArrayBuffer>;
 
 interface Waiting {
-  resolve(message: { digest?: string }): void;
+  resolve(message: { digests?: Map<number, string> }): void;
   reject(error: unknown): void;
 }
 
@@ -78,7 +78,7 @@ export function startCard({ fd, size, patches, dry, retried }: CardSettings): Ca
       }
     }
   });
-  const ask = (order: Order): Promise<{ digest?: string }> => {
+  const ask = (order: Order): Promise<{ digests?: Map<number, string> }> => {
     if (stopped && order.op !== 'break') return Promise.reject(new CardFailure({ code: 'stopped', op: order.op }));
     if (waiting.length === 0) answered = performance.now();
     return new Promise((resolve, reject) => {
@@ -87,9 +87,9 @@ export function startCard({ fd, size, patches, dry, retried }: CardSettings): Ca
     });
   };
   return {
-    async write(ring, chunk) {
-      const { digest = chunk.digest } = await ask({ op: 'write', chunk, ring });
-      return digest;
+    async write(ring, chunks) {
+      const { digests } = await ask({ op: 'write', chunks, ring });
+      return chunks.map(({ offset, digest }) => digests?.get(offset) ?? digest);
     },
     async compare(ranges, isRight, progress) {
       const wrong: Range[] = [];

@@ -28,6 +28,20 @@ export function* chunksOf(ranges: Range[], from = 0): Generator<Range> {
   }
 }
 
+/** How many of the first `pieces` lie one after the other, on the card and in the ring, within `most` bytes; the first one does. */
+export function adjacent(pieces: (Range & { slot: number })[], most: number): number {
+  const [first] = pieces;
+  if (first === undefined) return 0;
+  let count = 1;
+  for (let end = first.offset + first.length; count < pieces.length; count++) {
+    const { offset, length, slot } = pieces[count] as (typeof pieces)[number];
+    const follows = offset === end && offset - first.offset === (slot - first.slot) * CHUNK;
+    if (!follows || offset + length - first.offset > most) break;
+    end += length;
+  }
+  return count;
+}
+
 /** What lies between `ranges` (sorted, none over another) and up to `size`. */
 export function between(ranges: Range[], size: number): Range[] {
   const gaps: Range[] = [];

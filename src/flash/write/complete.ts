@@ -99,7 +99,8 @@ async function wipe(life: Life, { ranges }: FlashJob): Promise<void> {
   const mapped = inBlocks(ranges ?? [{ offset: 0, length: imageSize }]);
   for (const piece of chunksOf(between(mapped, target.size))) {
     const digest = digestOfZeros(piece.length);
-    note(life, piece, await card.write(NO_RING, { ...piece, digest }), true);
+    const [written = digest] = await card.write(NO_RING, [{ ...piece, digest }]);
+    note(life, piece, written, true);
     advance(life, 'wiping', piece.length);
   }
 }

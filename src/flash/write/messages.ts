@@ -10,6 +10,9 @@ export interface Chunk extends Range {
   digest: string;
 }
 
+/** A piece as a card is to get it. */
+export type Piece = Range & { slot?: number; digest: string };
+
 /** An error on its way between threads or processes: what a structured clone and JSON keep. */
 export interface Fault {
   message: string;
@@ -28,8 +31,8 @@ export type FromReader =
 export type Order =
   /** Zeroes the first block, so that nothing boots from it until all is there. */
   | { op: 'begin' }
-  /** Writes from the ring, or zeros where there is no slot. */
-  | { op: 'write'; ring: Uint8Array<SharedArrayBuffer>; chunk: Range & { slot?: number; digest: string } }
+  /** Writes pieces from the ring, which lie one after the other there and on the card; or zeros where there is no slot. */
+  | { op: 'write'; ring: Uint8Array<SharedArrayBuffer>; chunks: Piece[] }
   /** All that was written is on the card when it is answered. */
   | { op: 'flush' }
   /** Reads each range back into one of the two buffers and says so; goes on when the buffer is free again. */
@@ -38,8 +41,8 @@ export type Order =
   | { op: 'seal' | 'break' };
 
 export type FromCard =
-  /** An order is done; of a piece with the card's own bytes in it the digest is another one. */
-  | { type: 'done'; digest?: string }
+  /** An order is done. Of a piece with the card's own bytes in it the digest is another one: by the piece's offset. */
+  | { type: 'done'; digests?: Map<number, string> }
   | { type: 'read'; range: Range; buffer: 0 | 1 }
   /** The device failed at first. */
   | { type: 'retried'; offset: number; code: string; op: 'write' | 'read' }

@@ -1,6 +1,6 @@
 // One reading of the image for any number of cards. A card that cannot keep up, or has stopped answering, gets a reading of its own.
 import type { Card } from './card.ts';
-import type { CheckedRange, Range } from './chunks.ts';
+import { adjacent, type CheckedRange, type Range } from './chunks.ts';
 import type { Chunk } from './messages.ts';
 import type { Reader, StartReader } from './reader.ts';
 import type { Source } from '../source/source.ts';
@@ -17,6 +17,8 @@ const TICK = 100;
 
 export interface Member {
   card: Card;
+  /** Bytes that it gets at a time, where so many are there: a piece at least. */
+  block: number;
   /** Whether this piece is to be written; when not, what it should be is noted all the same. */
   wants(chunk: Range): boolean;
   /** A piece is on the card, or was passed over, with this digest. */
@@ -33,6 +35,8 @@ export interface Feed {
 
 interface Eater extends Member {
   queue: Chunk[];
+  /** Orders under way, and pieces in them. */
+  orders: number;
   flying: number;
   /** Seconds it has waited while others were behind. */
   idle: number;
@@ -51,7 +55,7 @@ export function feed(from: Feed, members: Member[]): Promise<number>[] {
   const promises = members.map(
     (member) =>
       new Promise<number>((done, failed) => {
-        eaters.push({ ...member, queue: [], flying: 0, idle: 0, done, failed });
+        eaters.push({ ...member, queue: [], orders: 0, flying: 0, idle: 0, done, failed });
       }),
   );
   if (eaters.length > 0) read(from, new Set(eaters), 0, SLOTS);
@@ -84,26 +88,29 @@ function read({ source, ranges, startReader, signal }: Feed, eaters: Set<Eater>,
     if (eaters.size === 0) close();
     return queue;
   };
-  const write = async (eater: Eater, chunk: Chunk, ring: Reader['ring']): Promise<void> => {
-    eater.flying++;
+  const write = async (eater: Eater, chunks: Chunk[], ring: Reader['ring']): Promise<void> => {
+    eater.orders++;
+    eater.flying += chunks.length;
     try {
-      const digest = await eater.card.write(ring, chunk);
-      eater.noted(chunk, digest, true);
+      const digests = await eater.card.write(ring, chunks);
+      for (const [index, chunk] of chunks.entries()) eater.noted(chunk, digests[index] ?? chunk.digest, true);
     } catch (error) {
       eater.home?.leave(eater);
       eater.failed(error);
     } finally {
-      eater.flying--;
-      release(chunk.slot);
+      eater.orders--;
+      eater.flying -= chunks.length;
+      for (const { slot } of chunks) release(slot);
     }
     // Meanwhile it may have a reading of its own.
     eater.home?.pump(eater);
   };
+  const next = ({ orders, queue, block }: Eater): Chunk[] =>
+    orders < AHEAD ? queue.splice(0, adjacent(queue, block)) : [];
   const pump = (eater: Eater): void => {
-    for (const chunk of eater.queue.splice(0, AHEAD - eater.flying)) {
-      // Nothing is in the queue before there is a reader.
-      if (reader !== undefined) void write(eater, chunk, reader.ring);
-    }
+    // Nothing is in the queue before there is a reader.
+    if (reader !== undefined)
+      for (let chunks = next(eater); chunks.length > 0; chunks = next(eater)) void write(eater, chunks, reader.ring);
     if (size === undefined || eater.queue.length > 0 || eater.flying > 0) return;
     leave(eater);
     eater.done(size);

@@ -14,6 +14,8 @@ export interface CardToWrite {
   fd: number;
   /** Bytes of the device. */
   size: number;
+  /** Bytes that it is best given at a time, where that is known. */
+  block?: number;
   patches: Patch[];
   /** What lies before this byte was written in an earlier run, it is thought: it is read back all the same. */
   resumeFrom: number;

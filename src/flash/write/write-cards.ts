@@ -1,7 +1,7 @@
 // The story of a flash: every card gets the image and its own identity, is read back, and only then made bootable.
 import { PiimgError } from '../../lib/errors.ts';
 import { within } from '../../lib/within.ts';
-import { overlap } from './chunks.ts';
+import { CHUNK, overlap } from './chunks.ts';
 import { complete } from './complete.ts';
 import { CardFailure } from './failure.ts';
 import { guarded, LAST_ANSWER, type Limits } from './guarded.ts';
@@ -83,6 +83,7 @@ function memberOf(life: Life, { mode }: FlashJob): Member {
   const own = [{ offset: 0, length: 1 }, ...target.patches];
   return {
     card,
+    block: target.block ?? CHUNK,
     // What is this card's own is new in every run.
     wants: (chunk) =>
       mode === 'verify' ||

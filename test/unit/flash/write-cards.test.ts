@@ -6,7 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { digestOfCard } from '../../../src/flash/card-digest.ts';
 import { sha256 } from '../../../src/lib/digest.ts';
-import { BLOCK, totalOf, type CheckedRange } from '../../../src/flash/write/chunks.ts';
+import { BLOCK, CHUNK, totalOf, type CheckedRange } from '../../../src/flash/write/chunks.ts';
 import { stampOf } from '../../../src/flash/source/file.ts';
 import type { FlashedCard, FlashEvent, FlashJob, Patch } from '../../../src/flash/write/types.ts';
 import { writeCards } from '../../../src/flash/write/write-cards.ts';
@@ -25,6 +25,7 @@ interface Flash {
   told?: number;
   least?: number;
   patches?: Patch[];
+  block?: number;
   resumeFrom?: number;
   mode?: FlashJob['mode'];
   wipe?: boolean;
@@ -40,6 +41,7 @@ async function flash({
   least,
   ranges,
   patches = [],
+  block = CHUNK,
   resumeFrom = 0,
   mode = 'write+verify',
   wipe = false,
@@ -64,7 +66,7 @@ async function flash({
         least,
         mode,
         wipe,
-        cards: [{ name: 'card', fd: handle.fd, size, patches, resumeFrom }],
+        cards: [{ name: 'card', fd: handle.fd, size, block, patches, resumeFrom }],
       },
       (_, event) => {
         events.push(event);
@@ -118,11 +120,13 @@ const scenario = fc.record({
   stopAt: fc.double({ min: 0, max: 1.2, noNaN: true }),
   liar: fc.boolean(),
   patchAt: fc.nat(2000),
+  /** Pieces at a time. */
+  atATime: fc.integer({ min: 1, max: 4 }),
 });
 
 test('any image, any old card, stopped anywhere and resumed: equal on every mapped block, everywhere without a map or with --wipe', async () => {
   await fc.assert(
-    fc.asyncProperty(scenario, async ({ blocks, odd, spare, mapped, wipe, seed, stopAt, liar, patchAt }) => {
+    fc.asyncProperty(scenario, async ({ blocks, odd, spare, mapped, wipe, seed, stopAt, liar, patchAt, atATime }) => {
       const bytes = noise(blocks * BLOCK - (blocks > 1 ? odd : 0), seed);
       const size = Math.ceil((bytes.length + spare) / 512) * 512;
       const old = noise(size, seed + 1);
@@ -146,7 +150,8 @@ test('any image, any old card, stopped anywhere and resumed: equal on every mapp
       );
       const patches = isMapped ? [{ offset: place, length: BLOCK, content: Buffer.alloc(BLOCK, 'p') }] : [];
       const total = totalOf(inImage ?? [{ offset: 0, length: bytes.length }]);
-      const first = await flash({ bytes, size, ranges: inImage, patches, wipe, stopAt: stopAt * 2 * total });
+      const block = atATime * CHUNK;
+      const first = await flash({ bytes, size, ranges: inImage, patches, block, wipe, stopAt: stopAt * 2 * total });
       const half = await readFile(card);
       if (first.flashed.verdict === 'stopped')
         assert.ok(
@@ -159,6 +164,7 @@ test('any image, any old card, stopped anywhere and resumed: equal on every mapp
       );
       // A note that promises more than there is, as of another card.
       const { flashed } = await flash({
+        block,
         bytes,
         size,
         ranges: inImage,

@@ -86,9 +86,14 @@ test('before: what it is, and that all is lost', () => {
     mounts: ['/media/ann/boot'],
   };
   assert.is(
-    formatProbePlan(device, true, plain),
-    `/dev/sdb  31.9 GB  Generic STORAGE  holds boot, ext4  mounted at /media/ann/boot
+    formatProbePlan(device, undefined, true, plain),
+    `/dev/sdb  31.9 GB  Generic STORAGE  holds boot, ext4, mounted at /media/ann/boot
 All that is on it is lost: every block of it is written, and its first and last MiB are zeros afterwards.`,
+  );
+  const was = { node: 'pi-web1', role: 'web', written: '2026-11-20T10:00:00Z' };
+  assert.match(
+    formatProbePlan({ ...device, partitions: [], mounts: [] }, was, true, plain),
+    'Generic STORAGE  is pi-web1 of role web, flashed on 2026-11-20\n',
   );
 });
 
