@@ -28,6 +28,8 @@ const lockedImage = z.strictObject({
   suite: z.string(),
   /** Name → version. */
   packages: z.record(z.string(), z.string()),
+  /** Its cards are told who they are in the format of its own first boot; else by cloud-init. */
+  firstBoot: z.literal('own').optional(),
 });
 
 const lockSchema = z.strictObject({

@@ -15,7 +15,7 @@ export interface Change {
  * In the order in which they are written, each on the disk before the next begins: wherever it stops, every file is whole, either the old
  * one or the new one. At first contents, in clusters that nothing had; then the table with the new files and the old ones in it; then names,
  * sector by sector, those that the others only count with last; then the names that are to go, which cmdline.txt may have named until now;
- * then the table without the old files.
+ * then the table without the old files; then zeros over what those held.
  */
 export type Stages = Change[][];
 
@@ -60,12 +60,17 @@ async function change(
   await removeFiles(copy, await present(before, edits));
   await check(copy, what, 'planned');
   signal?.throwIfAborted();
+  const old = (await Promise.all(edits.map(({ path }) => findInFat(before, path)))).flatMap(
+    (entry) => entry?.ranges ?? [],
+  );
   return [
     [...(await newContents(await openFat(readCopy, offset), edits)), ...empty],
     differences(await before.read(tables.offset, tables.length), reserved, tables.offset),
     ...turns,
     differing(shown, await contentsOf(readCopy, [...places, ...grown])),
     differences(reserved, await readCopy(tables.offset, tables.length), tables.offset),
+    // Nobody's any more, they may hold secrets of an earlier identity.
+    old.map(({ offset: at, length }) => ({ offset: at, content: Buffer.alloc(length) })),
   ];
 }
 

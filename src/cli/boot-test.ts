@@ -27,12 +27,14 @@ import type { BootReport, BootRun, Reason } from '../boot/report.ts';
 import { makeSeedKey, TEST_USER, type SeedKey } from '../boot/seed-key.ts';
 import { diskFull, isDiskFull, requireSpace, type SpaceNeed } from '../host/space.ts';
 import { makeWorkFolder } from '../host/work-folder.ts';
+import { hasPlaces } from '../image/header.ts';
 import { SECTOR } from '../image/mbr.ts';
 import { digestOfFile } from '../lib/digest.ts';
 import type { Step } from '../lib/progress.ts';
 import { loginSeed } from '../seed/login.ts';
 import { withBootPartition } from './boot-partition.ts';
 import type { BootImage } from './boot-image.ts';
+import { loginPatches, throughFirstBoot } from './own-first-boot.ts';
 
 /** Seconds for the first login, and as many until all has started: an emulated Pi on a busy machine takes minutes. */
 const PATIENCE = 900;
@@ -85,8 +87,14 @@ export async function testBoot(image: BootImage, options: BootTestOptions): Prom
   };
   const folder = await makeWorkFolder('boot');
   let reason: Reason | undefined;
+  const consoles: string[] = [];
   try {
-    const bench = await makeBench(image, machine, accelerator, folder);
+    const bench = await makeBench(image, machine, accelerator, {
+      folder,
+      consoles,
+      signal,
+      tell: (message) => step.update({ message }),
+    });
     report.warnings.push(...bench.warnings);
     const known: Identity[] = [];
     for (let boot = 0; boot <= (options.reboot ? 1 : 0) && reason === undefined; boot++) {
@@ -105,6 +113,9 @@ export async function testBoot(image: BootImage, options: BootTestOptions): Prom
     if (isDiskFull(error)) throw await diskFull(needs, error, MAKE_ROOM);
     reason = reasonOf(error);
     if (reason === undefined) throw error;
+    // Of a first boot of its base's that went wrong there is nothing else.
+    const [said] = consoles.slice(-1);
+    if (said !== undefined && report.boots.length === 0) report.boots.push({ checks: [], times: {}, console: said });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -141,30 +152,33 @@ export function requireRoomToRun(): Promise<void> {
   return requireSpace([roomToRun()], MAKE_ROOM);
 }
 
-/** Reads the card as the firmware would, and makes the throw-away one with a login of its own. */
+/**
+ * Makes the throw-away card with a login of its own, and reads it as the firmware would. Where its base's own first boot has to be told of
+ * that, it is over by then.
+ */
 export async function makeBench(
   image: BootImage,
   machine: Machine,
   accelerator: Accelerator,
-  folder: string,
+  {
+    folder,
+    consoles = [],
+    signal,
+    tell,
+  }: { folder: string; consoles?: string[]; signal: AbortSignal; tell: (message: string) => void },
 ): Promise<Bench> {
-  const { boot, warnings } = await withBootPartition(image.file, (partition) => startFiles(partition, machine, folder));
   const key = await makeSeedKey(folder);
   const instanceId = `piimg-test-${randomBytes(8).toString('hex')}`;
   // A second network card costs boot time: only where something has to be seen from outside.
   const segment = image.health.some(({ check }) => check === 'closed');
-  const fixed = segment && machine.network ? [{ mac: machine.network.macs[1], addresses: [MACHINE_ADDRESS] }] : [];
-  const { role: hostname, raspberryPi = false } = image;
-  const seed = loginSeed(image.slots, {
-    instanceId,
-    hostname,
-    user: TEST_USER,
-    keys: [key.public],
-    fixed,
-    raspberryPi,
-  });
-  const patches = seed.map(({ slot, content }) => ({ offset: slot.offset, content }));
+  const own = !hasPlaces(image);
+  const patches = own
+    ? await loginPatches(image.file, { node: instanceId, user: TEST_USER, key: key.public }, signal)
+    : seedPatches(image, machine, { instanceId, key, segment });
   const card = await makeCard(machine, image.file, folder, patches);
+  const { boot, warnings } = own
+    ? await throughFirstBoot({ image, machine, accelerator, card, folder, consoles }, { signal, tell })
+    : await withBootPartition(image.file, (partition) => startFiles(partition, machine, folder));
   return {
     machine,
     accelerator,
@@ -176,6 +190,17 @@ export async function makeBench(
     folder,
     segment,
   };
+}
+
+function seedPatches(
+  { slots, role: hostname, raspberryPi = false }: BootImage,
+  { network }: Machine,
+  { instanceId, key, segment }: Pick<Bench, 'instanceId' | 'key' | 'segment'>,
+): { offset: number; content: Buffer }[] {
+  const fixed = segment && network ? [{ mac: network.macs[1], addresses: [MACHINE_ADDRESS] }] : [];
+  const user = { user: TEST_USER, keys: [key.public] };
+  const seed = loginSeed(slots, { instanceId, hostname, ...user, fixed, raspberryPi });
+  return seed.map(({ slot, content }) => ({ offset: slot.offset, content }));
 }
 
 async function runBoot(
@@ -194,6 +219,7 @@ async function runBoot(
       root: { offset: (root?.start ?? 0) * SECTOR },
     },
     identity,
+    cloudInit: hasPlaces(image),
     login: { user: TEST_USER, key: key.file },
     patience: PATIENCE,
     powerOff: POWER_OFF,

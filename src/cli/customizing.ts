@@ -5,7 +5,8 @@ import { bestEdits } from '../seed/formats/write.ts';
 import { completeNode } from '../seed/given.ts';
 import type { Node } from '../seed/node.ts';
 import { loadNodes } from '../seed/nodes-file.ts';
-import { holdsSecrets } from '../seed/texts.ts';
+import { padSlot, SLOT_LENGTHS } from '../seed/minimal.ts';
+import { documentText, holdsSecrets } from '../seed/texts.ts';
 import { shownSsid } from '../seed/wifi.ts';
 import type { ReadAt } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
@@ -16,11 +17,12 @@ import { changesFor, type Change, type Stages } from './boot-changes.ts';
 import { writeStages } from './boot-write.ts';
 import type { Context } from './context.ts';
 import { withImageView } from './image-view.ts';
+import { RESULT_FILE } from './seed-card.ts';
 import { knownHosts, newHostKeys } from './seed-machine.ts';
 import { isMapOf, mapBeside, removeMaps, writeChangedMap } from './seed-map.ts';
 import { firstBootFacts, requireKnown } from './first-boot-facts.ts';
 import { refuseOut, writeTarget } from './seed-target.ts';
-import { seedCard, type SeedRequest, type SeedResult } from './seeding.ts';
+import { overwritten, seedCard, type SeedRequest, type SeedResult } from './seeding.ts';
 
 export interface CustomizeResult extends Customized {
   image: string;
@@ -52,16 +54,17 @@ export async function customizeImage(
     if (out !== undefined) await refuseDevice(image, out, block);
     const found = await recognise(view);
     if (found.format === 'piimg') return undefined;
-    const ready = await prepare(node, view, found, signal);
+    const own = view.piimg !== undefined;
+    const ready = await prepare(node, view, found, { signal });
     const changes = (from: ReadAt): Promise<Stages> =>
       changesFor(from, { offset: ready.offset, what: image }, ready.edits, signal);
-    if (out === undefined) return { ...ready, block, changes };
+    if (out === undefined) return { ...ready, own, block, changes };
     // A copy is the same as the image. In place it is found out once nobody else can change anything.
     const known = await changes(read);
-    return { ...ready, block, changes: () => Promise.resolve(known) };
+    return { ...ready, own, block, changes: () => Promise.resolve(known) };
   });
   if (prepared === undefined) return { seeded: await seedCard(request, context) };
-  const { edits, offset, secret, block, changes, ...told } = prepared;
+  const { edits, offset, secret, own, block, changes, ...told } = prepared;
   const found = block ? undefined : await mapBeside(image);
   const beside = found && (await isMapOf(found, image)) ? found : undefined;
   const target = out ?? image;
@@ -99,6 +102,7 @@ export async function customizeImage(
     ...(wifi !== undefined && { wifi: shownSsid(wifi.ssid) }),
     warnings: [
       ...told.warnings,
+      ...(own ? overwritten(target, out) : []),
       ...(block && process.platform !== 'linux' ? [UNCHECKED] : []),
       ...(found === undefined || mapFits ? [] : [`${target} has no block map: ${found.file} does not fit it`]),
     ],
@@ -113,20 +117,23 @@ async function refuseDevice(image: string, out: string, block: boolean): Promise
   });
 }
 
-/** The node in the first of the image's formats that carries it. Throws PiimgError (usage) where none does. */
+/** The node in the first of the image's formats that carries it; `logins` get in anyway. Throws PiimgError (usage) where none does. */
 export async function prepare(
   node: Node,
   view: ImageView,
   { format: best, others, evidence }: Recognised,
-  signal: AbortSignal,
+  { logins = [], signal }: { logins?: string[]; signal: AbortSignal },
 ): Promise<Prepared> {
   const formats = [best, ...others].filter((format) => format !== 'piimg');
   const facts = await firstBootFacts(view);
   await requireKnown(node, view);
+  // On a base that piimg has put a role onto, the agent has a document of its own.
+  const told = view.piimg === undefined ? node : { ...node, ...OF_THE_AGENT };
   // Host keys take a while: at first without.
-  bestEdits(formats, node, facts);
+  bestEdits(formats, told, facts);
   const hostKeys = node.hostKeys ? await newHostKeys(node.node, signal) : [];
-  const { format, edits } = bestEdits(formats, node, { ...facts, hostKeys });
+  const { format, edits: firstBoot } = bestEdits(formats, told, { ...facts, hostKeys });
+  const edits = view.piimg === undefined ? firstBoot : [...(await agentEdits(node, view, view.piimg)), ...firstBoot];
   return {
     format,
     // Of another format than the best one it is known only that it would be read.
@@ -135,15 +142,30 @@ export async function prepare(
     edits,
     offset: view.boot.facts.offset,
     knownHosts: knownHosts(node, hostKeys),
-    warnings: [...view.notes, ...warningsFor(node, format)],
+    warnings: [...view.notes, ...warningsFor(node, format, logins)],
     secret: holdsSecrets(node, hostKeys),
   };
+}
+
+const OF_THE_AGENT = { variables: {}, peers: {}, secrets: {}, report: undefined };
+
+const DOCUMENT = 'piimg.json';
+/** Whether a file of the boot partition is the agent's. */
+export const isAgents = (name: string): boolean => name === DOCUMENT || name === RESULT_FILE;
+
+/** Its document, and room for its result: how it went with another document says nothing of this one. */
+async function agentEdits(node: Node, { boot }: ImageView, image: { buildId: string; role: string }): Promise<Edit[]> {
+  const result = await boot.files.read(RESULT_FILE);
+  return [
+    { path: DOCUMENT, content: padSlot(documentText(node, image), SLOT_LENGTHS[DOCUMENT], DOCUMENT) },
+    ...(result === undefined ? [] : [{ path: RESULT_FILE, content: Buffer.alloc(result.length, '\n') }]),
+  ];
 }
 
 const UNCHECKED = 'only on Linux is it checked whether a card is mounted';
 
 /** What somebody should know of a node before its machine is out of reach. */
-function warningsFor({ users, network }: Node, format: InitFormat): string[] {
+function warningsFor({ users, network }: Node, format: InitFormat, logins: string[]): string[] {
   const closed = users.every(({ keys, passwordHash }) => keys.length === 0 && passwordHash === undefined);
   const keyed = users.some(({ keys }) => keys.length > 0);
   const shutOut = users.filter(({ keys, passwordHash }) => keyed && keys.length === 0 && passwordHash !== undefined);
@@ -154,7 +176,9 @@ function warningsFor({ users, network }: Node, format: InitFormat): string[] {
   // Raspberry Pi OS mounts it so that everybody reads it; other formats' readers take away what they have read.
   const stays = format.startsWith('cloudinit') && secrets.length > 0;
   return [
-    ...(closed ? ['no ssh key was given: nobody can log in, unless the image itself lets somebody in'] : []),
+    ...(closed && logins.length === 0
+      ? ['no ssh key was given: nobody can log in, unless the image itself lets somebody in']
+      : []),
     ...shutOut.map(({ name }) => `${name} has no ssh key, and where somebody has one ssh takes no passwords`),
     ...(stays
       ? [`${secrets.join(' and ')} stay on the boot partition, where every user of the machine may read them`]

@@ -28,6 +28,7 @@ export async function firstBootFacts(view: ImageView): Promise<ImageFacts> {
       uid: Number(uid),
       shell: !/\/(nologin|false)$/.test(shell),
     })),
+    firstIsRoles: passwd.some(([name = '', , uid]) => uid === '1000' && view.piimg?.users?.includes(name) === true),
     userconf: await isThere(view.root.files, 'usr/lib/userconf-pi/userconf-service'),
     wifiByShell: (await textOf(view.root.files, IMAGER_CUSTOM)).includes('do_wifi_ssid_passphrase'),
     random: newRandom(),

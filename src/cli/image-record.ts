@@ -12,6 +12,8 @@ export interface ImageRecord extends Omit<ImageFacts, 'status' | 'archives'> {
   archives: (AptArchive & Pick<ImageArchive, 'debians'>)[];
   /** dpkg's status file. */
   statusFile: string;
+  /** Its cards are told who they are in the format of its own first boot; else by cloud-init. */
+  firstBoot?: 'own';
 }
 
 const folderOf = (cacheDir: string, sha256: string): string => path.join(cacheDir, 'images', sha256);
@@ -30,7 +32,11 @@ export async function readImageRecord(cacheDir: string, sha256: string): Promise
 }
 
 /** Keeps the facts of an image, complete or not at all. */
-export async function writeImageRecord(cacheDir: string, sha256: string, facts: ImageFacts): Promise<void> {
+export async function writeImageRecord(
+  cacheDir: string,
+  sha256: string,
+  facts: ImageFacts & Pick<ImageRecord, 'firstBoot'>,
+): Promise<void> {
   const { status, archives, ...rest } = facts;
   const tmp = path.join(cacheDir, 'tmp');
   await mkdir(tmp, { recursive: true });

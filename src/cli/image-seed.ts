@@ -2,9 +2,14 @@
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { CloudInitSchemas } from '../seed/check.ts';
 import { describeSeed } from '../seed/describe.ts';
+import { identityOf, PASSWD } from '../vendor/identity.ts';
+import { asObject, parseObject } from '../vendor/system.ts';
+import { withImageView } from './image-view.ts';
 import { findSlots, readBootFile, readSchemas, withCard, type FoundSlot, type SeedCard } from './seed-card.ts';
 
 export interface ImageSeed {
+  /** Users that it lets in where its base's own first boot is told of them; else `userData` says it. */
+  logins?: string[];
   /** Those that it carries. */
   schemas: CloudInitSchemas;
   /** As it is in the image: what a card has that gets no seed of its own. */
@@ -28,6 +33,23 @@ export async function readImageSeed(file: string, places: 'built' | 'any' = 'bui
     ];
     const texts = { 'user-data': userData, 'meta-data': metaData, 'network-config': networkConfig };
     return { schemas: await readSchemas(card), userData, carried: carriedBy(texts) };
+  });
+}
+
+/** The same of an image whose base's own first boot is told: who the agent takes the machine for, and which users files of the boot partition name. */
+export function readOwnSeed(file: string): Promise<ImageSeed> {
+  return withImageView(file, async (view) => {
+    const document = asObject(parseObject((await view.boot.files.read('piimg.json'))?.toString() ?? ''));
+    const node = typeof document?.['node'] === 'string' ? document['node'] : undefined;
+    const users = node === undefined ? [] : (await identityOf(view)).users.filter(({ from }) => from !== PASSWD);
+    const addresses = asObject(document?.['network'])?.['addresses'];
+    const [address] = Array.isArray(addresses) ? (addresses as unknown[]) : [];
+    return {
+      schemas: {},
+      userData: undefined,
+      carried: { ...(node !== undefined && { node }), ...(typeof address === 'string' && { address }) },
+      logins: users.map(({ name }) => name),
+    };
   });
 }
 

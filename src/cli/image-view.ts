@@ -108,7 +108,8 @@ async function openImage(
   };
   const header = await headerOf(read, size, notes);
   if (header && (await isOfHeader(fat.volume))) {
-    view.piimg = { role: header.role, base: header.base, buildId: header.buildId };
+    const { role, base, buildId, firstBoot, users = [] } = header;
+    view.piimg = { role, base, buildId, ...(firstBoot && { firstBoot, users }) };
   } else if (header) {
     notes.push(`It held an image of piimg once (role ${header.role}), and has another one now.`);
   }

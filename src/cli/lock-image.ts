@@ -46,6 +46,7 @@ async function lockedFrom(image: BaseImage, record: ImageRecord, cacheDir: strin
     ...(released !== undefined && { released }),
     suite: record.suite,
     packages: record.packages,
+    ...(record.firstBoot && { firstBoot: record.firstBoot }),
   };
 }
 

@@ -3,12 +3,13 @@ import type { FileHandle } from 'node:fs/promises';
 import { gunzipSync } from 'node:zlib';
 import { CARD_RECORD, parseCardRecord } from '../flash/card-record.ts';
 import { findInFat, freeClusters, listFat, openFat, readFromFat, type FatEntry, type FatVolume } from '../image/fat.ts';
-import { HEADER_MAX, parseHeader, type ImageHeader } from '../image/header.ts';
+import { HEADER_MAX, hasPlaces, parseHeader, type ImageHeader } from '../image/header.ts';
 import { HEADER_LBA } from '../image/layout.ts';
 import { parseMbr, SECTOR } from '../image/mbr.ts';
 import { readerOf } from '../image/ranges.ts';
 import { EXIT, PiimgError, type ExitCode } from '../lib/errors.ts';
 import type { CloudInitSchemas } from '../seed/check.ts';
+import { describeSeed, type SeedDescription } from '../seed/describe.ts';
 import { NODE_SLOTS, type NodeSlot } from '../seed/node-slots.ts';
 import { withImageFile } from './open-image-file.ts';
 
@@ -103,8 +104,11 @@ const OURS = ['piimg', 'piimg.json', RESULT_FILE];
 export const isOfHeader = async (boot: FatVolume): Promise<boolean> =>
   (await listFat(boot)).some(({ name }) => OURS.includes(name.toLowerCase()));
 
+/** On a base whose own first boot is told, only the agent's. */
+const slotsIn = (header: ImageHeader): readonly NodeSlot[] => (hasPlaces(header) ? NODE_SLOTS : ['piimg.json']);
+
 /**
- * The four files of the seed, in the order of `NODE_SLOTS`. Throws PiimgError when the image is older than one of them, and (refused) when
+ * The files of the seed, in the order of `NODE_SLOTS`. Throws PiimgError when the image is older than one of them, and (refused) when
  * something else has been written to the card since.
  */
 export async function findSlots(card: SeedCard): Promise<FoundSlot[]> {
@@ -116,7 +120,7 @@ export async function findSlots(card: SeedCard): Promise<FoundSlot[]> {
     });
   }
   const slots: FoundSlot[] = [];
-  for (const name of NODE_SLOTS) {
+  for (const name of slotsIn(card.header)) {
     const length = card.header.slots.find((slot) => slot.name === name)?.length;
     if (length === undefined) {
       throw new PiimgError(`${card.file} has no place for ${name}`, { hint: 'Build the image again with this piimg.' });
@@ -136,14 +140,24 @@ export async function freeBytes(card: SeedCard): Promise<number> {
   return freeClusters(volume) * volume.clusterBytes;
 }
 
+/** Documents that say nothing. */
+const EMPTY = { 'user-data': '#cloud-config\n', 'meta-data': '', 'network-config': '' };
+
 /** What the files of the seed say; those that are gone are absent. */
 export async function readTexts(card: SeedCard): Promise<Partial<Record<NodeSlot, string>>> {
   const volume = await bootPartition(card);
-  const texts: Partial<Record<NodeSlot, string>> = {};
+  // What was never there is not missed.
+  const texts: Partial<Record<NodeSlot, string>> = hasPlaces(card.header) ? {} : { ...EMPTY };
   for (const { name, entry } of await findSlots(card)) {
     if (entry !== undefined) texts[name] = (await readFromFat(volume, entry)).toString('utf8');
   }
   return texts;
+}
+
+/** What it carries; of what its base's own first boot is told, only that it is so. */
+export async function describeCard(card: SeedCard): Promise<SeedDescription> {
+  const described = describeSeed(await readTexts(card));
+  return hasPlaces(card.header) ? described : { ...described, firstBoot: 'own' };
 }
 
 /** The result's place, as long as it is there. */

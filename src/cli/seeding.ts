@@ -1,13 +1,14 @@
 // The story of `piimg seed`: node → texts → checks → a copy of the image, or the card itself, with them in its seed slots.
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { hasPlaces } from '../image/header.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { CloudInitSchemas } from '../seed/check.ts';
-import { describeSeed, type SeedDescription } from '../seed/describe.ts';
+import type { SeedDescription } from '../seed/describe.ts';
 import { completeNode, type Given } from '../seed/given.ts';
 import { loadNodes } from '../seed/nodes-file.ts';
 import type { Context } from './context.ts';
-import { findSlots, readSchemas, readTexts, withCard, type FoundSlot } from './seed-card.ts';
+import { describeCard, findSlots, readSchemas, withCard, type FoundSlot } from './seed-card.ts';
 import { newRandom, seedOf } from './seed-machine.ts';
 import { copyMap, mapBeside } from './seed-map.ts';
 import { refuseOut, writeTarget } from './seed-target.ts';
@@ -88,17 +89,23 @@ export async function seedCard(
   };
 }
 
-/** What a build has made, the next one makes anew when it is not as it was. */
-function overwritten(image: string, out: string | undefined): string[] {
+/** A warning: what a build has made, the next one makes anew when it is not as it was. */
+export function overwritten(image: string, out: string | undefined): string[] {
   if (out !== undefined || !existsSync(`${image.replace(/\.img$/, '')}.manifest.json`)) return [];
   return [`the next build of ${image} makes it anew, without this: a copy (--out) stays`];
 }
+
+/** Whether an identity goes into slots; else its base's own first boot is told. Throws PiimgError (usage) for what piimg has not made. */
+export const hasSlots = (image: string, inPlace: boolean): Promise<boolean> =>
+  withCard(image, { exitCode: inPlace ? EXIT.refused : EXIT.usage }, ({ header }) =>
+    Promise.resolve(hasPlaces(header)),
+  );
 
 /** What an image or a card carries. */
 export async function readSeed(file: string): Promise<SeedDescription & { role: string; buildId: string }> {
   return withCard(file, {}, async (card) => {
     const { role, buildId } = card.header;
-    return { ...describeSeed(await readTexts(card)), role, buildId };
+    return { ...(await describeCard(card)), role, buildId };
   });
 }
 

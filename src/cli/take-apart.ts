@@ -9,6 +9,7 @@ import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
 import { imageLayerKey } from '../plan/image-base.ts';
 import { cloudInitOf } from '../vendor/cloud-init.ts';
+import { recognise } from '../vendor/recognise.ts';
 import type { Files, ImageView } from '../vendor/view.ts';
 import { readImageRecord, writeImageRecord } from './image-record.ts';
 import { withImageView, type OpenedImage } from './image-view.ts';
@@ -56,11 +57,11 @@ export async function takeApart(
       requireAtRest(name, view);
       const facts = await imageFacts(name, root.files);
       await requireMountPoint(name, root.files);
-      await requireCloudInit(name, view);
+      const firstBoot = await requireFirstBoot(name, view);
       notes.forEach((note) => step.note(`${name}: ${note}`));
       const entries = entriesOf(name, opened, (note) => step.note(`${name}: ${note}`));
       await makeImageLayer(cache, { key, title: 'image' }, bounded(name, opened, entries));
-      await writeImageRecord(cacheDir, sha256, facts);
+      await writeImageRecord(cacheDir, sha256, { ...facts, ...(firstBoot && { firstBoot }) });
     });
     return { sha256, size };
   });
@@ -146,15 +147,21 @@ async function requireMountPoint(name: string, files: Files): Promise<void> {
   });
 }
 
-/** What a card is given is written for cloud-init, and the agent waits for it. */
-async function requireCloudInit(name: string, view: ImageView): Promise<void> {
-  const found = await cloudInitOf(view, { seeded: true });
-  if (found && found.against.length === 0) return;
-  const why = found?.against.join('; ') ?? 'it has none';
-  throw new PiimgError(`${name} cannot be a base: its first boot would not be told by cloud-init who it is (${why})`, {
-    exitCode: EXIT.usage,
-    hint: '`piimg customize` writes what the image itself reads. To build on one, take an image with cloud-init, as Raspberry Pi OS has it since 2025-11.',
-  });
+/** How its cards are told who they are: undefined by cloud-init, which finds piimg's slots. Throws PiimgError (usage) where nothing tells them. */
+async function requireFirstBoot(name: string, view: ImageView): Promise<'own' | undefined> {
+  const cloudInit = await cloudInitOf(view, { seeded: true });
+  if (cloudInit?.against.length === 0) return undefined;
+  const refuse = (why: string): PiimgError =>
+    new PiimgError(`${name} cannot be a base: ${why}`, {
+      exitCode: EXIT.usage,
+      hint: 'Take an image whose first boot reads the boot partition, as Raspberry Pi OS. `piimg inspect` says how an image does.',
+    });
+  // One that is at work would be at odds with whatever else is told.
+  if (cloudInit?.disabled === false)
+    throw refuse(`its cloud-init would not find out who the machine is (${cloudInit.against.join('; ')})`);
+  if ((await recognise(view)).format === 'none')
+    throw refuse('nothing in it would be told on the first boot who it is');
+  return 'own';
 }
 
 function otherImage(

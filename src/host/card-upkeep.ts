@@ -55,7 +55,7 @@ export async function discardDisk(disk: string, fd: number, signal: AbortSignal)
 export interface DiskQueue {
   /** KiB of the longest request (Documentation/ABI/stable/sysfs-block, max_sectors_kb). */
   request: number;
-  /** Requests that it takes at once: of SCSI devices queue_depth, 1 for USB readers that are no UAS; nr_requests of others. */
+  /** Requests that may be under way: of SCSI devices queue_depth, 1 for USB readers that are no UAS; of others what the kernel keeps ready for them (nr_requests). */
   depth: number;
   /** Bytes, 0 where it does not matter (optimal_io_size). */
   optimal: number;

@@ -42,6 +42,10 @@ export interface AssembleInput {
   logins: string[];
   /** Whether the base is a Raspberry Pi OS, for the header. */
   raspberryPi?: boolean;
+  /** Of the header. */
+  firstBoot?: 'own' | undefined;
+  /** Of the role, for the header of such an image. */
+  users?: string[];
   /** The seed slots' first content, already of the slots' lengths. */
   seed: { name: SeedSlot['name']; content: Buffer }[];
   /** Further files of the boot partition; they replace the layers' files of the same name. */
@@ -186,7 +190,7 @@ function bootFilesOf({ seed, bootFiles }: AssembleInput, boot: MergedEntry[]): B
  * Returns where the seed slots are, and the ranges in use, in whole blocks, the slots apart.
  */
 async function finishBoot(
-  { buildId, diskId, role, base, logins, raspberryPi, seed, sourceDateEpoch }: AssembleInput,
+  { buildId, diskId, role, base, logins, raspberryPi, firstBoot, users = [], seed, sourceDateEpoch }: AssembleInput,
   file: FileHandle,
   partitions: [Partition, Partition],
 ): Promise<{ slots: SeedSlot[]; used: ByteRange[] }> {
@@ -205,6 +209,7 @@ async function finishBoot(
     created: sourceDateEpoch,
     logins,
     ...(raspberryPi === true && { raspberryPi }),
+    ...(firstBoot && { firstBoot, users }),
   });
   const table = encodeMbr(diskId, partitions);
   await file.write(table, 0, table.length, 0);

@@ -16,7 +16,15 @@ export interface ImageHeader {
   logins?: string[];
   /** Whether it is built on a Raspberry Pi OS: its cloud-init and its network want other words. */
   raspberryPi?: boolean;
+  /** Its cards are told who they are in the format of its base's own first boot, not by what lies in slots; there is one for the agent alone. */
+  firstBoot?: 'own';
+  /** There: names of the role's own users, whom that first boot must not take for its first one. */
+  users?: string[];
 }
+
+/** Whether a card's identity has places in the image that are known beforehand, whatever the image is packed in. */
+export const hasPlaces = (header: ImageHeader | undefined): boolean =>
+  header !== undefined && header.firstBoot !== 'own';
 
 //  | 0 magic | 8 version | 12 payload length | 16 sha256 of the payload | 48 zeros | 64 payload: JSON |
 const MAGIC = Buffer.from('PIIMGHDR', 'latin1');

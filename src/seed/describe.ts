@@ -7,6 +7,8 @@ import type { NodeSlot } from './node-slots.ts';
 import { unescapeSsid } from './wifi.ts';
 
 export interface SeedDescription {
+  /** Name, users and network are told to the own first boot of its base: they are not described here. */
+  firstBoot?: 'own';
   /** The host name that cloud-init sets. */
   node?: string;
   instanceId?: string;

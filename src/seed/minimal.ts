@@ -35,8 +35,11 @@ ethernets:
     optional: true
 `;
 
-/** The four slots' content, padded, in the order they take on the boot partition. */
-export function minimalSeed(buildId: string): { name: SlotName; content: Buffer }[] {
+/**
+ * The four slots' content, padded, in the order they take on the boot partition. Where the base's `own` first boot tells a card who it is, the
+ * agent's alone.
+ */
+export function minimalSeed(buildId: string, firstBoot?: 'own'): { name: SlotName; content: Buffer }[] {
   const texts: Record<SlotName, string> = {
     'user-data': USER_DATA,
     // Unique for each build, so that cloud-init takes a card written anew for a new machine.
@@ -44,7 +47,8 @@ export function minimalSeed(buildId: string): { name: SlotName; content: Buffer 
     'network-config': NETWORK_CONFIG,
     'piimg.json': `${canonicalJson({ version: 1, buildId })}\n`,
   };
-  return (Object.keys(SLOT_LENGTHS) as SlotName[]).map((name) => {
+  const names = firstBoot === 'own' ? (['piimg.json'] as const) : (Object.keys(SLOT_LENGTHS) as SlotName[]);
+  return names.map((name) => {
     return { name, content: padSlot(texts[name], SLOT_LENGTHS[name], name) };
   });
 }

@@ -26,12 +26,16 @@ export function nodeTexts(node: Node, card: Card): Record<NodeSlot, string> {
   const instanceId = `piimg-${node.node}-${random}`;
   return {
     ...cloudInitTexts({ instanceId, hostname: node.node, users, network, locale, timezone, hostKeys, raspberryPi }),
-    'piimg.json': `${JSON.stringify(documentOf(node, buildId, role), undefined, 2)}\n`,
+    'piimg.json': documentText(node, { buildId, role }),
   };
 }
 
-/** Throws PiimgError (usage) for an image whose role or build id no document can name. */
-function documentOf(node: Node, buildId: string, role: string): NodeDocument {
+/** What the agent reads. Throws PiimgError (usage) for an image whose role or build id no document can name. */
+export function documentText(node: Node, image: Pick<Card, 'buildId' | 'role'>): string {
+  return `${JSON.stringify(documentOf(node, image), undefined, 2)}\n`;
+}
+
+function documentOf(node: Node, { buildId, role }: Pick<Card, 'buildId' | 'role'>): NodeDocument {
   const { variables, peers, secrets, report } = node;
   const addresses = node.network.addresses.map((text) => splitCidr(text).address);
   const document = { version: 1, buildId, node: node.node, role, network: { addresses }, variables, peers, secrets };

@@ -10,12 +10,14 @@ export interface ShownReport {
   buildId: string;
   base: string;
   record?: { cardId: string; written: string };
-  seed: { node?: string; users: { name: string; keys: unknown[] }[] };
+  seed: { firstBoot?: 'own'; node?: string; users: { name: string; keys: unknown[] }[] };
   result?: Result | 'unreadable';
   flashed?: { image: { name: string }; verdict: string };
   equal?: boolean;
   unknown?: string;
 }
+
+const OWN = "who is told to its base's own first boot: piimg inspect says";
 
 /** A fact a line; below them, how its first boot went. */
 export function formatCard(report: ShownReport, style: Style): string {
@@ -24,7 +26,10 @@ export function formatCard(report: ShownReport, style: Style): string {
   const rows = [
     ['image', plainText(`role ${role} on ${base}, build ${buildId.slice(0, 12)}`)],
     ['node', seed.node === undefined ? style.dim('none: it has no seed') : plainText(seed.node)],
-    ['logs in', users.length > 0 ? plainText(users.join(', ')) : style.dim('nobody of its seed')],
+    [
+      'logs in',
+      users.length > 0 ? plainText(users.join(', ')) : style.dim(seed.firstBoot ? OWN : 'nobody of its seed'),
+    ],
     ['card id', record?.cardId ?? style.dim('none')],
     ...(record === undefined ? [] : [['flashed', new Date(record.written).toLocaleString()]]),
     ...(flashed === undefined ? [] : [['from', plainText(`${flashed.image.name} (${flashed.verdict})`)]]),

@@ -35,22 +35,14 @@ const table = (rows: [string, string][], style: Style): string =>
   formatTable(rows.map(([name, value]) => [style.dim(name), value]));
 
 function facts(seed: SeedDescription & { role: string; buildId: string }): [string, string][] {
-  const { users, network, hostKeys, peers, secrets } = seed;
+  const { peers, secrets } = seed;
   const variables = Object.entries(seed.variables).map(([name, value]) => `${name} = ${value}`);
   return [
     ['node', seed.node ?? '(none)'],
     ['image', `role ${seed.role}, build ${seed.buildId.slice(0, 16)}`],
-    ['instance id', seed.instanceId ?? '(none)'],
-    ...rows('users', users.map(userLine), '(none beside those of the role)'),
-    ...rows('network', network.cards.map(cardLine), '(none)'),
-    ...rows('Wi-Fi', network.wifi.map(wifiLine)),
-    ...rows('locale', seed.locale === undefined ? [] : [seed.locale]),
-    ...rows('time zone', seed.timezone === undefined ? [] : [seed.timezone]),
-    ...rows(
-      'host keys',
-      hostKeys.map(({ type, fingerprint }) => `${type} ${fingerprint}`),
-      'made by the machine on its first boot',
-    ),
+    ...(seed.firstBoot === 'own'
+      ? [['users, network', "told to its base's own first boot: piimg inspect says"] satisfies [string, string]]
+      : cloudInitFacts(seed)),
     ...rows('variables', variables),
     ...rows(
       'peers',
@@ -62,6 +54,29 @@ function facts(seed: SeedDescription & { role: string; buildId: string }): [stri
     ),
     ...rows('reports to', seed.report === undefined ? [] : [seed.report]),
     ...rows('also set', seed.others.length > 0 ? [seed.others.join(', ')] : []),
+  ];
+}
+
+function cloudInitFacts({
+  instanceId,
+  users,
+  network,
+  locale,
+  timezone,
+  hostKeys,
+}: SeedDescription): [string, string][] {
+  return [
+    ['instance id', instanceId ?? '(none)'],
+    ...rows('users', users.map(userLine), '(none beside those of the role)'),
+    ...rows('network', network.cards.map(cardLine), '(none)'),
+    ...rows('Wi-Fi', network.wifi.map(wifiLine)),
+    ...rows('locale', locale === undefined ? [] : [locale]),
+    ...rows('time zone', timezone === undefined ? [] : [timezone]),
+    ...rows(
+      'host keys',
+      hostKeys.map(({ type, fingerprint }) => `${type} ${fingerprint}`),
+      'made by the machine on its first boot',
+    ),
   ];
 }
 

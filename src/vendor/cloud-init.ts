@@ -19,6 +19,8 @@ export interface CloudInit {
   evidence: string[];
   /** What keeps it from that; none where it does read it. */
   against: string[];
+  /** Whether it does nothing at all. */
+  disabled: boolean;
 }
 
 const PYTHON = 'usr/lib/python3/dist-packages/cloudinit';
@@ -38,6 +40,7 @@ export async function cloudInitOf(view: ImageView, { seeded = false } = {}): Pro
   if (!program && !module) return undefined;
   const evidence = [program ? '/usr/bin/cloud-init is there' : `/${PYTHON} is there`];
   const against = await disabledBy(view);
+  const disabled = against.length > 0;
   const { list, source, from } = await dataSource(view);
   if (from === undefined) {
     against.push('nothing in /etc/cloud names the boot partition as its data source');
@@ -56,7 +59,7 @@ export async function cloudInitOf(view: ImageView, { seeded = false } = {}): Pro
   // cloud-init itself has had the module since 25.2, on all systems.
   const raspberryPi = (await isThere(files, MODULE)) && (await isThere(files, RASPBERRY_PI));
   if (raspberryPi) evidence.push(`/${MODULE}: it knows rpi:, and /${RASPBERRY_PI} says that it is Raspberry Pi's`);
-  return { raspberryPi, evidence, against };
+  return { raspberryPi, evidence, against, disabled };
 }
 
 /** cloud-init's documentation, "How to disable cloud-init", and systemd's masks. */

@@ -23,6 +23,8 @@ export type MachineId = 'uninitialized' | 'empty' | 'missing' | 'set';
 
 /** Ids of people's accounts: Debian's adduser.conf, FIRST_UID and LAST_UID. */
 const [FIRST_UID, LAST_UID] = [1000, 59_999];
+/** Where accounts are that are there already. */
+export const PASSWD = '/etc/passwd';
 const CONNECTIONS = 'etc/NetworkManager/system-connections';
 
 export async function identityOf(view: ImageView): Promise<Identity> {
@@ -68,7 +70,7 @@ async function accounts(files: Files): Promise<Identity['users']> {
     .map(([name = '']) => {
       const hash = shadow.get(name);
       const password = hash === undefined ? 'unknown' : /^[!*]/.test(hash) ? 'locked' : 'set';
-      return { name, from: '/etc/passwd', password };
+      return { name, from: PASSWD, password };
     });
 }
 

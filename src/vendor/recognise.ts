@@ -45,13 +45,16 @@ export async function recognise(view: ImageView): Promise<Recognised> {
 }
 
 function ownHeader({ piimg }: ImageView): Finding | undefined {
-  if (!piimg) return undefined;
+  // On such a base it is that one's first boot which is told.
+  if (!piimg || piimg.firstBoot === 'own') return undefined;
   return { format: 'piimg', evidence: [`its header says: role ${piimg.role} on ${piimg.base}`], against: [] };
 }
 
 async function cloudInit(view: ImageView): Promise<Finding | undefined> {
   const found = await cloudInitOf(view);
-  return found && { format: found.raspberryPi ? 'cloudinit-rpi' : 'cloudinit', ...found };
+  if (found === undefined) return undefined;
+  const { raspberryPi, evidence, against } = found;
+  return { format: raspberryPi ? 'cloudinit-rpi' : 'cloudinit', evidence, against };
 }
 
 /** raspberrypi/rpi-preseed: Makefile (paths), systemd/rpi-preseed.service (its condition and WantedBy). */

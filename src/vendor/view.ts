@@ -75,7 +75,7 @@ export interface ImageView {
   boot: { facts: FatFacts; files: Files; why: string };
   root: { facts: Ext4Facts; files: LinkedFiles; why: string };
   /** What it says of itself where piimg has built it. */
-  piimg?: { role: string; base: string; buildId: string };
+  piimg?: { role: string; base: string; buildId: string; firstBoot?: 'own'; users?: string[] };
   /** What is odd about it, though it can be read: that it was in use when it was copied, say. */
   notes: string[];
 }

@@ -74,12 +74,20 @@ interface Size {
   rootSize?: number;
   noise?: number;
   folder?: string;
+  /** On the root file system, beside what all have. */
+  root?: Tree;
 }
 
 /** Makes `card.img` in a new folder, and gives its path. */
 export async function foreignImage(
   format: keyof typeof LOOKALIKES,
-  { bootSectors = BOOT.sectors, rootSize = ROOT_SIZE, noise = 0, folder = temporaryFolder() }: Size = {},
+  {
+    bootSectors = BOOT.sectors,
+    rootSize = ROOT_SIZE,
+    noise = 0,
+    folder = temporaryFolder(),
+    root: more = {},
+  }: Size = {},
 ): Promise<string> {
   const { root, boot, cmdline } = LOOKALIKES[format];
   if (noise > 0) {
@@ -93,7 +101,7 @@ export async function foreignImage(
     sectors: bootSectors,
     fat: ['-F', '32', '-s', '1', '-n', 'bootfs'],
     boot: { ...boot, 'cmdline.txt': cmdline, 'config.txt': 'arm_64bit=1\n' },
-    root: { ...COMMON, ...root },
+    root: { ...COMMON, ...root, ...more },
     rootSize,
   });
   return file;

@@ -34,6 +34,7 @@ export const factsOf = (format: OtherFormat, more: Partial<ImageFacts> = {}): Im
     { name: 'backup', uid: 34, shell: false },
     { name: 'pi', uid: 1000, shell: true },
   ],
+  firstIsRoles: false,
   userconf: true,
   wifiByShell: false,
   random: '0123456789abcdef',

@@ -1,39 +1,88 @@
-// Role web on a look-alike of Raspberry Pi OS as its base: built, tested as a Raspberry Pi 3, healthy after the image's own first boot.
-import { mkdtemp, rm } from 'node:fs/promises';
+// Roles on look-alikes of Raspberry Pi OS as their base: built, tested as a Raspberry Pi 3, healthy after the image's own first boot.
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { BootReport } from '../../src/boot/report.ts';
 import { cacheFolder } from '../../src/cli/context.ts';
 import { run } from '../../src/host/exec.ts';
+import { SECTOR } from '../../src/image/mbr.ts';
+import { ERAS } from '../fixtures/raspios/eras.ts';
 import { makeLookAlike } from '../fixtures/raspios/make.ts';
 import { piimgCommand, showDetail } from '../helpers/built.ts';
 
-test('role web on trixie with cloud-init: seeded, booted, healthy', async () => {
+/** The names of what was looked at, all of it passed. */
+async function testRole(folder: string, role: string, base: string): Promise<string[]> {
+  const env = { PIIMG_CACHE: cacheFolder(process.env) };
+  const build = ['build', '--role', role, '--base', `./${path.basename(base)}`, '--progress', 'log'];
+  const signal = AbortSignal.timeout(20 * 60_000);
+  await run([...piimgCommand(), ...build], { cwd: folder, env, signal }).catch(showDetail);
+  // It gives its throw-away card a login and an identity of its own.
+  const testing = ['test', `out/${role}.img`, '--machine', 'raspi3b', '--reports', folder, '--json'];
+  const { stdout, stderr } = await run([...piimgCommand(), ...testing], {
+    cwd: folder,
+    env,
+    okCodes: [0, 1],
+    signal: AbortSignal.timeout(30 * 60_000),
+  });
+  const { passed, tests } = JSON.parse(stdout) as { passed: boolean; tests: { report: BootReport }[] };
+  const { boots = [], reason } = tests[0]?.report ?? {};
+  const seen = boots[0]?.checks.map(({ name, status, seen: what }) => `${status}: ${name}: ${what}`).join('\n');
+  assert.ok(passed, `${reason?.message}\n${seen}\n${stderr}`);
+  return boots[0]?.checks.map(({ name }) => name) ?? [];
+}
+
+async function withFolder(work: (folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp('/var/tmp/piimg-raspios-');
   try {
-    const base = await makeLookAlike('trixie-512', { size: 'bootable', folder });
-    const env = { PIIMG_CACHE: cacheFolder(process.env) };
-    const build = ['build', '--role', 'web', '--base', `./${path.basename(base)}`, '--progress', 'log'];
-    const signal = AbortSignal.timeout(20 * 60_000);
-    await run([...piimgCommand(), ...build], { cwd: folder, env, signal }).catch(showDetail);
-    // It seeds its throw-away card with a login and an identity of its own.
-    const testing = ['test', 'out/web.img', '--machine', 'raspi3b', '--reports', folder, '--json'];
-    const { stdout, stderr } = await run([...piimgCommand(), ...testing], {
-      cwd: folder,
-      env,
-      okCodes: [0, 1],
-      signal: AbortSignal.timeout(30 * 60_000),
-    });
-    const { passed, tests } = JSON.parse(stdout) as { passed: boolean; tests: { report: BootReport }[] };
-    const boot = tests[0]?.report.boots[0];
-    const seen = boot?.checks.map(({ name, status, seen: what }) => `${status}: ${name}: ${what}`).join('\n');
-    assert.ok(passed, `${seen}\n${stderr}`);
-    const names = boot?.checks.map(({ name }) => name) ?? [];
-    for (const name of ['application calls itself ok', 'root fills the card']) assert.ok(names.includes(name), name);
+    await work(folder);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+test('role web on trixie with cloud-init: seeded, booted, healthy', async () => {
+  await withFolder(async (folder) => {
+    const base = await makeLookAlike('trixie-512', { size: 'bootable', folder });
+    const names = await testRole(folder, 'web', base);
+    for (const name of ['cloud-init is done', 'application calls itself ok', 'root fills the card'])
+      assert.ok(names.includes(name), name);
+  });
 });
+
+/** With a look from outside: the second network card is given its address once somebody is logged in. */
+const ROLE = `version: 1
+summary: Nothing but a closed port
+extends: base
+health: [{ check: closed, port: 9 }]
+`;
+
+test('a role on trixie without cloud-init: told by firstrun.sh, restarted, healthy', async () => {
+  await withFolder(async (folder) => {
+    await mkdir(path.join(folder, 'images/roles'), { recursive: true });
+    await writeFile(path.join(folder, 'images/roles/quiet.yaml'), ROLE);
+    const base = await makeLookAlike('trixie-systemd', { size: 'bootable', folder });
+    await disableCloudInit(base, folder);
+    const names = await testRole(folder, 'quiet', base);
+    assert.not.ok(names.includes('cloud-init is done'));
+    for (const name of [
+      'the machine is its role',
+      'identity of its own',
+      'root fills the card',
+      'tcp port 9 is closed to others',
+    ])
+      assert.ok(names.includes(name), name);
+  });
+});
+
+/** By its own word on the kernel's command line (cloud-init's documentation, "How to disable cloud-init"). */
+async function disableCloudInit(image: string, folder: string): Promise<void> {
+  const boot = `${image}@@${ERAS['trixie-systemd'].bootStart * SECTOR}`;
+  const file = path.join(folder, 'cmdline.txt');
+  const env = { MTOOLS_SKIP_CHECK: '1' };
+  const { stdout } = await run(['mtype', '-i', boot, '::cmdline.txt'], { env });
+  await writeFile(file, `${stdout.trim()} cloud-init=disabled\n`);
+  await run(['mcopy', '-o', '-i', boot, file, '::cmdline.txt'], { env });
+}
 
 test.run();

@@ -9,7 +9,7 @@ import { lookAtCloudInit, lookAtFirstBoot, lookAtPasswords, lookAtRoot, lookAtUn
 import { judgeHealth } from './health.ts';
 import { type ExpectedIdentity, type Identity, judgeIdentity, readIdentity } from './identity.ts';
 import { judge, type Timing } from './judge.ts';
-import { type Outside, withOutside } from './outside/endpoint.ts';
+import { MACHINE_ADDRESS, type Outside, withOutside } from './outside/endpoint.ts';
 import { judgePowerOff, type PowerOff } from './power-off.ts';
 import { readPlot, readTimes } from './times.ts';
 
@@ -20,6 +20,8 @@ export interface Expected extends PowerOff {
   identity: ExpectedIdentity;
   /** The test's own user and key, in the seed. */
   login: Omit<Login, 'port'>;
+  /** Whether cloud-init is to be done; else its base's own first boot was told of the login. */
+  cloudInit: boolean;
   /** The wire of the machine's second network card, where it has one. */
   segment?: { file: string; mac: string };
   /** Seconds for the first login, and from it until all units have started; a machine that hangs is told by `guest` sooner. */
@@ -53,8 +55,9 @@ export async function judgeBoot(
   const { signal } = gone;
   let loggedIn = false;
   try {
-    await withSession({ login, seconds: expected.patience, signal }, (session) => {
+    await withSession({ login, seconds: expected.patience, signal }, async (session) => {
       loggedIn = true;
+      if (!expected.cloudInit && expected.segment) await giveAddress(session, expected.segment.mac);
       return withSecondNetwork(expected.segment, (outside) =>
         judgeStarted(boot, guest, session, outside, expected, timing),
       );
@@ -97,7 +100,9 @@ async function judgeStarted(
     started,
   );
   const others = [
-    always('cloud-init is done', (attempt) => lookAtCloudInit(session, attempt), patient),
+    ...(expected.cloudInit
+      ? [always('cloud-init is done', (attempt) => lookAtCloudInit(session, attempt), patient)]
+      : []),
     always('the machine is its role', (attempt) => lookAtFirstBoot(session, attempt), patient),
     always('root fills the card', (attempt) => lookAtRoot(session, expected.cardSize, attempt), soon),
     always('nobody has a password', (attempt) => lookAtPasswords(session, attempt), soon),
@@ -124,6 +129,16 @@ async function judgeStarted(
   const { checks, seconds } = await judgePowerOff(guest, session, expected, timing);
   boot.checks.push(...checks);
   if (seconds !== undefined) boot.times.powerOff = seconds;
+}
+
+/** Other first boots than cloud-init give no single card an address. */
+async function giveAddress(session: Session, mac: string): Promise<void> {
+  const { status, stderr } = await session.ask(`set -e
+dev=$(ip -o link | awk -v mac=${mac} 'index($0, mac) { sub(":", "", $2); print $2 }')
+! command -v nmcli >/dev/null || nmcli device set "$dev" managed no
+ip link set "$dev" up
+ip address add ${MACHINE_ADDRESS} dev "$dev"`);
+  if (status !== 0) throw new PiimgError(`The second network card was given no address: ${stderr.trim()}`);
 }
 
 /** What it resolves with; a rejection is a note, as no check depends on it. */

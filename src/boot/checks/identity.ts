@@ -3,7 +3,7 @@ import type { Attempt, Look } from '../retry.ts';
 import type { Session } from '../session.ts';
 
 export interface Identity {
-  /** What cloud-init takes it for. */
+  /** What cloud-init takes it for; its host name where there is no cloud-init. */
   instanceId: string;
   machineId: string;
   /** Public host keys, `TYPE BASE64`, sorted. */
@@ -12,7 +12,7 @@ export interface Identity {
 
 export async function readIdentity(session: Session, attempt: Attempt): Promise<Identity> {
   const { stdout } = await session.ask(
-    'cat /var/lib/cloud/data/instance-id /etc/machine-id && cut -d" " -f1,2 /etc/ssh/ssh_host_*_key.pub',
+    '{ cat /var/lib/cloud/data/instance-id 2>/dev/null || hostname; } && cat /etc/machine-id && cut -d" " -f1,2 /etc/ssh/ssh_host_*_key.pub',
     attempt,
   );
   const [instanceId = '', machineId = '', ...hostKeys] = stdout.split('\n').filter(Boolean);

@@ -35,7 +35,16 @@ export async function boot(given: string | undefined, flags: BootFlags, signal: 
   await requireRoomToRun();
   const folder = await makeWorkFolder('boot');
   try {
-    const { boot: files, card, key, warnings } = await makeBench(image, machine, accelerator, folder);
+    const {
+      boot: files,
+      card,
+      key,
+      warnings,
+    } = await makeBench(image, machine, accelerator, {
+      folder,
+      signal,
+      tell,
+    });
     const ports = machine.network ? await freePorts([...new Set([22, ...portsOf(image.health)])]) : {};
     for (const warning of warnings) tell(`note: ${warning}`);
     tell(`${machine.title}, on a copy of the card that is thrown away. Ctrl-A X leaves, Ctrl-A C is QEMU's monitor.`);

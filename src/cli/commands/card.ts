@@ -7,13 +7,13 @@ import { findCard, readLedger, type LedgerRow } from '../../flash/ledger.ts';
 import { identifyDisk, openDisk } from '../../host/open-disk.ts';
 import { EXIT } from '../../lib/errors.ts';
 import type { Result } from '../../lib/first-boot.ts';
-import { describeSeed, type SeedDescription } from '../../seed/describe.ts';
+import type { SeedDescription } from '../../seed/describe.ts';
 import { formatCard } from '../../ui/card-summary.ts';
 import type { ProgressKind } from '../../ui/progress.ts';
 import { styleFor } from '../../ui/style.ts';
 import { createContext, type Context } from '../context.ts';
 import { ranAsRoot } from '../flashing/as-root.ts';
-import { readBootFile, readTexts, RESULT_FILE, withCard, type SeedCard } from '../seed-card.ts';
+import { describeCard, readBootFile, RESULT_FILE, withCard, type SeedCard } from '../seed-card.ts';
 import { print, printJson, tell } from './output.ts';
 
 export interface CardFlags {
@@ -65,7 +65,7 @@ async function inspect(opened: SeedCard): Promise<Known> {
   await opened.handle.read(block, 0, block.length, CARD_RECORD.offset);
   const record = parseCardRecord(block);
   const text = (await readBootFile(opened, RESULT_FILE))?.trim();
-  const seed = describeSeed(await readTexts(opened));
+  const seed = await describeCard(opened);
   return { role, buildId, base, seed, ...(record && { record }), ...(text && { result: resultIn(text) }) };
 }
 

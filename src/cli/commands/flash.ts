@@ -1,5 +1,7 @@
 // `piimg flash`: writes an image to cards, each with its identity, reads them back, and notes them in the ledger.
 import { EXIT, PiimgError } from '../../lib/errors.ts';
+import { CARD_RECORD } from '../../flash/card-record.ts';
+import { hasPlaces } from '../../image/header.ts';
 import { formatCompared, formatFlashed } from '../../ui/flash-summary.ts';
 import { formatFlashPlan } from '../../ui/flash-plan.ts';
 import type { ProgressKind } from '../../ui/progress.ts';
@@ -62,15 +64,12 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
     opened,
     identities.flatMap(({ patches }) => patches),
   );
+  const resumable = image.source.rereadable && canResume(image, identities);
   const ready: ReadyCard[] = await Promise.all(
     identities.map(async ({ node, cardId, patches }, index) => {
       const target = targets[index];
-      // Where an identity has no place of its own in the image, that of an earlier run may be anywhere on the boot partition.
-      const known = image.header !== undefined || patches.length === 0;
       const resumeFrom =
-        flags.resume && target !== undefined && image.source.rereadable && known
-          ? await resumePoint(context.cacheDir, target, image)
-          : 0;
+        flags.resume && target !== undefined && resumable ? await resumePoint(context.cacheDir, target, image) : 0;
       const was = target && (await recordOn(target.device.path));
       return { target, was, file: flags.to, node, cardId, patches, resumeFrom };
     }),
@@ -94,7 +93,7 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
     if (mode !== 'verify') ledger.add(one);
   });
   const rows = await ledger.rows();
-  const goOn = targets.length > 0 && image.source.rereadable ? wordsAgain(cards.length > 0 ? [] : targets) : undefined;
+  const goOn = targets.length > 0 && resumable ? wordsAgain(cards.length > 0 ? [] : targets) : undefined;
   const compared = { image: image.source.name, own: places.length > 0 };
   const summary = (stream: NodeJS.WriteStream): string =>
     mode === 'verify'
@@ -111,6 +110,10 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
   signal.throwIfAborted();
   if (flashed.some(({ problem }) => problem !== undefined)) process.exitCode = EXIT.failed;
 }
+
+/** Where an identity has no place of its own in the image, that of an earlier run may be anywhere on the boot partition. */
+const canResume = ({ header }: FlashImage, identities: Identity[]): boolean =>
+  hasPlaces(header) || identities.every(({ patches }) => patches.every(({ offset }) => offset === CARD_RECORD.offset));
 
 const usage = (message: string, hint: string): PiimgError => new PiimgError(message, { exitCode: EXIT.usage, hint });
 

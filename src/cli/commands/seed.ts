@@ -7,7 +7,7 @@ import { styleFor } from '../../ui/style.ts';
 import { createContext } from '../context.ts';
 import { ranAsRoot } from '../flashing/as-root.ts';
 import { readGiven, requireOneTarget, type NodeFlags, type TargetFlags } from '../seed-options.ts';
-import { readSeed, seedCard, type SeedResult } from '../seeding.ts';
+import { hasSlots, readSeed, seedCard, type SeedResult } from '../seeding.ts';
 import { ownName, print, printJson, tell } from './output.ts';
 
 export interface SeedFlags extends NodeFlags, TargetFlags {
@@ -19,6 +19,9 @@ export interface SeedFlags extends NodeFlags, TargetFlags {
 export async function seed(image: string, flags: SeedFlags, signal: AbortSignal): Promise<void> {
   const { out, from } = flags;
   requireOneTarget(flags);
+  // What its base's own first boot is told is not in slots.
+  if (!(await hasSlots(image, out === undefined)))
+    return (await import('./customize.ts')).customize(image, flags, signal);
   const given = await readGiven(flags);
   const result = await seedCard({ image, out, from, given }, createContext(signal, flags.progress));
   tellSeed(result, flags.json);

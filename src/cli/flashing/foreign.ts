@@ -20,7 +20,7 @@ import type { Identity } from './identities.ts';
 export async function foreignIdentities(
   source: Source,
   names: (string | undefined)[],
-  sources: Pick<SeedSources, 'nodes' | 'given'>,
+  sources: Pick<SeedSources, 'nodes' | 'given' | 'logins'>,
   signal: AbortSignal,
 ): Promise<Identity[]> {
   const machines = machinesFor(names, sources);
@@ -28,7 +28,8 @@ export async function foreignIdentities(
   return withImageView(source.name, async (view, { read }) => {
     const image = { what: source.name, view, read, found: await recognise(view) };
     const identities: Identity[] = [];
-    for (const machine of machines) identities.push(await identityOf(image, machine, signal));
+    for (const machine of machines)
+      identities.push(await identityOf(image, machine, { logins: sources.logins ?? [], signal }));
     return identities;
   });
 }
@@ -40,7 +41,7 @@ export function requirePlain(source: Source): void {
       `${source.name === '-' ? 'What comes from stdin' : source.name} is no plain file: no card of it can be given a name`,
       {
         exitCode: EXIT.usage,
-        hint: 'piimg has not built it. Download and unpack it, then flash the .img; or write it without --node, --from and the like.',
+        hint: 'Its own first boot is told, in files that can only be placed in a plain image. Download and unpack it, then flash the .img; or write it without --node, --from and the like.',
       },
     );
   }
@@ -49,11 +50,11 @@ export function requirePlain(source: Source): void {
 async function identityOf(
   { what, view, read, found }: { what: string; view: ImageView; read: ReadAt; found: Recognised },
   node: Node,
-  signal: AbortSignal,
+  { logins, signal }: { logins: string[]; signal: AbortSignal },
 ): Promise<Identity> {
-  const { edits, offset, knownHosts, secret, warnings } = await prepare(node, view, found, signal);
+  const { edits, offset, knownHosts, secret, warnings } = await prepare(node, view, found, { logins, signal });
   const changes = settled(await changesFor(read, { offset, what }, edits, signal));
-  const user = node.users.find(({ keys }) => keys.length > 0)?.name;
+  const user = node.users.find(({ keys }) => keys.length > 0)?.name ?? logins[0];
   const host = node.network.addresses[0]?.split('/')[0] ?? node.node;
   return {
     node: node.node,
@@ -68,7 +69,7 @@ async function identityOf(
 }
 
 /** Whole blocks, as cards are written in them; what is not changed in one is the image's. */
-async function inBlocks(read: ReadAt, changes: Change[]): Promise<Patch[]> {
+export async function inBlocks(read: ReadAt, changes: Change[]): Promise<Required<Patch>[]> {
   const ranges = changes.map(({ offset, content }) => ({ offset, length: content.length }));
   return Promise.all(
     wholeBlocks(ranges, BLOCK).map(async ({ offset, length }) => {

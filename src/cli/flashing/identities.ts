@@ -3,14 +3,14 @@ import { homedir } from 'node:os';
 import path from 'node:path';
 import { CARD_RECORD, encodeCardRecord, newCardId } from '../../flash/card-record.ts';
 import type { Patch } from '../../flash/write/types.ts';
-import type { ImageHeader } from '../../image/header.ts';
+import { hasPlaces, type ImageHeader } from '../../image/header.ts';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
 import type { Given } from '../../seed/given.ts';
 import type { User } from '../../seed/node.ts';
 import { loadNodes } from '../../seed/nodes-file.ts';
 import type { SearchPaths } from '../context.ts';
 import { cardSeeds, machinesFor, type CardSeed } from '../flash-seeds.ts';
-import { readImageSeed, type ImageSeed } from '../image-seed.ts';
+import { readImageSeed, readOwnSeed, type ImageSeed } from '../image-seed.ts';
 import { loginOf, type Logins } from '../logins.ts';
 import { readGiven, type NodeFlags } from '../seed-options.ts';
 import { findPublicKeys } from '../ssh-keys.ts';
@@ -68,30 +68,40 @@ export async function prepareIdentities(
     return foreignIdentities(source, names, { nodes, given: { ...given, keys } }, signal);
   }
   const plain = source.kind === 'file' && source.packing === 'none';
-  const inside = plain
-    ? await readImageSeed(source.name, wanted ? 'built' : 'any')
-    : { schemas: {}, userData: undefined, carried: {} };
-  const logins = await loginOf({ header, userData: inside.userData }, search);
-  const seeds = (from: Given, who: (string | undefined)[]): Promise<CardSeed[]> =>
-    cardSeeds(who, header, { nodes, given: from, schemas: inside.schemas, logins: logins.role }, signal);
+  const own = !hasPlaces(header);
+  if (own && wanted) requirePlain(source);
+  const inside = plain ? await readInside(source.name, { own, wanted }) : NOTHING_INSIDE;
+  const known = await loginOf({ header, userData: inside.userData }, search);
+  const logins = inside.logins === undefined ? known : { ...known, seed: inside.logins };
+  const identities = async (from: Given, who: (string | undefined)[]): Promise<Identity[]> => {
+    const sources = { nodes, given: from, schemas: inside.schemas, logins: logins.role };
+    if (own) return (await foreignIdentities(source, who, sources, signal)).map((one) => withRecord(one, header));
+    return (await cardSeeds(who, header, sources, signal)).map((seed) => withSeed(seed, header, logins));
+  };
   if (wanted) {
-    const made = await seeds(given, names);
-    const closed = made.filter(({ users }) => users.every(({ keys }) => keys.length === 0));
-    if (logins.role.length > 0 || closed.length === 0 || !flags.login)
-      return made.map((seed) => withSeed(seed, header, logins));
+    const closed = machinesFor(names, { nodes, given }).filter(({ users }) =>
+      users.every(({ keys }) => keys.length === 0),
+    );
+    if (logins.role.length > 0 || closed.length === 0 || !flags.login) return identities(given, names);
     const keys = await offerKeys(closed.map(({ node }) => node).join(', '), ofRole(header.role), signal);
-    return (await seeds({ ...given, keys }, names)).map((seed) => withSeed(seed, header, logins));
+    return identities({ ...given, keys }, names);
   }
   if (logins.role.length + logins.seed.length > 0 || !flags.login) {
     if (names.length > 1) refuseTwice(source.name, inside.carried);
     return names.map(() => withoutSeed(header, logins, inside.carried));
   }
   const keys = await offerKeys(source.name, ofRole(header.role), signal);
-  if (plain) await readImageSeed(source.name);
+  if (own) requirePlain(source);
+  else if (plain) await readImageSeed(source.name);
   if (names.length > 1)
     throw new PiimgError('Each card needs a name', { exitCode: EXIT.usage, hint: 'Name them as NODE=/dev/sdX.' });
-  return (await seeds({ ...given, keys }, [`pi-${header.role}`])).map((seed) => withSeed(seed, header, logins));
+  return identities({ ...given, keys }, [`pi-${header.role}`]);
 }
+
+const NOTHING_INSIDE: ImageSeed = { schemas: {}, userData: undefined, carried: {} };
+
+const readInside = (file: string, { own, wanted }: { own: boolean; wanted: boolean }): Promise<ImageSeed> =>
+  own ? readOwnSeed(file) : readImageSeed(file, wanted ? 'built' : 'any');
 
 const isClosed = ({ keys, passwordHash }: User): boolean => keys.length === 0 && passwordHash === undefined;
 const UNKNOWN = 'and whether the image itself lets somebody in is not known';
@@ -123,6 +133,12 @@ function withSeed(seed: CardSeed, header: ImageHeader, logins: Logins): Identity
     warnings,
     secret,
   };
+}
+
+/** Told in the words of its base's own first boot. */
+function withRecord(identity: Identity, header: ImageHeader): Identity {
+  const { cardId, patch } = record(header, identity.node);
+  return { ...identity, cardId, patches: [patch, ...identity.patches] };
 }
 
 /** What bases have in /etc/hostname, Raspberry Pi OS and piimg's own. */

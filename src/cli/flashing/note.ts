@@ -2,9 +2,11 @@
 import { mkdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { giveBack } from '../../host/give-back.ts';
+import { CARD_RECORD } from '../../flash/card-record.ts';
 import { appendToLedger, readLedger, type LedgerRow } from '../../flash/ledger.ts';
 import { between, covering, inBlocks, type Range } from '../../flash/write/chunks.ts';
 import type { Patch } from '../../flash/write/types.ts';
+import { hasPlaces } from '../../image/header.ts';
 import type { ImageManifest } from '../../image/manifest.ts';
 import type { Flashed } from './flash.ts';
 import type { FlashImage } from './image.ts';
@@ -62,7 +64,7 @@ function rowOf(
       ...(header && { role: header.role, buildId: header.buildId }),
       image: { name: source.name, size: imageSize, ...(sha256 !== undefined && { sha256 }) },
       map: { imageSize, ranges: pieces.map(pair) },
-      ...(header === undefined && patches.length > 0 && { own: patches.map(pair) }),
+      ...(!hasPlaces(header) && patches.length > 0 && { own: patches.map(pair) }),
       card: {
         ...(cardId !== undefined && { id: cardId }),
         device: device.path,
@@ -85,20 +87,24 @@ const pair = ({ offset, length }: Range): [number, number] => [offset, length];
 
 /**
  * Places where a card of the image may differ from it: those of piimg's own images; of another one those that the ledger has noted for
- * any card of it, by its name and size. They hardly differ from card to card, and a card says nowhere which one it is.
+ * any card of it, by its name, size and build. They hardly differ from card to card, and a card says nowhere which one it is.
  */
 export async function notedPlaces({ source, size, header }: FlashImage): Promise<Patch[]> {
-  if (header !== undefined) return ownPlaces(header);
+  if (header !== undefined && hasPlaces(header)) return ownPlaces(header);
   const { rows = [] } = (await readLedger(LEDGER)) ?? {};
   const name = path.basename(source.name);
-  const same = rows.filter(({ image }) => path.basename(image.name) === name && image.size === size);
+  const same = rows.filter(
+    ({ image, buildId }) => path.basename(image.name) === name && image.size === size && buildId === header?.buildId,
+  );
   const ranges = same.flatMap(({ own = [] }) => own.map(([offset, length]) => ({ offset, length })));
-  return covering([], ranges).map(({ offset, length }) => ({ offset, length }));
+  // What piimg has built has a record on each card.
+  return covering([], [...ranges, ...(header ? [CARD_RECORD] : [])]).map(({ offset, length }) => ({ offset, length }));
 }
 
 /** With why a card may differ although nothing is wrong with it. */
 export function withWhy<T extends { hint?: string }>(compared: T, { header }: FlashImage, places: Patch[]): T {
-  if (header !== undefined || places.length > 0) return compared;
+  // The record alone is no identity.
+  if (hasPlaces(header) || places.length > (header === undefined ? 0 : 1)) return compared;
   const why = `If it was flashed with an identity: ${LEDGER} notes what of it is its own, so compare it in the folder that it was flashed from.`;
   return { ...compared, hint: compared.hint === undefined ? why : `${compared.hint} ${why}` };
 }

@@ -71,7 +71,10 @@ let most = Infinity;
 function patiently(op: 'write' | 'read', io: Io, view: Uint8Array, offset: number): void {
   // What is found out with the first piece is for the next ones: all of this one is done by then.
   const step = most;
-  for (let at = 0; at < view.length; at += step) again(op, io, view.subarray(at, at + step), offset + at);
+  for (let at = 0; at < view.length; at += step) {
+    if (at > 0 && at % CHUNK === 0) tell({ type: 'alive' });
+    again(op, io, view.subarray(at, at + step), offset + at);
+  }
 }
 
 /** Tries again a few times; throws DeviceError with the first block that cannot be transferred. */
@@ -100,6 +103,7 @@ function again(op: 'write' | 'read', io: Io, view: Uint8Array, offset: number): 
 
 function firstBad(io: Io, view: Uint8Array, offset: number): number | undefined {
   for (let at = 0; at < view.length; at += BLOCK) {
+    if (at > 0 && at % CHUNK === 0) tell({ type: 'alive' });
     try {
       io(view.subarray(at, at + BLOCK), offset + at);
     } catch {

@@ -67,6 +67,8 @@ export function startCard({ fd, size, patches, dry, retried }: CardSettings): Ca
           ? one?.resolve(message)
           : one?.reject(new CardFailure({ ...message, file: size === Infinity }));
       }
+      case 'alive':
+        return;
       case 'retried':
         return retried(message);
       case 'read': {

@@ -43,6 +43,8 @@ export type Order =
 export type FromCard =
   /** An order is done. Of a piece with the card's own bytes in it the digest is another one: by the piece's offset. */
   | { type: 'done'; digests?: Map<number, string> }
+  /** A piece of an order is done, or tried: it is at work. */
+  | { type: 'alive' }
   | { type: 'read'; range: Range; buffer: 0 | 1 }
   /** The device failed at first. */
   | { type: 'retried'; offset: number; code: string; op: 'write' | 'read' }

@@ -59,7 +59,8 @@ export async function updateInitramfs(context: StepContext): Promise<string[]> {
 
 /** Host keys that came with the image go where something on it makes new ones: else nobody could log in. */
 const REMOVE_HOST_KEYS = `
-if [ -x /usr/bin/cloud-init ] || [ -e /usr/lib/systemd/system/regenerate_ssh_host_keys.service ]; then
+if [ -x /usr/bin/cloud-init ] || [ -e /usr/lib/systemd/system/regenerate_ssh_host_keys.service ] ||
+  [ -e /usr/lib/systemd/system/sshd-keygen.service ]; then
   rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub
 fi`;
 

@@ -18,6 +18,8 @@ export interface ImageFacts {
   bootFiles: string[];
   /** Of /etc/passwd. `shell`: whether it is one that somebody can work in. */
   accounts: { name: string; uid: number; shell: boolean }[];
+  /** Whether the account with id 1000, which most first boots make their first user of, is one of the role that piimg has put onto it. */
+  firstIsRoles: boolean;
   /** Whether userconf-pi is there to read userconf.txt. */
   userconf: boolean;
   /** Whether imager_custom hands the name of a Wi-Fi to wpa_cli through a shell, as in bullseye. */

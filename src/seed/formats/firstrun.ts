@@ -125,6 +125,9 @@ set_locale() {
 finish() {
   sync
   sed 's/ systemd\\.run[^ ]*//g; s/ systemd\\.unit=kernel-command-line\\.target//g' "$boot/cmdline.txt" > "$boot/cmdline.new" &&
-    sync && mv -f "$boot/cmdline.new" "$boot/cmdline.txt" && sync && rm -f "$boot/firstrun.sh" && sync
+    sync && mv -f "$boot/cmdline.new" "$boot/cmdline.txt" && sync || return
+  # Keys and hashes are in it: what is only removed stays on the card.
+  dd if=/dev/zero of="$boot/firstrun.sh" bs="$(wc -c < "$boot/firstrun.sh")" count=1 conv=notrunc,fsync 2> /dev/null
+  rm -f "$boot/firstrun.sh" && sync
 }
 `;

@@ -31,7 +31,7 @@ function script(node: Node, facts: ImageFacts): string {
   return [FIRSTRUN.replace('$BOOT', facts.bootPath), ...steps, 'finish', ''].join('\n');
 }
 
-function stepsOf(node: Node, { network: manager, hostKeys }: ImageFacts): string[][] {
+function stepsOf(node: Node, { network: manager, hostKeys, firstIsRoles }: ImageFacts): string[][] {
   const { users, network, locale, timezone } = node;
   const { wifi } = network;
   const wired = wiredKeyfile(network);
@@ -39,7 +39,7 @@ function stepsOf(node: Node, { network: manager, hostKeys }: ImageFacts): string
     ['set_hostname', node.node],
     ...users.flatMap(({ name, keys, groups, sudo, passwordHash = '*' }, index) => [
       // `*` is no hash: no password opens it, and sshd does not take the account for a locked one.
-      [index === 0 ? 'first_user' : 'further_user', name, passwordHash],
+      [index === 0 && !firstIsRoles ? 'first_user' : 'further_user', name, passwordHash],
       ...(groups.length > 0 ? [['join_groups', name, ...groups]] : []),
       ['set_sudo', name, (sudo ?? index === 0) ? 'yes' : 'no'],
       ...(keys.length > 0 ? [['set_keys', name, ...keys]] : []),

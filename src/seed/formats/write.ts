@@ -126,7 +126,13 @@ function requireUserconf({ users }: Node, { accounts, userconf }: ImageFacts): v
  * Where the first user takes over the account with id 1000, its name must be free: userconf would change whoever has it, and that one's home
  * with it. Accounts of the system are nobody's in any format.
  */
-function requireOwnNames(format: WrittenFormat, { users }: Node, { accounts }: ImageFacts): void {
+function requireOwnNames(format: WrittenFormat, { users }: Node, { accounts, firstIsRoles }: ImageFacts): void {
+  if (firstIsRoles && users.length > 0 && format !== 'systemd') {
+    throw usage(
+      "The first boot would make its first user of the account with id 1000, which is the role's",
+      'Leave --user and --ssh-key out and give the role itself a user with a key, or its own user another id. Nothing was written.',
+    );
+  }
   for (const [index, { name }] of users.entries()) {
     const uid = accounts.find((account) => account.name === name)?.uid ?? FIRST_UID;
     const isSystems = uid < FIRST_UID || uid > LAST_UID;

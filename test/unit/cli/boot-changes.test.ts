@@ -144,6 +144,22 @@ const slotsOf = (file: string): Promise<number> =>
       .length;
   });
 
+test('of what was replaced or removed nothing stays on the card', async () => {
+  const { file } = await fatImage({ fat: 32, fill: 40 });
+  const holds = async (text: string): Promise<boolean> => (await readFile(file)).includes(text);
+  const secret = (text: string): Edit[] => ['user-data', 'ssh'].map((path) => ({ path, content: Buffer.from(text) }));
+  await writeEdits(file, START, secret('first-secret'));
+  assert.ok(await holds('first-secret'), 'it is looked for in the right place');
+  await writeEdits(file, START, secret('another-one'));
+  assert.not.ok(await holds('first-secret'));
+  await writeEdits(file, START, [
+    { path: 'user-data', remove: true },
+    { path: 'ssh', remove: true },
+  ]);
+  assert.not.ok(await holds('another-one'));
+  assert.is((await checkFat(file)).exitCode, 0);
+});
+
 test('settled: the same image at once, for a card that is written anew', async () => {
   const { file } = await fatImage();
   const [staged, whole] = [`${file}.staged`, `${file}.settled`];
@@ -199,7 +215,7 @@ test('a damaged file system, one that is full and a folder in the place of a fil
 test('what is on the card is checked by fsck.vfat once more: one write that was left out is found', async () => {
   const { file } = await fatImage({ fill: 0 });
   const prepare = async (read: ReadAt): Promise<Stages> =>
-    (await changesFor(read, { offset: START, what: file }, edits)).slice(0, -1);
+    (await changesFor(read, { offset: START, what: file }, edits)).toSpliced(-2, 1);
   await assertRejects(writeStages(file, { offset: START, prepare }), /card.img is damaged by what was written to it/);
 });
 

@@ -119,6 +119,7 @@ test('what its packages need is kept beside it', async () => {
   assert.is(sha256, await digestOfFile(image));
   assert.is(size, (await readFile(image)).length);
   const record = await readImageRecord(cacheDir, sha256);
+  assert.is(record?.firstBoot, undefined, 'cloud-init is told');
   assert.equal(record?.packages, { 'base-files': '13.8', dpkg: '1.22.21' });
   assert.is(await readFile(record?.statusFile ?? '', 'utf8'), SYSTEM['var/lib/dpkg/status']);
   const [archive] = record?.archives ?? [];
@@ -130,6 +131,20 @@ const status = SYSTEM['var/lib/dpkg/status'] ?? '';
 /** Commands for debugfs(8). */
 const LOOP = 'cd /home/pi\nln /home loop\n';
 const HUGE = 'cd /home/pi\nwrite /dev/null huge\nset_inode_field huge size 1099511627776\n';
+
+const NO_CLOUD_INIT = [
+  ['a disabled one', { 'etc/cloud/cloud-init.disabled': '' }],
+  ['none at all', { 'usr/bin/cloud-init': undefined }],
+] as const;
+const GENERATOR = { 'usr/lib/systemd/system-generators/systemd-run-generator': '' };
+
+for (const [what, changes] of NO_CLOUD_INIT) {
+  test(`cloud-init: ${what}; then its own first boot is told, as far as it can be`, async () => {
+    const cacheDir = temporaryFolder();
+    const { sha256 } = await takeApart(await tinyImage({ ...changes, ...GENERATOR }), { name: 'tiny' }, cacheDir, work);
+    assert.is((await readImageRecord(cacheDir, sha256))?.firstBoot, 'own');
+  });
+}
 
 const refused: [what: string, make: () => Promise<string>, message: RegExp, exitCode: number][] = [
   [
@@ -144,16 +159,16 @@ const refused: [what: string, make: () => Promise<string>, message: RegExp, exit
     /mounts its boot partition at \/boot, not/,
     EXIT.usage,
   ],
-  ...(
-    [
-      ['none that reads the boot partition', { 'etc/cloud/cloud.cfg.d/99_raspberry-pi.cfg': '' }, /names the boot/],
-      ['a disabled one', { 'etc/cloud/cloud-init.disabled': '' }, /cloud-init\.disabled disables it/],
-      ['none at all', { 'usr/bin/cloud-init': undefined }, /it has none/],
-    ] as const
-  ).map(([what, changes, message]): (typeof refused)[number] => [
-    `cloud-init: ${what}`,
+  [
+    'a cloud-init at work that does not read the boot partition',
+    () => tinyImage({ ...GENERATOR, 'etc/cloud/cloud.cfg.d/99_raspberry-pi.cfg': '' }),
+    /its cloud-init would not find out who the machine is \(nothing in \/etc\/cloud names the boot/,
+    EXIT.usage,
+  ],
+  ...NO_CLOUD_INIT.map(([what, changes]): (typeof refused)[number] => [
+    `no first boot that is told anything; cloud-init: ${what}`,
     () => tinyImage(changes),
-    message,
+    /nothing in it would be told on the first boot who it is/,
     EXIT.usage,
   ]),
   [

@@ -1,5 +1,5 @@
 // firstrun.sh is run, below a scratch root, with stand-ins for the programs that change accounts: with Raspberry Pi's helpers, without, and cut short.
-import { chmod, cp, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, link, mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -95,7 +95,14 @@ const outcome = async (root: string): Promise<Record<string, string>> => {
 
 test('without helpers: accounts, keys, network and host key are as the node says, and script and words are gone', async () => {
   const pi = await machine(script, cmdline);
+  // Another name for the bytes of the script.
+  const kept = join(temporaryFolder(), 'kept');
+  await link(join(pi.root, 'boot/firmware/firstrun.sh'), kept);
   assert.is((await pi.run()).exitCode, 0);
+  assert.ok(
+    (await readFile(kept)).equals(Buffer.alloc(Buffer.byteLength(script))),
+    'what is only removed stays on the card',
+  );
   const files = await everyFile(pi.root);
   assert.not.ok('boot/firmware/firstrun-failed.txt' in files, files['boot/firmware/firstrun-failed.txt']);
   assert.not.ok('boot/firmware/firstrun.sh' in files);

@@ -19,6 +19,7 @@ const expected: Expected = {
   partitions: { boot: { offset: 0 }, root: { offset: 0 } },
   identity: { instanceId: 'i-1', inImage: [], met: [] },
   login: { user: 'me', key: '/nonexistent' },
+  cloudInit: true,
   patience: 0,
   powerOff: 1,
   folder: '/nonexistent',
