@@ -82,7 +82,7 @@ export async function testBoot(image: BootImage, options: BootTestOptions): Prom
     machine: { name: machine.name, title: machine.title, accelerator: accelerator.name, qemu: await qemuFor(machine) },
     boots: [],
     warnings: [],
-    notExercised: notExercised(machine, accelerator),
+    notExercised: [...notExercised(machine, accelerator), ...unverified(image)],
     started: started / 1000,
   };
   const folder = await makeWorkFolder('boot');
@@ -134,6 +134,14 @@ export async function testBoot(image: BootImage, options: BootTestOptions): Prom
     seconds: (Date.now() - started) / 1000,
   };
 }
+
+/** What no test of piimg itself has had. */
+const unverified = ({ raspberryPi = false }: BootImage): string[] =>
+  raspberryPi
+    ? [
+        'Raspberry Pi OS itself: piimg was tried with look-alikes of its images. A real one is unverified until `npm run verify:raspios -- IMAGE` has run on it.',
+      ]
+    : [];
 
 const UNREAD = 'Check the root file system with `e2fsck -fn`, or build the image again.';
 const MAKE_ROOM = 'Make room, or choose another place for temporary files with TMPDIR.';

@@ -26,9 +26,10 @@ async function testRole(folder: string, role: string, base: string): Promise<str
     signal: AbortSignal.timeout(30 * 60_000),
   });
   const { passed, tests } = JSON.parse(stdout) as { passed: boolean; tests: { report: BootReport }[] };
-  const { boots = [], reason } = tests[0]?.report ?? {};
+  const { boots = [], reason, notExercised = [] } = tests[0]?.report ?? {};
   const seen = boots[0]?.checks.map(({ name, status, seen: what }) => `${status}: ${name}: ${what}`).join('\n');
   assert.ok(passed, `${reason?.message}\n${seen}\n${stderr}`);
+  assert.match(notExercised.join('\n'), 'A real one is unverified until `npm run verify:raspios');
   return boots[0]?.checks.map(({ name }) => name) ?? [];
 }
 
