@@ -64,6 +64,9 @@ const LONG = [
   'kill-web',
 ];
 
+/** Files of unit tests to a process: starting one for each would take longer than the tests, and of two that share all one would be slower. */
+const SHARE = 16;
+
 /** No process of a test lasts longer, in minutes; tests have shorter limits of their own. */
 const LIMIT = 60;
 
@@ -147,14 +150,23 @@ function checks() {
   }));
 }
 
-/** A process a core, each with its share of the files: starting one for each file would take longer than the tests. */
+/** A process a core, which takes a share of the files, and then the next one. */
 function unitJobs(files) {
   if (files.length === 0) return [];
-  const count = Math.min(availableParallelism(), files.length);
+  const cores = Math.min(availableParallelism(), files.length);
+  const count = Math.max(cores, Math.ceil(files.length / SHARE));
   const shares = Array.from({ length: count }, (_, share) => files.filter((_file, index) => index % count === share));
   const run = async () => {
-    const results = await Promise.all(shares.map((share) => uvu('test/unit', share, { live: count === 1 })));
-    return results.reduce((sum, { passed, failed }) => ({ passed: sum.passed + passed, failed: sum.failed + failed }));
+    const sum = { passed: 0, failed: 0 };
+    const work = async () => {
+      for (let share = shares.shift(); share !== undefined; share = shares.shift()) {
+        const { passed, failed } = await uvu('test/unit', share, { live: cores === 1 });
+        sum.passed += passed;
+        sum.failed += failed;
+      }
+    };
+    await Promise.all(Array.from({ length: cores }, work));
+    return sum;
   };
   return [{ title: files.length === unitFiles.length ? 'all' : files.join(' '), run }];
 }
