@@ -21,11 +21,21 @@ const LINKS: Record<string, string> = {
   'usr/sbin/piimg-firstboot': '../lib/piimg/piimg-firstboot',
 };
 
+/** Where no cloud-init would start what mends accounts: until all is as the role says, at each start. */
+const WITHOUT_CLOUD_INIT = {
+  link: `${UNITS}/sysinit.target.wants/piimg-repair.service`,
+  settings: `${UNITS}/piimg-repair.service.d/without-cloud-init.conf`,
+  text: `[Unit]
+ConditionPathExists=!/var/lib/piimg/seen.sha256
+Before=kernel-command-line.service rpi-preseed.service piimg-firstboot.service
+`,
+};
+
 /** Where the machine writes how its first boot went. A place of its own from the start: no table of the FAT changes when it does. */
 const RESULT = { path: 'boot/firmware/piimg-result.json', content: '\n'.repeat(16 * 1024) };
 
-/** Its program, units and scripts. Throws PiimgError where piimg was not compiled. */
-export async function firstBootAgent(): Promise<OverlayEntry[]> {
+/** Its program, units and scripts; on a base whose `own` first boot is told who the machine is, more of them. Throws PiimgError where piimg was not compiled. */
+export async function firstBootAgent(firstBoot?: 'own'): Promise<OverlayEntry[]> {
   if (!existsSync(FOLDER)) {
     const hint = 'In a clone of piimg, make it with: npm run compile';
     throw new PiimgError('The first-boot agent is not there.', { hint });
@@ -38,7 +48,10 @@ export async function firstBootAgent(): Promise<OverlayEntry[]> {
       return { path: file, type: 'file', mode, ...owned, source: await sourceFile(full) };
     }),
   );
-  const links = Object.entries(LINKS).map(([file, target]): OverlayEntry => {
+  const { link, settings, text } = WITHOUT_CLOUD_INIT;
+  if (firstBoot === 'own') entries.push({ path: settings, type: 'file', mode: 0o644, ...owned, content: text });
+  const more = firstBoot === 'own' ? { [link]: '../piimg-repair.service' } : {};
+  const links = Object.entries({ ...LINKS, ...more }).map(([file, target]): OverlayEntry => {
     return { path: file, type: 'symlink', mode: 0o777, ...owned, target };
   });
   const result: OverlayEntry = { ...RESULT, type: 'file', mode: 0o644, ...owned };

@@ -80,7 +80,7 @@ export async function prepareBuild(
   const debs = await Promise.all(role.debs.map(localPackage));
   const ofImage = packagesOfImage(lock);
   refuseUnknownPackages(role.name, written, [...ofImage, ...lock.basePackages, ...lock.rolePackages, ...debs]);
-  const agent = await firstBootAgent();
+  const agent = await firstBootAgent(lock.image?.firstBoot);
   const planned = planBuild(role, base, lock, { tools: toolsKey(lock), debs, agent, ...sized });
   const store = { dir: path.join(cacheDir, 'store'), tmp: path.join(cacheDir, 'tmp') };
   return { role, base, lock, lockFile, request, planned, out, store };

@@ -142,7 +142,7 @@ export async function prepare(
     edits,
     offset: view.boot.facts.offset,
     knownHosts: knownHosts(node, hostKeys),
-    warnings: [...view.notes, ...warningsFor(node, format, logins)],
+    warnings: [...view.notes, ...warningsFor(node, format, view.piimg === undefined ? undefined : logins)],
     secret: holdsSecrets(node, hostKeys),
   };
 }
@@ -164,9 +164,14 @@ async function agentEdits(node: Node, { boot }: ImageView, image: { buildId: str
 
 const UNCHECKED = 'only on Linux is it checked whether a card is mounted';
 
-/** What somebody should know of a node before its machine is out of reach. */
-function warningsFor({ users, network }: Node, format: InitFormat, logins: string[]): string[] {
-  const closed = users.every(({ keys, passwordHash }) => keys.length === 0 && passwordHash === undefined);
+/**
+ * What somebody should know of a node before its machine is out of reach. `logins`: whom the role of an image that piimg has built lets in; by
+ * ssh it takes keys only.
+ */
+function warningsFor({ users, network }: Node, format: InitFormat, logins: string[] | undefined): string[] {
+  const canEnter = ({ keys, passwordHash }: Node['users'][number]): boolean =>
+    keys.length > 0 || (logins === undefined && passwordHash !== undefined);
+  const closed = !users.some(canEnter) && (logins ?? []).length === 0;
   const keyed = users.some(({ keys }) => keys.length > 0);
   const shutOut = users.filter(({ keys, passwordHash }) => keyed && keys.length === 0 && passwordHash !== undefined);
   const secrets = [
@@ -176,9 +181,7 @@ function warningsFor({ users, network }: Node, format: InitFormat, logins: strin
   // Raspberry Pi OS mounts it so that everybody reads it; other formats' readers take away what they have read.
   const stays = format.startsWith('cloudinit') && secrets.length > 0;
   return [
-    ...(closed && logins.length === 0
-      ? ['no ssh key was given: nobody can log in, unless the image itself lets somebody in']
-      : []),
+    ...(closed ? ['no ssh key was given: nobody can log in, unless the image itself lets somebody in'] : []),
     ...shutOut.map(({ name }) => `${name} has no ssh key, and where somebody has one ssh takes no passwords`),
     ...(stays
       ? [`${secrets.join(' and ')} stay on the boot partition, where every user of the machine may read them`]

@@ -2,7 +2,7 @@
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { CloudInitSchemas } from '../seed/check.ts';
 import { describeSeed } from '../seed/describe.ts';
-import { identityOf, PASSWD } from '../vendor/identity.ts';
+import { promisedLogins } from '../vendor/identity.ts';
 import { asObject, parseObject } from '../vendor/system.ts';
 import { withImageView } from './image-view.ts';
 import { findSlots, readBootFile, readSchemas, withCard, type FoundSlot, type SeedCard } from './seed-card.ts';
@@ -41,14 +41,13 @@ export function readOwnSeed(file: string): Promise<ImageSeed> {
   return withImageView(file, async (view) => {
     const document = asObject(parseObject((await view.boot.files.read('piimg.json'))?.toString() ?? ''));
     const node = typeof document?.['node'] === 'string' ? document['node'] : undefined;
-    const users = node === undefined ? [] : (await identityOf(view)).users.filter(({ from }) => from !== PASSWD);
     const addresses = asObject(document?.['network'])?.['addresses'];
     const [address] = Array.isArray(addresses) ? (addresses as unknown[]) : [];
     return {
       schemas: {},
       userData: undefined,
       carried: { ...(node !== undefined && { node }), ...(typeof address === 'string' && { address }) },
-      logins: users.map(({ name }) => name),
+      logins: await promisedLogins(view),
     };
   });
 }

@@ -97,9 +97,11 @@ export function overwritten(image: string, out: string | undefined): string[] {
 
 /** Whether an identity goes into slots; else its base's own first boot is told. Throws PiimgError (usage) for what piimg has not made. */
 export const hasSlots = (image: string, inPlace: boolean): Promise<boolean> =>
-  withCard(image, { exitCode: inPlace ? EXIT.refused : EXIT.usage }, ({ header }) =>
-    Promise.resolve(hasPlaces(header)),
-  );
+  withCard(image, { exitCode: inPlace ? EXIT.refused : EXIT.usage }, async (card) => {
+    // Another maker's image may be behind the header.
+    await findSlots(card);
+    return hasPlaces(card.header);
+  });
 
 /** What an image or a card carries. */
 export async function readSeed(file: string): Promise<SeedDescription & { role: string; buildId: string }> {

@@ -8,6 +8,7 @@ import { makeImageLayer } from '../layers/image-layer.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
 import { imageLayerKey } from '../plan/image-base.ts';
+import { IDENTITIES } from '../seed/formats/write.ts';
 import { cloudInitOf } from '../vendor/cloud-init.ts';
 import { recognise } from '../vendor/recognise.ts';
 import type { Files, ImageView } from '../vendor/view.ts';
@@ -57,6 +58,7 @@ export async function takeApart(
       requireAtRest(name, view);
       const facts = await imageFacts(name, root.files);
       await requireMountPoint(name, root.files);
+      await requireNobody(name, view.boot.files);
       const firstBoot = await requireFirstBoot(name, view);
       notes.forEach((note) => step.note(`${name}: ${note}`));
       const entries = entriesOf(name, opened, (note) => step.note(`${name}: ${note}`));
@@ -144,6 +146,16 @@ async function requireMountPoint(name: string, files: Files): Promise<void> {
   throw new PiimgError(`${name} cannot be a base: it mounts its boot partition at ${places[0]}, not at /${BOOT}`, {
     exitCode: EXIT.usage,
     hint: 'Take a newer image. `piimg customize` works on this one too.',
+  });
+}
+
+/** Throws PiimgError (usage) for an image that somebody has given an identity: every machine that is built on it would have that one. */
+async function requireNobody(name: string, boot: Files): Promise<void> {
+  const found = (await boot.list('')).filter((file) => IDENTITIES.includes(file.toLowerCase()));
+  if (found.length === 0) return;
+  throw new PiimgError(`${name} cannot be a base: it carries the identity of a machine already (${found.join(', ')})`, {
+    exitCode: EXIT.usage,
+    hint: 'Take the image as its makers ship it. Cards get their identity when all is built: flash --node.',
   });
 }
 

@@ -6,6 +6,8 @@ import type { ImageView } from './view.ts';
 export interface Promised {
   hostname?: string;
   users: string[];
+  /** Those of them who get keys, and keys alone let in by ssh. */
+  keyed: string[];
   ssh: boolean;
   wifi: string[];
   hostKeys: boolean;
@@ -15,7 +17,7 @@ export interface Promised {
 export async function promisedByScript(view: ImageView): Promise<Promised | undefined> {
   if (!(await commandLine(view)).some((word) => /^systemd\.run=.*\/firstrun\.sh$/.test(word))) return undefined;
   const text = await textOf(view.boot.files, 'firstrun.sh');
-  const promised: Promised = { users: [], ssh: false, wifi: [], hostKeys: false };
+  const promised: Promised = { users: [], keyed: [], ssh: false, wifi: [], hostKeys: false };
   for (const words of commandsOf(text)) note(words, promised);
   return promised;
 }
@@ -33,6 +35,7 @@ function note(words: string[], promised: Promised): void {
   const value = values.find((word) => !['-h', '--hidden', '-p', '--plain', '-k'].includes(word)) ?? '';
   if (what === 'set_hostname') promised.hostname = value;
   else if (['first_user', 'further_user', 'userconf'].includes(what)) promised.users.push(value);
+  else if (what === 'set_keys') promised.keyed.push(value);
   else if (what === 'enable_ssh') promised.ssh = true;
   else if (what === 'set_wlan') promised.wifi.push(value);
   else if (what === 'set_host_key') promised.hostKeys = true;

@@ -23,8 +23,6 @@ export type MachineId = 'uninitialized' | 'empty' | 'missing' | 'set';
 
 /** Ids of people's accounts: Debian's adduser.conf, FIRST_UID and LAST_UID. */
 const [FIRST_UID, LAST_UID] = [1000, 59_999];
-/** Where accounts are that are there already. */
-export const PASSWD = '/etc/passwd';
 const CONNECTIONS = 'etc/NetworkManager/system-connections';
 
 export async function identityOf(view: ImageView): Promise<Identity> {
@@ -70,7 +68,7 @@ async function accounts(files: Files): Promise<Identity['users']> {
     .map(([name = '']) => {
       const hash = shadow.get(name);
       const password = hash === undefined ? 'unknown' : /^[!*]/.test(hash) ? 'locked' : 'set';
-      return { name, from: PASSWD, password };
+      return { name, from: '/etc/passwd', password };
     });
 }
 
@@ -102,6 +100,18 @@ async function promisedUsers(files: Files): Promise<Identity['users']> {
   }
   for (const name of ['custom.toml', 'rpi-preseed.toml'])
     add(tomlString(await textOf(files, name), 'user', 'name'), name);
+  return found;
+}
+
+/** Users whom files of a first boot without cloud-init let in by key. */
+export async function promisedLogins(view: ImageView): Promise<string[]> {
+  const script = await promisedByScript(view);
+  const found = [...(script?.keyed ?? [])];
+  for (const name of ['custom.toml', 'rpi-preseed.toml']) {
+    const text = await textOf(view.boot.files, name);
+    const user = /^\s*authorized_keys\s*=\s*\[\s*["']/m.test(text) ? tomlString(text, 'user', 'name') : undefined;
+    if (user !== undefined) found.push(user);
+  }
   return found;
 }
 

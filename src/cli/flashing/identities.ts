@@ -90,13 +90,22 @@ export async function prepareIdentities(
     if (names.length > 1) refuseTwice(source.name, inside.carried);
     return names.map(() => withoutSeed(header, logins, inside.carried));
   }
+  if (own && !plain) throw packedOwn(source.name);
   const keys = await offerKeys(source.name, ofRole(header.role), signal);
-  if (own) requirePlain(source);
-  else if (plain) await readImageSeed(source.name);
+  if (plain && !own) await readImageSeed(source.name);
   if (names.length > 1)
     throw new PiimgError('Each card needs a name', { exitCode: EXIT.usage, hint: 'Name them as NODE=/dev/sdX.' });
   return identities({ ...given, keys }, [`pi-${header.role}`]);
 }
+
+const packedOwn = (image: string): PiimgError =>
+  new PiimgError(
+    `Whether anybody can log in to ${image} is not known here: its base's own first boot is told in files within`,
+    {
+      exitCode: EXIT.usage,
+      hint: 'Unpack it, then flash the .img. To write it all the same: --no-login.',
+    },
+  );
 
 const NOTHING_INSIDE: ImageSeed = { schemas: {}, userData: undefined, carried: {} };
 

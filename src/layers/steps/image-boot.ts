@@ -57,6 +57,10 @@ export async function updateInitramfs(context: StepContext): Promise<string[]> {
   return [];
 }
 
+/** Of a system that was on before it became an image: no machine of it is that one. */
+const FORGET_INSTANCE =
+  'rm -rf /var/lib/cloud/data /var/lib/cloud/instance /var/lib/cloud/instances /var/lib/cloud/sem\n';
+
 /** Host keys that came with the image go where something on it makes new ones: else nobody could log in. */
 const REMOVE_HOST_KEYS = `
 if [ -x /usr/bin/cloud-init ] || [ -e /usr/lib/systemd/system/regenerate_ssh_host_keys.service ] ||
@@ -97,7 +101,7 @@ export async function fitBootFiles(
     context,
   );
   await context.sandbox.inRoot(rootOf(context, 'native'), {
-    argv: ['sh', '-euc', `${COPY_SCHEMAS}${REMOVE_HOST_KEYS}${KEEP_HOST_KEYS}`],
+    argv: ['sh', '-euc', `${FORGET_INSTANCE}${COPY_SCHEMAS}${REMOVE_HOST_KEYS}${KEEP_HOST_KEYS}`],
     env: clock(context),
     signal: context.signal,
   });

@@ -26,7 +26,7 @@ const WRITERS: Record<Exclude<WrittenFormat, 'piimg'>, Writer> = {
  * Files of the boot partition that tell a first boot who the machine is, whichever format they are of: one from an earlier time would be
  * read too, and might win. cloud-init's are not among them: where they are read, it is cloud-init that is written. `ssh` only starts sshd.
  */
-const IDENTITIES = [
+export const IDENTITIES = [
   'firstrun.sh',
   'custom.toml',
   'rpi-preseed.toml',
@@ -91,7 +91,9 @@ export function bestEdits(
 ): { format: InitFormat; edits: Edit[] } {
   const [first = 'none'] = formats;
   const usable = first.startsWith('cloudinit') ? [first] : formats;
-  const format = usable.find((one) => one !== 'none' && refusalsOf(one, node, facts).length === 0) ?? first;
+  const carries = (one: (typeof formats)[number]): boolean =>
+    one !== 'none' && refusalsOf(one, node, facts).length === 0 && !takesOver(one, node, facts);
+  const format = usable.find(carries) ?? first;
   return { format, edits: editsFor(format, node, facts) };
 }
 
@@ -122,12 +124,18 @@ function requireUserconf({ users }: Node, { accounts, userconf }: ImageFacts): v
   );
 }
 
+/** Whether the format would make its first user of an account that the role needs. */
+const takesOver = (format: WrittenFormat, { users }: Node, { firstIsRoles }: ImageFacts): boolean =>
+  firstIsRoles && users.length > 0 && format !== 'systemd';
+
 /**
  * Where the first user takes over the account with id 1000, its name must be free: userconf would change whoever has it, and that one's home
  * with it. Accounts of the system are nobody's in any format.
  */
-function requireOwnNames(format: WrittenFormat, { users }: Node, { accounts, firstIsRoles }: ImageFacts): void {
-  if (firstIsRoles && users.length > 0 && format !== 'systemd') {
+function requireOwnNames(format: WrittenFormat, node: Node, facts: ImageFacts): void {
+  const { users } = node;
+  const { accounts } = facts;
+  if (takesOver(format, node, facts)) {
     throw usage(
       "The first boot would make its first user of the account with id 1000, which is the role's",
       'Leave --user and --ssh-key out and give the role itself a user with a key, or its own user another id. Nothing was written.',

@@ -3,6 +3,7 @@ import { copyFile, mkdtemp, open, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { firstBootAgent } from '../../../src/cli/agent.ts';
 import { searchPaths } from '../../../src/cli/context.ts';
 import { isAgents } from '../../../src/cli/customizing.ts';
 import { openImage } from '../../../src/cli/flashing/image.ts';
@@ -129,7 +130,15 @@ test('flash: a card has the same, and its record; nobody to log in is told; a pa
   const closed = await own('flash', 'card.img', '--to', 'x.img', '--json');
   assert.is(closed.exitCode, 2, closed.stderr);
   assert.match(closed.stderr, 'Nobody could log in');
+  // Nor to one that was given a name, and nobody with a key.
+  assert.is((await own('seed', 'card.img', '--out', 'closed.img', '--node', 'pi3', '--user', 'me')).exitCode, 0);
+  const keyless = await own('flash', 'closed.img', '--to', 'x.img', '--json');
+  assert.is(keyless.exitCode, 2, keyless.stderr);
+  assert.match(keyless.stderr, 'Nobody could log in');
   await run(['xz', '-k', '-0', image]);
+  const unnamed = await own('flash', 'card.img.xz', '--to', 'x.img');
+  assert.is(unnamed.exitCode, 2, unnamed.stderr);
+  assert.match(unnamed.stderr, /Whether anybody can log in to card\.img\.xz is not known here[^]*Unpack it/);
   const packed = await own('flash', 'card.img.xz', '--to', 'x.img', ...NODE);
   assert.is(packed.exitCode, 2, packed.stderr);
   assert.match(packed.stderr, 'is no plain file');
@@ -148,6 +157,21 @@ test('a boot test tells the first boot of its login, and leaves the agent what t
     assert.is(await text(card, name), await text(image, name));
   }
   assert.ok(patches.length < 20, 'neighbours go together');
+});
+
+test('a header that another system has been written behind is not taken for it', async () => {
+  const foreign = await foreignImage('systemd');
+  await writeHeader(foreign, HEADER);
+  await writeFile(join(dirname(foreign), 'me.pub'), `${keyLine()}\n`);
+  const said = await piimg(['seed', 'card.img', '--in-place', '--node', 'pi1'], { cwd: dirname(foreign) });
+  assert.is(said.exitCode, 3, said.stderr);
+  assert.match(said.stderr, 'held an image of piimg once');
+});
+
+test('where cloud-init does not start what mends accounts, something else does', async () => {
+  const link = 'usr/lib/systemd/system/sysinit.target.wants/piimg-repair.service';
+  const has = (entries: { path: string }[]): boolean => entries.some(({ path }) => path === link);
+  assert.equal([has(await firstBootAgent('own')), has(await firstBootAgent())], [true, false]);
 });
 
 test('a user of the role with id 1000 is not made the first user', async () => {

@@ -165,6 +165,12 @@ const refused: [what: string, make: () => Promise<string>, message: RegExp, exit
     /its cloud-init would not find out who the machine is \(nothing in \/etc\/cloud names the boot/,
     EXIT.usage,
   ],
+  [
+    'one that somebody has given an identity',
+    () => tinyImage({}, { boot: { 'firstrun.sh': '#!/bin/sh\n' } }),
+    /carries the identity of a machine already \(firstrun\.sh\)/,
+    EXIT.usage,
+  ],
   ...NO_CLOUD_INIT.map(([what, changes]): (typeof refused)[number] => [
     `no first boot that is told anything; cloud-init: ${what}`,
     () => tinyImage(changes),

@@ -11,7 +11,7 @@ import {
   type FieldName,
   type WrittenFormat,
 } from '../../../src/seed/formats/carries.ts';
-import { editsFor } from '../../../src/seed/formats/write.ts';
+import { bestEdits, editsFor } from '../../../src/seed/formats/write.ts';
 import { factsOf, fullNode, HASH, nodeOf, OTHER_FORMATS, textIn } from '../../helpers/format-nodes.ts';
 import { keyLine } from '../../helpers/ssh-keys.ts';
 import { golden, root } from '../role/golden.ts';
@@ -174,6 +174,15 @@ test('the README has the table as it is', () => {
   for (const part of [table, consumers]) {
     assert.ok(readme.includes(tight(part.join('\n'))), `src/seed/README.md must have:\n${part.join('\n')}`);
   }
+});
+
+test('an account of the role is nobody’s to take over: a format that leaves it alone is taken, or none', () => {
+  const node = nodeOf(keyed);
+  const facts = factsOf('rpi-preseed', { firstIsRoles: true });
+  assert.is(bestEdits(['rpi-preseed', 'systemd'], node, facts).format, 'systemd');
+  assert.is(bestEdits(['rpi-preseed', 'systemd'], node, factsOf('rpi-preseed')).format, 'rpi-preseed', 'control');
+  assert.throws(() => bestEdits(['rpi-preseed'], node, facts), /which is the role's/);
+  assert.is(bestEdits(['rpi-preseed'], nodeOf({}), facts).format, 'rpi-preseed', 'without a user');
 });
 
 test.run();

@@ -70,7 +70,14 @@ test('the script of Raspberry Pi Imager: names, no secret', async () => {
   const odd = IMAGER.replace("-h 'Home net'", "'-guest-'");
   const other = fakeView({ 'cmdline.txt': 'quiet systemd.run=/boot/firstrun.sh', 'firstrun.sh': odd }, ROOT);
   assert.equal((await promisedByScript(other))?.wifi, ['-guest-']);
-  assert.equal(promised, { hostname: 'pi5', users: ['dora'], ssh: true, wifi: ['Home net'], hostKeys: false });
+  assert.equal(promised, {
+    hostname: 'pi5',
+    users: ['dora'],
+    ssh: true,
+    wifi: ['Home net'],
+    hostKeys: false,
+    keyed: [],
+  });
 });
 
 test('words of a script, and names of Wi-Fi as files have them', () => {
