@@ -3,13 +3,13 @@ import type { HealthCheck } from '../../role/schema/health.ts';
 import { PiimgError } from '../../lib/errors.ts';
 import type { Guest } from '../guest.ts';
 import type { BootRun, CheckResult, Reason } from '../report.ts';
-import { type Attempt, type Look, type Patience, retry, wordsOf } from '../retry.ts';
+import { type Attempt, type Look, type Patience, wordsOf } from '../retry.ts';
 import { type Login, type Session, withSession } from '../session.ts';
 import { lookAtCloudInit, lookAtFirstBoot, lookAtPasswords, lookAtRoot, lookAtUnits } from './always.ts';
 import { judgeHealth } from './health.ts';
 import { type ExpectedIdentity, type Identity, judgeIdentity, readIdentity } from './identity.ts';
 import { judge, type Timing } from './judge.ts';
-import { MACHINE_ADDRESS, type Outside, withOutside } from './outside/endpoint.ts';
+import { type Outside, withOutside } from './outside/endpoint.ts';
 import { judgePowerOff, type PowerOff } from './power-off.ts';
 import { readPlot, readTimes } from './times.ts';
 
@@ -55,13 +55,10 @@ export async function judgeBoot(
   const { signal } = gone;
   let loggedIn = false;
   try {
-    await withSession({ login, seconds: expected.patience, signal }, async (session) => {
+    await withSession({ login, seconds: expected.patience, signal }, (session) => {
       loggedIn = true;
-      if (!expected.cloudInit && expected.segment)
-        boot.notes.push(...(await giveAddress(session, expected.segment.mac, signal)));
-      return withSecondNetwork(expected.segment, (outside) =>
-        judgeStarted(boot, guest, session, outside, expected, timing),
-      );
+      const segment = expected.segment && { ...expected.segment, givesAddress: !expected.cloudInit };
+      return withSecondNetwork(segment, (outside) => judgeStarted(boot, guest, session, outside, expected, timing));
     });
   } catch (error) {
     const end = signal.aborted ? await guest.ended : undefined;
@@ -130,24 +127,6 @@ async function judgeStarted(
   const { checks, seconds } = await judgePowerOff(guest, session, expected, timing);
   boot.checks.push(...checks);
   if (seconds !== undefined) boot.times.powerOff = seconds;
-}
-
-/** Other first boots than cloud-init give no single card an address. What went wrong with that is a note; the check that asks from outside fails. */
-async function giveAddress(session: Session, mac: string, signal: AbortSignal): Promise<string[]> {
-  const give = `set -e
-dev=$(ip -o link | awk -v mac=${mac} 'index($0, mac) { sub(":", "", $2); print $2 }')
-test -n "$dev" || { echo "there is no card ${mac} yet" >&2; exit 1; }
-nmcli device set "$dev" managed no >/dev/null 2>&1 || :
-ip link set "$dev" up
-ip address replace ${MACHINE_ADDRESS} dev "$dev"`;
-  const { ok, seen } = await retry(
-    async (attempt) => {
-      const { status, stderr } = await session.ask(give, attempt);
-      return { ok: status === 0, seen: stderr.trim() };
-    },
-    { within: SOON, signal },
-  );
-  return ok ? [] : [`The second network card was given no address: ${seen}`];
 }
 
 /** What it resolves with; a rejection is a note, as no check depends on it. */

@@ -2,7 +2,7 @@
 import type { Attempt } from '../retry.ts';
 import type { Session } from '../session.ts';
 import type { HealthCheckOf, Kind } from './kind.ts';
-import { type Outside, type Route, routeTo } from './outside/endpoint.ts';
+import { MACHINE_ADDRESS, type Outside, type Route, routeTo } from './outside/endpoint.ts';
 import { isIpv6 } from './outside/packets.ts';
 import { answersPing, type Knock, knockTcp, knockUdp } from './outside/probe.ts';
 
@@ -27,6 +27,7 @@ export const closedCheck: Kind<HealthCheckOf<'closed'>> = {
   async look({ session, outside }, { port, protocol }, attempt) {
     if (outside === undefined) throw new Error('the machine has no second network card to ask from');
     const addresses = await addressesOf(session, outside.mac, attempt);
+    if (addresses.length === 0 && outside.givesAddress) await giveAddress(session, outside.mac, attempt);
     if (addresses.length === 0) throw new Error('the machine’s second network card has no address');
     const looks: { closed: boolean; seen: string }[] = [];
     for (const ip of addresses) {
@@ -44,6 +45,15 @@ export const closedCheck: Kind<HealthCheckOf<'closed'>> = {
     return { ok: looks.every(({ closed }) => closed), seen: looks.map(({ seen }) => seen).join(', ') };
   },
 };
+
+/** Whatever runs the network there may take it away once more, as long as it is still at work. */
+async function giveAddress(session: Session, mac: string, attempt: Attempt): Promise<void> {
+  const give = `dev=$(ip -o link | awk -v mac=${mac} 'index($0, mac) { sub(":", "", $2); print $2 }')
+nmcli device set "$dev" managed no >/dev/null 2>&1
+ip link set "$dev" up && ip address replace ${MACHINE_ADDRESS} dev "$dev"`;
+  const { status, stderr } = await session.ask(give, attempt);
+  if (status !== 0) throw new Error(`the machine’s second network card takes no address: ${stderr.trim()}`);
+}
 
 interface Link {
   address?: string;

@@ -12,6 +12,8 @@ const ADDRESSES = ['198.51.100.2', 'fe80:0:0:0:0:0:0:7069'];
 export interface Outside {
   /** Address of the machine's card. */
   mac: string;
+  /** Whether the card gets its address when it is asked by, as no seed could give it one. */
+  givesAddress: boolean;
   /** Seconds to wait for an answer before asking again. */
   wait: number;
   send(frame: Buffer): void;
@@ -43,7 +45,12 @@ const LONGEST = 69_632;
  * connection at a time.
  */
 export async function withOutside<T>(
-  { file, mac, wait = WAIT }: { file: string; mac: string; wait?: number },
+  {
+    file,
+    mac,
+    givesAddress = false,
+    wait = WAIT,
+  }: { file: string; mac: string; givesAddress?: boolean; wait?: number },
   work: (outside: Outside) => Promise<T>,
 ): Promise<T> {
   const socket = createConnection(file);
@@ -74,7 +81,7 @@ export async function withOutside<T>(
       listeners.add(listener);
     });
   try {
-    return await work({ mac, wait, send, next });
+    return await work({ mac, givesAddress, wait, send, next });
   } finally {
     socket.destroy();
   }

@@ -180,6 +180,29 @@ test('a card without address cannot be asked', async () => {
   assert.match((error as Error).message, /no address/);
 });
 
+test('a card that no seed could give an address gets it when it is asked by, and only then', async () => {
+  const given = async (givesAddress: boolean): Promise<string[]> => {
+    const asked: string[] = [];
+    const bare = JSON.stringify([{ address: MAC, addr_info: [] }]);
+    const session = sayingSession('');
+    session.ask = async (command) => {
+      asked.push(command);
+      return { status: 0, stdout: bare, stderr: '' };
+    };
+    const check = healthCheck.parse({ check: 'closed', port: 53 }) as HealthCheckOf<'closed'>;
+    await withFakeMachine(path.join(work, 'wire'), { ipv4: 'drop', ipv6: 'drop', ping: true, onUdp: () => {} }, () =>
+      withOutside({ file: path.join(work, 'wire'), mac: MAC, givesAddress }, async (outside) => {
+        const look = closedCheck.look({ ports: {}, session, outside }, check, attempt());
+        const said = await look.catch((error: unknown) => error);
+        assert.match((said as Error).message, 'has no address');
+      }),
+    );
+    return asked.filter((command) => command.includes('ip address replace'));
+  };
+  assert.match((await given(true)).join(), /mac=5[^]*198\.51\.100\.1\/24/);
+  assert.equal(await given(false), []);
+});
+
 test('the work is cleaned up', async () => {
   await rm(work, { recursive: true });
 });
