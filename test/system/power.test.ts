@@ -17,7 +17,7 @@ const seed = Number(process.env.PIIMG_SEED ?? Math.floor(Math.random() * 1e6));
 
 console.log(`seed ${seed} (PIIMG_SEED)`);
 
-test('cut at three instants of its first boot, it becomes its role all the same', async () => {
+test('cut at two instants of its first boot, it becomes its role all the same', async () => {
   const folder = await mkdtemp(path.join(tmpdir(), 'piimg-power-'));
   try {
     const kept = path.join(folder, 'recorded');
@@ -26,15 +26,12 @@ test('cut at three instants of its first boot, it becomes its role all the same'
     const recording = await record(subject, true);
     const { entries, regions } = recording;
     const drawn = chooseCuts(entries, { regions, boundaries: [], perRegion: 1, seed });
-    const agent = drawn.filter(({ name }) => /^agent.*flushed only$/.test(name));
-    const others = drawn.filter((cut) => !agent.includes(cut));
-    // The agent's without all that no flush had ordered; any other; and the one that an agent without flushes never survives.
+    // Any, another one each time; and the one that an agent without flushes never survives.
     const sample = [
-      ...agent,
-      ...others.slice(seed % others.length).slice(0, 1),
+      ...drawn.slice(seed % drawn.length).slice(0, 1),
       ...recording.boundaries.filter(({ name, torn }) => torn !== undefined && name.startsWith('piimg.json')),
     ].sort((a, b) => a.entries - b.entries);
-    assert.is(sample.length, 3, JSON.stringify(drawn));
+    assert.is(sample.length, 2, JSON.stringify(drawn));
     const lives = { subject, recording, work: folder, jobs: 2, until: Infinity };
     const { failed, passed } = await liveAll(sample, lives);
     assert.equal({ failed, passed }, { failed: 0, passed: sample.length }, `seed ${seed}: see the lines above`);
