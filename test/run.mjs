@@ -33,14 +33,12 @@ const SYSTEM = [
   'flash-sources',
   'flash-resume',
   'web',
-  'cloud-init-schema',
   'readme',
   'role-language',
   'reproducible',
   'card',
   'raspi3b',
   'power',
-  'surroundings',
   'bad-luck-input',
   'bad-luck-lock',
   'bad-luck-download',
@@ -48,6 +46,8 @@ const SYSTEM = [
 
 /** Long proofs, after all others: run by `npm run test:all`, and when they are asked for by name. */
 const LONG = [
+  'cloud-init-schema',
+  'surroundings',
   'bad-luck-cache',
   'bad-luck-kill',
   'boot-raspi4b',
