@@ -14,11 +14,10 @@ import { SECTOR } from '../image/mbr.ts';
 import { PiimgError } from '../lib/errors.ts';
 import { completeNode, type Given } from '../seed/given.ts';
 import { recognise } from '../vendor/recognise.ts';
-import { changesFor, settled } from './boot-changes.ts';
 import { withBootPartition } from './boot-partition.ts';
 import type { BootImage } from './boot-image.ts';
 import { isAgents, prepare } from './customizing.ts';
-import { inBlocks } from './flashing/foreign.ts';
+import { patchesFor } from './flashing/foreign.ts';
 import { withImageView } from './image-view.ts';
 
 /**
@@ -36,7 +35,7 @@ export async function loginPatches(
       const found = await recognise(view);
       const { edits, offset } = await prepare(completeNode(undefined, given), view, found, { signal });
       const told = edits.filter(({ path: name }) => !isAgents(name));
-      return await inBlocks(read, settled(await changesFor(read, { offset, what: image }, told, signal)));
+      return await patchesFor(read, { offset, what: image }, told, signal);
     });
   } catch (error) {
     signal.throwIfAborted();

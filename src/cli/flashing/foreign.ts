@@ -4,10 +4,12 @@ import type { Source } from '../../flash/source/source.ts';
 import type { Patch } from '../../flash/write/types.ts';
 import { wholeBlocks, type ReadAt } from '../../image/ranges.ts';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
+import type { Edit } from '../../seed/formats/edits.ts';
 import type { Node } from '../../seed/node.ts';
 import { recognise, type Recognised } from '../../vendor/recognise.ts';
 import type { ImageView } from '../../vendor/view.ts';
-import { changesFor, settled, type Change } from '../boot-changes.ts';
+import { changesFor, settled } from '../boot-changes.ts';
+import type { Partition } from '../boot-copy.ts';
 import { prepare } from '../customizing.ts';
 import { machinesFor, type SeedSources } from '../flash-seeds.ts';
 import { withImageView } from '../image-view.ts';
@@ -53,14 +55,13 @@ async function identityOf(
   { logins, signal }: { logins: string[]; signal: AbortSignal },
 ): Promise<Identity> {
   const { edits, offset, knownHosts, secret, warnings } = await prepare(node, view, found, { logins, signal });
-  const changes = settled(await changesFor(read, { offset, what }, edits, signal));
   const user = node.users.find(({ keys }) => keys.length > 0)?.name ?? logins[0];
   const host = node.network.addresses[0]?.split('/')[0] ?? node.node;
   return {
     node: node.node,
     // For a record of the card there is no place.
     cardId: undefined,
-    patches: await inBlocks(read, changes),
+    patches: await patchesFor(read, { offset, what }, edits, signal),
     login: user === undefined ? undefined : `${user}@${host}`,
     knownHosts,
     warnings,
@@ -68,8 +69,17 @@ async function identityOf(
   };
 }
 
-/** Whole blocks, as cards are written in them; what is not changed in one is the image's. */
-export async function inBlocks(read: ReadAt, changes: Change[]): Promise<Required<Patch>[]> {
+/**
+ * What files of a boot partition that are to change come to on a card: whole blocks, as cards are written in them; what is not changed in one is
+ * the image's. Throws as `changesFor`.
+ */
+export async function patchesFor(
+  read: ReadAt,
+  partition: Partition,
+  edits: Edit[],
+  signal: AbortSignal,
+): Promise<Required<Patch>[]> {
+  const changes = settled(await changesFor(read, partition, edits, signal));
   const ranges = changes.map(({ offset, content }) => ({ offset, length: content.length }));
   return Promise.all(
     wholeBlocks(ranges, BLOCK).map(async ({ offset, length }) => {
