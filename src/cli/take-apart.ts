@@ -75,28 +75,28 @@ async function* entriesOf(
   { read, ext4, fat }: OpenedImage,
   note: (text: string) => void,
 ): AsyncGenerator<TreeEntry> {
-  let mtime: number | undefined;
+  let mountPoint = false;
   let hidden = 0;
   for await (const entry of treeOfExt4(read, ext4)) {
     const { header } = entry;
-    if (header.path === BOOT && header.type === 'directory') ({ mtime } = header);
+    if (header.path === BOOT && header.type === 'directory') mountPoint = true;
     if (header.path.startsWith(`${BOOT}/`)) hidden++;
     else yield entry;
   }
-  if (mtime === undefined) {
+  if (!mountPoint) {
     throw new PiimgError(`${name} cannot be a base: it has no folder /${BOOT} for its boot partition`, {
       exitCode: EXIT.usage,
       hint: '`piimg inspect` says what is in it.',
     });
   }
   if (hidden > 0) note(`${hidden} files below /${BOOT} of the root partition are left out: nobody sees them`);
-  yield* entriesOfFat(fat, mtime);
+  yield* entriesOfFat(fat);
 }
 
-/** FAT knows no owners; and of its times, no zone. */
-async function* entriesOfFat(volume: FatVolume, mtime: number): AsyncGenerator<TreeEntry> {
+/** FAT knows no owners. */
+async function* entriesOfFat(volume: FatVolume): AsyncGenerator<TreeEntry> {
   for await (const { path: place, entry } of walkFat(volume)) {
-    const { directory, size } = entry;
+    const { directory, size, mtime } = entry;
     const header = { path: `${BOOT}/${place}`, mode: directory ? 0o755 : 0o644, uid: 0, gid: 0, mtime };
     yield directory
       ? { header: { ...header, type: 'directory', size: 0 }, content: async function* () {} }

@@ -6,7 +6,7 @@ import { PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
 import { settled } from '../lib/settled.ts';
 import type { Layer } from '../layers/layer.ts';
-import { attributeFiles } from './attributes.ts';
+import { filesBeyondTar } from './beyond-tar.ts';
 import { BMAP_BLOCK, bmapFileOf, bmapXml, type MappedRange } from './bmap.ts';
 import { divideAtBoot, requireRoomOnBoot } from './boot-partition.ts';
 import { COMPRESSIONS } from './compress.ts';
@@ -125,9 +125,8 @@ export async function assembleImage(input: AssembleInput): Promise<AssembledImag
         makeFat(runTool, { ...target, image: to, partition: layout.boot }, bootTar, first),
         makeExt4(runTool, { ...rootTarget, image: to }, rootTar),
       ]);
-      const attributes = attributeFiles(delta ? before : root);
-      if (attributes)
-        await changeExt4(runTool, { ...rootTarget, image: to }, endedTar(tarOf(attributes, sourceDateEpoch)));
+      const beyond = await filesBeyondTar(to, layout.root.start * SECTOR, delta ? before : root, sourceDateEpoch);
+      if (beyond) await changeExt4(runTool, { ...rootTarget, image: to }, endedTar(tarOf(beyond, sourceDateEpoch)));
     };
     if (delta && input.stages) {
       const stage = { layers: input.stable, bootFiles, size: layout.size, partitions, ids, sourceDateEpoch };

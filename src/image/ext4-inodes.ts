@@ -17,8 +17,9 @@ export interface Ext4File {
   uid: number;
   gid: number;
   size: number;
-  /** Seconds since 1970. */
+  /** Seconds since 1970, and what was past of the next one. */
   mtime: number;
+  nanoseconds: number;
   /** Where its content is on the disk, in order. */
   ranges: Piece[];
   target?: string;
@@ -132,6 +133,7 @@ export async function readInode(volume: Ext4Volume, number: number, path: string
   const inode = (await volume.readKept(table + Math.floor(at / block))).subarray(at % block, (at % block) + inodeSize);
   const mode = inode.readUInt16LE(0);
   const extra = inodeSize > 128 ? inode.readUInt16LE(0x80) : 0;
+  const late = extra >= 12 ? inode.readUInt32LE(0x88) : 0;
   const size = inode.readUInt32LE(4) + inode.readUInt32LE(0x6c) * 2 ** 32;
   const type = TYPES[mode >> 12] ?? 'other';
   const extents = (inode.readUInt32LE(0x20) & EXTENTS) !== 0;
@@ -148,7 +150,8 @@ export async function readInode(volume: Ext4Volume, number: number, path: string
     gid: inode.readUInt16LE(0x18) + inode.readUInt16LE(0x7a) * 0x10000,
     size,
     // Two bits of the extra field continue the seconds.
-    mtime: inode.readInt32LE(0x10) + (extra >= 12 ? (inode.readUInt32LE(0x88) & 3) * 2 ** 32 : 0),
+    mtime: inode.readInt32LE(0x10) + (late & 3) * 2 ** 32,
+    nanoseconds: Math.min(late >>> 2, 999_999_999),
     ranges: hasContent ? await piecesOf(volume, { map, extents, size, path }) : [],
   };
   // A short target lies where the map of a file would.

@@ -15,7 +15,7 @@ export interface TreeEntry {
 const LOST_AND_FOUND = 'lost+found';
 
 /**
- * Every entry in the order of `tar --sort=name`, the root first: owners, modes, times (whole seconds), attributes, devices as they are; the
+ * Every entry in the order of `tar --sort=name`, the root first: owners, modes, times, attributes, devices as they are; the
  * further names of a file as hard links to the first one. Sockets are left out as tar does, for they are of a program that runs. One folder's names and
  * the hard links are all that is in memory. Throws PiimgError for a damaged file system, and for a name that is not UTF-8.
  */
@@ -34,21 +34,16 @@ export async function* treeOfExt4(read: ReadAt, volume: Ext4Volume): AsyncGenera
 
 async function* nothing(): AsyncGenerator<Buffer> {}
 
-function headerOf(
-  { path, type, mode, uid, gid, size, mtime, target, device, xattrs }: Ext4File,
-  first?: string,
-): TarHeader {
+function headerOf(file: Ext4File, first?: string): TarHeader {
+  const { path, type, mode, uid, gid, size, mtime, nanoseconds, target, device, xattrs } = file;
   if (type === 'other' || type === 'socket') throw new PiimgError(`/${path} is of a kind that is not known.`);
+  const common = { path, mode, uid, gid, mtime, ...(nanoseconds > 0 && { nanoseconds }) };
   // tar says nothing of attributes of a further name.
-  if (first !== undefined) return { path, type: 'hardlink', mode, uid, gid, size: 0, mtime, target: first };
+  if (first !== undefined) return { ...common, type: 'hardlink', size: 0, target: first };
   return {
-    path,
+    ...common,
     type,
-    mode,
-    uid,
-    gid,
     size: type === 'file' ? size : 0,
-    mtime,
     ...(target !== undefined && { target }),
     ...(device && { device }),
     ...(xattrs && { xattrs }),

@@ -24,6 +24,8 @@ export interface FatEntry {
   name: string;
   directory: boolean;
   size: number;
+  /** Seconds since 1970, of an even number: FAT has no finer ones. It knows no time zone; Linux reads UTC where none is set. */
+  mtime: number;
   /** Where its clusters are on the disk, adjacent ones as one range: whole clusters, so mostly longer than `size`. */
   ranges: ByteRange[];
   firstCluster: number;
@@ -200,9 +202,18 @@ export async function listFat(volume: FatVolume, cluster: number = volume.rootCl
     const firstCluster = slot.readUInt16LE(20) * 0x10000 + slot.readUInt16LE(26);
     const ranges = firstCluster === 0 ? [] : chain(volume, firstCluster);
     const directory = (attributes & ATTR.directory) !== 0;
-    entries.push({ name, directory, size: slot.readUInt32LE(28), ranges, firstCluster, slot: placeOf(places, at) });
+    const size = slot.readUInt32LE(28);
+    const mtime = timeOf(slot);
+    entries.push({ name, directory, size, mtime, ranges, firstCluster, slot: placeOf(places, at) });
   }
   return entries;
+}
+
+/** Years since 1980, month and day; hours, minutes and pairs of seconds ("FAT: General Overview", version 1.03). No date at all is 1980. */
+function timeOf(slot: Buffer): number {
+  const [time, date] = [slot.readUInt16LE(22), slot.readUInt16LE(24)];
+  const day = [1980 + (date >> 9), Math.max(1, (date >> 5) & 15) - 1, Math.max(1, date & 31)] as const;
+  return Date.UTC(...day, time >> 11, (time >> 5) & 63, (time & 31) * 2) / 1000;
 }
 
 /**

@@ -8,6 +8,7 @@ import {
   BLOCK,
   encodeHeader,
   endOfArchive,
+  fineTime,
   padding,
   parseHeader,
   parsePax,
@@ -119,7 +120,8 @@ function agrees(header: TarHeader, entry: LayerEntry): boolean {
   const keys = ['path', 'type', 'mode', 'uid', 'gid', 'size', 'target'] as const;
   return (
     keys.every((key) => header[key] === entry[key]) &&
-    canonicalJson([header.device, header.xattrs]) === canonicalJson([entry.device, entry.xattrs])
+    canonicalJson([header.device, header.xattrs, fineTime(header)]) ===
+      canonicalJson([entry.device, entry.xattrs, entry.time])
   );
 }
 

@@ -52,7 +52,8 @@ export async function copyEntry(
   epoch: number,
 ): Promise<void> {
   const opaque = header.xattrs?.[OPAQUE] !== undefined;
-  const clean = withoutOverlayNotes({ ...header, mtime: Math.min(header.mtime, epoch) });
+  const { nanoseconds: _, ...clamped } = { ...header, mtime: epoch };
+  const clean = withoutOverlayNotes(header.mtime < epoch ? header : clamped);
   if (header.type === 'character' && header.device?.[0] === 0 && header.device[1] === 0) {
     writer.whiteout(header.path);
   } else if (!isDevice(header.type)) {

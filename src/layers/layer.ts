@@ -24,6 +24,8 @@ export interface LayerEntry {
   opaque?: boolean;
   /** Extended attributes, values base64 (only `security.capability` and `user.*` occur, but for an image's). */
   xattrs?: Record<string, string>;
+  /** Seconds and nanoseconds, of a time that is no whole second since 1970: mke2fs takes no other from a tar. */
+  time?: [number, number];
   /** Byte range of headers and padded data in layer.tar; absent for whiteouts. */
   offset?: number;
   length?: number;

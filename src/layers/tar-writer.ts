@@ -1,7 +1,7 @@
 // Writes layer.tar and its index in one pass: each entry's place and digest, and the digest of the whole.
 import { createHash, type Hash } from 'node:crypto';
 import { open } from 'node:fs/promises';
-import { encodeHeader, endOfArchive, padding, type TarHeader } from '../lib/tar.ts';
+import { encodeHeader, endOfArchive, fineTime, padding, type TarHeader } from '../lib/tar.ts';
 import type { Guard } from './guard.ts';
 import type { LayerEntry } from './layer.ts';
 
@@ -89,6 +89,8 @@ function tarWriter(write: (bytes: Buffer[]) => Promise<void>, guard: Pick<Guard,
       if (target !== undefined) entry.target = target;
       if (device) entry.device = device;
       if (xattrs) entry.xattrs = xattrs;
+      const time = fineTime(header);
+      if (time) entry.time = time;
       if (extra.opaque) entry.opaque = true;
       entries.push(entry);
       await put(encodeHeader(header));

@@ -83,7 +83,7 @@ export async function treeDifference(
   return more === undefined ? undefined : `/${more} is no part of it`;
 }
 
-/** An entry without its place in an archive. */
-function facts({ offset: _, length: __, ...entry }: LayerEntry): Omit<LayerEntry, 'offset' | 'length'> {
+/** An entry without its place in an archive, and without its time: that of a file just built is another one in the archive. */
+function facts({ offset: _, length: __, time: ___, ...entry }: LayerEntry): Omit<LayerEntry, 'offset' | 'length'> {
   return entry;
 }

@@ -14,6 +14,8 @@ export interface TarHeader {
   size: number;
   /** Seconds since 1970. */
   mtime: number;
+  /** How much later than that second it was; absent for nothing. */
+  nanoseconds?: number;
   target?: string;
   /** Device numbers, of devices. */
   device?: [number, number];
@@ -24,6 +26,11 @@ export interface TarHeader {
 /** Whether it is a device, a pipe, or of a kind that is not known: neither content, folder nor link. */
 export function isDevice(type: TarHeader['type']): type is 'character' | 'block' | 'fifo' | 'other' {
   return !['file', 'directory', 'symlink', 'hardlink'].includes(type);
+}
+
+/** Seconds and nanoseconds of a time that is no whole second since 1970. */
+export function fineTime({ mtime, nanoseconds = 0 }: TarHeader): [number, number] | undefined {
+  return nanoseconds > 0 || mtime < 0 ? [mtime, nanoseconds] : undefined;
 }
 
 /** POSIX.1-2017, pax: typeflag values. */
@@ -51,10 +58,10 @@ export function encodeHeader(header: TarHeader): Buffer {
       .subarray(0, room)
       .toString();
   };
-  const number = (key: string, value: number, digits: number): number => {
-    if (value >= 0 && value < 8 ** digits) return value;
-    records.push(paxRecord(key, Buffer.from(String(value))));
-    return 0;
+  const number = (key: string, value: number, digits: number, text = String(value)): number => {
+    const fits = value >= 0 && value < 8 ** digits;
+    if (!fits || text !== String(value)) records.push(paxRecord(key, Buffer.from(text)));
+    return fits ? value : 0;
   };
   const block = Buffer.alloc(BLOCK);
   block.write(field('path', name, 100), 0);
@@ -62,7 +69,8 @@ export function encodeHeader(header: TarHeader): Buffer {
   octal(block, 108, 8, number('uid', header.uid, 7));
   octal(block, 116, 8, number('gid', header.gid, 7));
   octal(block, 124, 12, header.type === 'file' ? number('size', header.size, 11) : 0);
-  octal(block, 136, 12, number('mtime', header.mtime, 11));
+  const mtime = number('mtime', header.mtime, 11, decimalOf(header));
+  octal(block, 136, 12, mtime);
   block.write(TYPE_FLAGS[header.type], 156);
   if (header.target !== undefined) block.write(field('linkpath', header.target, 100), 157);
   block.write('ustar\x0000', 257, 'latin1');
@@ -74,7 +82,7 @@ export function encodeHeader(header: TarHeader): Buffer {
     records.push(paxRecord(XATTR + key, Buffer.from(header.xattrs?.[key] ?? '', 'base64')));
   }
   seal(block);
-  return records.length === 0 ? block : Buffer.concat([paxHeader(records, header.mtime), block]);
+  return records.length === 0 ? block : Buffer.concat([paxHeader(records, mtime), block]);
 }
 
 /** How many bytes pad `size` to whole blocks. */
@@ -118,6 +126,7 @@ export function parseHeader(block: Buffer, pax: Map<string, Buffer> = new Map())
   const number = (key: string, offset: number, length: number): number =>
     pax.has(key) ? Math.floor(Number(pax.get(key)?.toString())) : readOctal(block, offset, length);
   const type = flag === '\0' ? 'file' : (flagType(flag) ?? 'other');
+  const time = pax.get('mtime')?.toString();
   const header: TarHeader = {
     path: path.replace(/^\.\//, '').replace(/\/+$/, '').replace(/^\.$/, ''),
     type,
@@ -125,7 +134,7 @@ export function parseHeader(block: Buffer, pax: Map<string, Buffer> = new Map())
     uid: number('uid', 108, 8),
     gid: number('gid', 116, 8),
     size: type === 'file' || type === 'other' ? number('size', 124, 12) : 0,
-    mtime: number('mtime', 136, 12),
+    ...(time === undefined ? { mtime: readOctal(block, 136, 12) } : timeOf(time)),
   };
   const target = utf8(pax.get('linkpath') ?? field(block, 157, 100));
   if (type === 'symlink') header.target = target;
@@ -173,6 +182,25 @@ function paxHeader(records: Buffer[], mtime: number): Buffer {
   block.write('ustar\x0000', 257, 'latin1');
   seal(block);
   return Buffer.concat([block, data, Buffer.alloc(padding(data.length))]);
+}
+
+const BILLION = 10 ** 9;
+
+/** A time as pax has it, a decimal number of seconds. */
+function decimalOf({ mtime, nanoseconds = 0 }: Pick<TarHeader, 'mtime' | 'nanoseconds'>): string {
+  if (nanoseconds === 0) return String(mtime);
+  // Before 1970 the fraction counts the other way.
+  const [sign, seconds, rest] = mtime < 0 ? ['-', -mtime - 1, BILLION - nanoseconds] : ['', mtime, nanoseconds];
+  return `${sign}${seconds}.${String(rest).padStart(9, '0')}`;
+}
+
+function timeOf(decimal: string): Pick<TarHeader, 'mtime' | 'nanoseconds'> {
+  const [, sign, whole, digits = ''] = /^(-?)(\d+)(?:\.(\d*))?$/.exec(decimal) ?? [];
+  if (whole === undefined) throw new Error(`${decimal} is no time`);
+  const rest = Number(digits.slice(0, 9).padEnd(9, '0'));
+  if (rest === 0) return { mtime: Number(sign + whole) };
+  if (sign === '') return { mtime: Number(whole), nanoseconds: rest };
+  return { mtime: -Number(whole) - 1, nanoseconds: BILLION - rest };
 }
 
 /** One record; its length counts its own digits. */

@@ -6,7 +6,7 @@ import type { ConfigSection, ResolvedRole } from '../role/resolved.ts';
 import type { DiskIds } from './boot.ts';
 
 /** Raised when the same image would be taken apart differently. */
-const IMAGE_FORMAT = 1;
+const IMAGE_FORMAT = 2;
 
 /** What keeps units of packages on top of an image off at its first boot. */
 export const PACKAGES_PRESET = 'etc/systemd/system-preset/01-first-boot.preset';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { sha256 } from '../../src/lib/digest.ts';
 import { asRoot } from './as-root.ts';
-import { BLOCK, isDevice, padding, parseHeader, parsePax, paxSize } from '../../src/lib/tar.ts';
+import { BLOCK, fineTime, isDevice, padding, parseHeader, parsePax, paxSize } from '../../src/lib/tar.ts';
 import type { Layer, LayerEntry, LayerIndex } from '../../src/layers/layer.ts';
 
 /** Packs `tree` into `dir/layer.tar`; whiteouts and opaque directories exist in the index only. */
@@ -41,11 +41,14 @@ export function indexTar(tar: Buffer, title: string): LayerIndex {
       at += BLOCK + size + padding(size);
       continue;
     }
-    const { mtime: _, device: __, type, ...header } = parseHeader(block, pax);
+    const whole = parseHeader(block, pax);
+    const { mtime: _, nanoseconds: __, device: ___, type, ...header } = whole;
     if (isDevice(type)) throw new Error(`${header.path}: a ${type}`);
     const data = at + BLOCK;
     at = data + header.size + padding(header.size);
     const entry: LayerEntry = { ...header, type, offset, length: at - offset };
+    const time = fineTime(whole);
+    if (time) entry.time = time;
     if (type === 'file') entry.sha256 = sha256(tar.subarray(data, data + header.size));
     entries.push(entry);
     pax = undefined;

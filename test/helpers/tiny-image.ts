@@ -46,6 +46,19 @@ export const BOOT: Record<string, string> = {
   'overlays/a rather long name.dtbo': 'overlay',
 };
 
+/**
+ * Times that are no whole seconds since 1970, as an inode has them: seconds, and nanoseconds above two bits that continue the seconds. The last
+ * two are a quarter of a second before 1970, and in 1901.
+ */
+const TIMES: Record<string, [number, number]> = {
+  '/': [1_700_000_000, 1 << 2],
+  '/usr/bin/ping': [1_700_000_000, 999_999_999 * 4],
+  '/etc/keys': [1_700_000_001, 123_456_789 * 4],
+  '/dev/sda': [1_700_000_002, 500_000_000 * 4],
+  '/home/pi/.profile': [0xffffffff, 750_000_000 * 4],
+  '/etc/machine-id': [0x80000000, 0],
+};
+
 /** What mke2fs cannot take from a folder of an ordinary user. Whose ids end at 65,535: beyond those nothing can be unpacked. */
 const script = (dir: string): string => `
 cd /dev
@@ -60,6 +73,9 @@ set_inode_field /etc/owned gid 60000
 ea_set -f ${dir}/capability /usr/bin/ping security.capability
 ea_set -f ${dir}/acl /etc/acl system.posix_acl_access
 ea_set /etc/owned user.note yes
+${Object.entries(TIMES)
+  .map(([name, [low, extra]]) => `sif ${name} mtime @${low}\nsif ${name} mtime_extra ${extra}`)
+  .join('\n')}
 `;
 
 /** Makes such an image, with `changes` to its system (undefined: without that file): the path of the raw file. `start` is the LBA of its boot partition. */
@@ -70,6 +86,7 @@ export async function tinyImage(
   const dir = temporaryFolder();
   const tree = await treeOf(path.join(dir, 'tree'), { ...SYSTEM, ...changes });
   const fat = await filesIn(path.join(dir, 'boot'), { ...BOOT, ...boot });
+  await utimes(path.join(fat, 'kernel8.img'), 1_600_000_002, 1_600_000_002);
   await writeFile(path.join(dir, 'capability'), Buffer.from(CAPABILITY, 'hex'));
   await writeFile(path.join(dir, 'acl'), Buffer.from(ACL, 'hex'));
   await writeFile(path.join(dir, 'script'), script(dir));
@@ -104,8 +121,9 @@ export async function tinyImage(
   if (/\n./.test(stderr)) throw new Error(stderr);
   const shape = ['-F', '32', '-s', '1', '-n', 'bootfs', '--offset', `${start}`, '-h', `${start}`];
   await run(['mkfs.vfat', ...shape, image, `${(BOOT_SECTORS * SECTOR) / 1024}`]);
-  const copy = 'cd "$1" && mcopy -s -i "$2" * ::/';
-  await run(['sh', '-euc', copy, 'sh', fat, `${image}@@${start * SECTOR}`], { env: { MTOOLS_SKIP_CHECK: '1' } });
+  const copy = 'cd "$1" && mcopy -m -s -i "$2" * ::/';
+  const fatEnv = { MTOOLS_SKIP_CHECK: '1', TZ: 'UTC' };
+  await run(['sh', '-euc', copy, 'sh', fat, `${image}@@${start * SECTOR}`], { env: fatEnv });
   return image;
 }
 

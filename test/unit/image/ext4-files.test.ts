@@ -58,7 +58,9 @@ async function withExt4(
     await run(make, { env: { MKE2FS_CONFIG: '/dev/null' } });
     const script = path.join(dir, 'script');
     // One attribute that fits the inode, one that needs a block of its own.
-    await writeFile(script, `ea_set /holes security.capability cap\nea_set /empty user.long ${'v'.repeat(400)}\n`);
+    const attributes = `ea_set /holes security.capability cap\nea_set /empty user.long ${'v'.repeat(400)}\n`;
+    // Where an inode has room for it: an eighth of a second.
+    await writeFile(script, `${attributes}sif /holes mtime_extra ${125_000_000 * 4}\n`);
     await run(['debugfs', '-w', '-f', script, `${image}?offset=${START}`]);
     const handle = await open(image);
     await work(readerOf(handle), tree, image).finally(() => handle.close());
@@ -100,6 +102,7 @@ for (const options of [
             gid: info.gid,
             size: type === 'directory' ? 0 : info.size,
             mtime: Math.floor(info.mtimeMs / 1000),
+            nanoseconds: name === 'holes' && !options.includes('128') ? 125_000_000 : 0,
             ...(type === 'symlink' && { target: await readlink(path.join(tree, name)) }),
           },
           name,

@@ -49,4 +49,23 @@ test('left-over pieces of a long name just before a file with a long name: its o
   assert.ok((await namesIn(file)).includes(name), (await namesIn(file)).join(', '));
 });
 
+test('the time of a file is that of its entry, without a zone; one without a date is of 1980', async () => {
+  const { file } = await fatImage({ fill: 1 });
+  const name = 'a file with a long name 0.dtb';
+  const entry = () => withFat(file, (volume) => findInFat(volume, name));
+  const { slot = 0 } = (await entry()) ?? {};
+  const handle = await open(file, 'r+');
+  for (const [time, date, expected] of [
+    [0xbf7d, 0x5af5, '2025-07-21T23:59:58.000Z'],
+    [0, 0, '1980-01-01T00:00:00.000Z'],
+  ] as const) {
+    const bytes = Buffer.alloc(4);
+    bytes.writeUInt16LE(time, 0);
+    bytes.writeUInt16LE(date, 2);
+    await handle.write(bytes, 0, 4, slot + 22);
+    assert.is(new Date(((await entry())?.mtime ?? 0) * 1000).toISOString(), expected);
+  }
+  await handle.close();
+});
+
 test.run();

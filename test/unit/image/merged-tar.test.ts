@@ -56,6 +56,7 @@ async function list(stream: AsyncIterable<Buffer>): Promise<string[]> {
 }
 
 const PING: Member = { path: 'ping', xattrs: { 'security.capability': 'AQAAAgD/gMAAAAAAAAAAAAAAAAA=' } };
+const FINE: Member = { path: 'fine', nanoseconds: 123_456_789 };
 const TREE: Member[] = [
   { path: '', type: 'directory' },
   { path: 'a', content: 'one' },
@@ -111,9 +112,10 @@ for (const [what, path, offsetOf] of [
   ['a pax header', LONG, 512 + 30],
   ['the kind of a pax header', 'ping', 156],
   ['a capability', 'ping', 512 + 40],
+  ['a part of a second', 'fine', 512 + 20],
 ] as const) {
   test(`one flipped byte in ${what} is found, and named`, () =>
-    withLayers([[...TREE, PING]], async (layers) => {
+    withLayers([[...TREE, PING, FINE]], async (layers) => {
       const layer = layers[0];
       assert.ok(layer);
       const tar = join(layer.dir, 'layer.tar');

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { run } from '../../../src/host/exec.ts';
+import { copyEntry } from '../../../src/layers/capture.ts';
 import { openGuard } from '../../../src/layers/guard.ts';
 import { writeLayerTar, type LayerTar, type LayerTarWriter } from '../../../src/layers/tar-writer.ts';
 import { sha256 } from '../../../src/lib/digest.ts';
@@ -45,9 +46,29 @@ async function fill(tar: LayerTarWriter): Promise<void> {
   await tar.add(header({ path: 'big', size: 3_000_000 }));
   for (let i = 0; i < 3; i++) await tar.write(Buffer.alloc(1_000_000, i));
   await tar.add(header({ path: 'd', type: 'directory' }), { opaque: true });
-  await tar.add(header({ path: 'd/empty', xattrs: { 'security.capability': '//8=' } }));
+  await tar.add(header({ path: 'd/empty', nanoseconds: 5, xattrs: { 'security.capability': '//8=' } }));
   tar.whiteout('gone');
 }
+
+test('what is captured is never later than the clock of the build, and else as late as it was', async () => {
+  const none = async (): Promise<void> => {};
+  const { tar } = await written(async (writer) => {
+    for (const [name, time] of Object.entries({
+      before: { mtime: 99, nanoseconds: 7 },
+      at: { mtime: 100, nanoseconds: 7 },
+      after: { mtime: 101, nanoseconds: 7 },
+    }))
+      await copyEntry(header({ path: name, ...time }), none, writer, 100);
+  });
+  assert.equal(
+    tar.entries.map(({ path: name, time }) => [name, time]),
+    [
+      ['before', [99, 7]],
+      ['at', undefined],
+      ['after', undefined],
+    ],
+  );
+});
 
 test('the index is what stands in the archive, and says what the archive cannot', async () => {
   const { tar, bytes, listed } = await written(fill);

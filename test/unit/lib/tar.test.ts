@@ -55,6 +55,9 @@ const round: Record<string, TarHeader> = {
   'a terabyte': file({ size: 2 ** 40 + 1 }),
   'before 1970': file({ mtime: -315_619_200 }),
   'after 2242': file({ mtime: 8 ** 11 }),
+  'a part of a second': file({ nanoseconds: 123_456_789 }),
+  'the last nanosecond before 1970': file({ mtime: -1, nanoseconds: 999_999_999 }),
+  'a part of a second in 1969': file({ mtime: -86_400, nanoseconds: 1 }),
   'a name beyond ASCII': file({ path: 'usr/share/ca-certificates/NetLock_Arany_=Class_Gold=_Főtanúsítvány.crt' }),
   'a name with newline, quotes and blanks': file({ path: `a b/'"\n\\x` }),
   'a name that begins with U+FEFF': file({ path: '\uFEFFx' }),
@@ -96,12 +99,14 @@ const anyHeader: fc.Arbitrary<TarHeader> = fc
     uid: id,
     gid: id,
     size: fc.oneof(fc.nat(100), fc.nat(2 ** 40)),
-    mtime: fc.nat(2 ** 40),
+    mtime: fc.integer({ min: -(2 ** 40), max: 2 ** 40 }),
+    nanoseconds: fc.nat(999_999_999),
     target: name,
     xattrs: fc.dictionary(fc.stringMatching(/^user\.[a-z]{1,9}$/), fc.uint8Array({ maxLength: 30 }), { minKeys: 1 }),
   })
-  .map(({ size, target, xattrs, ...header }) => ({
+  .map(({ size, target, xattrs, nanoseconds, ...header }) => ({
     ...header,
+    ...(nanoseconds > 0 && { nanoseconds }),
     size: header.type === 'file' ? size : 0,
     ...(header.type === 'symlink' && { target }),
     xattrs: Object.fromEntries(
@@ -112,6 +117,31 @@ const anyHeader: fc.Arbitrary<TarHeader> = fc
 test('any header is read as it was written', () => {
   fc.assert(fc.property(anyHeader, (header) => assert.equal(decode(encodeHeader(header)), header)));
 });
+
+test('GNU tar unpacks the times that we write, and we read those that it writes', () =>
+  withFolder(async (folder) => {
+    const times = [
+      { mtime: 1_700_000_000 },
+      { mtime: 1_700_000_000, nanoseconds: 1 },
+      { mtime: -2, nanoseconds: 250_000_000 },
+      { mtime: -86_400 },
+    ];
+    const headers = times.map((time, i) => file({ ...time, path: String(i) }));
+    await writeFile(path.join(folder, 'a.tar'), Buffer.concat([...headers.map(encodeHeader), endOfArchive()]));
+    const script = 'tar -xf a.tar; stat -c %.9Y [0-3]; tar --format=posix -cf b.tar [0-3]';
+    const { stdout } = await run(['sh', '-euc', script], { ...limit(), cwd: folder });
+    assert.equal(stdout.trim().split('\n'), [
+      '1700000000.000000000',
+      '1700000000.000000001',
+      '-1.750000000',
+      '-86400.000000000',
+    ]);
+    const found = await headersOf(await readFile(path.join(folder, 'b.tar')));
+    assert.equal(
+      found.map(({ mtime, nanoseconds }) => ({ mtime, ...(nanoseconds && { nanoseconds }) })),
+      times,
+    );
+  }));
 
 test('GNU tar reads what we write: names, owners, sizes, links, attributes', async () => {
   const headers = Object.values(round).filter(
