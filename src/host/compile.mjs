@@ -19,6 +19,7 @@ const { metafile } = await build({
     'cli/writer-main': 'src/cli/flashing/writer-main.ts',
     'threads/card-thread': 'src/flash/write/card-thread.ts',
     'threads/reader-thread': 'src/flash/write/reader-thread.ts',
+    'probe/probe-thread': 'src/flash/probe/probe-thread.ts',
   },
   outdir: dist,
   chunkNames: 'chunks/[name]-[hash]',
