@@ -1,5 +1,6 @@
 // Reads a FAT file system, of 12, 16 or 32 bits: where its files lie, and which bytes of it are in use.
 import { PiimgError } from '../lib/errors.ts';
+import { longName, shortName, timeOf } from './fat-entry.ts';
 import type { ByteRange, ReadAt } from './ranges.ts';
 
 export interface FatVolume {
@@ -207,34 +208,6 @@ export async function listFat(volume: FatVolume, cluster: number = volume.rootCl
     entries.push({ name, directory, size, mtime, ranges, firstCluster, slot: placeOf(places, at) });
   }
   return entries;
-}
-
-/** Years since 1980, month and day; hours, minutes and pairs of seconds ("FAT: General Overview", version 1.03). No date at all is 1980. */
-function timeOf(slot: Buffer): number {
-  const [time, date] = [slot.readUInt16LE(22), slot.readUInt16LE(24)];
-  const day = [1980 + (date >> 9), Math.max(1, (date >> 5) & 15) - 1, Math.max(1, date & 31)] as const;
-  return Date.UTC(...day, time >> 11, (time >> 5) & 63, (time & 31) * 2) / 1000;
-}
-
-/**
- * Pieces of a long name stand last to first before the entry they name, 5, 6 and 2 UTF-16 units each, and each has a checksum of its short
- * name ("FAT: General Overview", version 1.03). Empty where they are another one's: what knows no long names leaves them when it removes a file.
- */
-function longName(pieces: Buffer[], slot: Buffer): string {
-  const sum = slot.subarray(0, 11).reduce((sum, byte) => (((sum & 1) << 7) + (sum >> 1) + byte) & 0xff, 0);
-  if (pieces.some((piece) => piece[13] !== sum)) return '';
-  const units = pieces.flatMap((piece) => [piece.subarray(1, 11), piece.subarray(14, 26), piece.subarray(28, 32)]);
-  return Buffer.concat(units).toString('utf16le').split('\0')[0] ?? '';
-}
-
-/** `README  TXT`, with Windows NT's flags for a lower-case base and extension. */
-function shortName(slot: Buffer): string {
-  const part = (from: number, to: number, lower: number) => {
-    const text = slot.toString('latin1', from, to).trimEnd();
-    return slot.readUInt8(12) & lower ? text.toLowerCase() : text;
-  };
-  const extension = part(8, 11, 0x10);
-  return part(0, 8, 0x08) + (extension && `.${extension}`);
 }
 
 function chain(volume: FatVolume, first: number): ByteRange[] {

@@ -1,5 +1,4 @@
 // Byte ranges of an image, and reading from it at random.
-import type { FileHandle } from 'node:fs/promises';
 
 export interface ByteRange {
   offset: number;
@@ -9,8 +8,13 @@ export interface ByteRange {
 /** Reads exactly `length` bytes at `offset` of an image or a device. */
 export type ReadAt = (offset: number, length: number) => Promise<Buffer>;
 
+/** What is open to be read, as a FileHandle is. */
+export interface Positioned {
+  read(buffer: Uint8Array, offset: number, length: number, position: number): Promise<{ bytesRead: number }>;
+}
+
 /** Reads an open file; what lies beyond its end is an error, for no file system reaches there. */
-export function readerOf(file: FileHandle): ReadAt {
+export function readerOf(file: Positioned): ReadAt {
   return async (offset, length) => {
     const buffer = Buffer.alloc(length);
     const { bytesRead } = await file.read(buffer, 0, length, offset);
