@@ -1,4 +1,5 @@
 // Opens an image or a card that somebody else made: src/image's readers under the files that src/vendor looks at.
+import { stat } from 'node:fs/promises';
 import { packingOf, type Packing } from '../flash/source/packing.ts';
 import { identifyDisk } from '../host/open-disk.ts';
 import { openExt4, type Ext4Volume } from '../image/ext4-inodes.ts';
@@ -13,6 +14,7 @@ import { EXIT, PiimgError } from '../lib/errors.ts';
 import { quote } from '../lib/quote.ts';
 import { chooseBoot, chooseRoot } from '../vendor/layout.ts';
 import type { Ext4Facts, FatFacts, ImageView, Layout, Partition } from '../vendor/view.ts';
+import type { Opener } from './flashing/opener.ts';
 import { ext4Files, fatFiles } from './image-view-files.ts';
 import { withImageFile } from './open-image-file.ts';
 import { isOfHeader } from './seed-card.ts';
@@ -40,10 +42,11 @@ const UNPACK: Record<Exclude<Packing, 'none'>, (file: string) => string[]> = {
 export async function withImageView<T>(
   file: string,
   work: (view: ImageView, opened: OpenedImage) => Promise<T>,
+  opener?: Opener,
 ): Promise<T> {
-  return withImageFile(file, { write: false }, async ({ handle, block }) => {
+  return withImageFile(file, { opener }, async ({ handle, block }) => {
     try {
-      const { size } = block ? await identifyDisk(file) : await handle.stat();
+      const { size } = block ? await identifyDisk(file) : await stat(file);
       const { view, opened } = await openImage(file, readerOf(handle), { size, block });
       return await work(view, opened);
     } catch (error) {

@@ -1,22 +1,27 @@
 // Opens an image's file or a card, by the name that the user gave.
 import { constants, open, stat, type FileHandle } from 'node:fs/promises';
+import { identifyDisk } from '../host/open-disk.ts';
+import type { Positioned } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import { quote } from '../lib/quote.ts';
+import type { Opener } from './flashing/opener.ts';
 import { ownCommand } from './own-command.ts';
 
 export interface OpenedFile {
-  handle: FileHandle;
+  handle: Positioned;
+  /** The same, to write to. */
+  writable: FileHandle | undefined;
   /** A device, not a file. */
   block: boolean;
 }
 
 /**
- * For the time of `work`. Throws PiimgError: usage for what is not there, refused for a device that only root may open or, which only
- * `write` asks, something else uses.
+ * For the time of `work`; a device to be read by `opener`, if there is one. Throws PiimgError: usage for what is not there, refused for a
+ * device that only root may open or, which only `write` asks, something else uses.
  */
 export async function withImageFile<T>(
   file: string,
-  { write }: { write: boolean },
+  { write = false, opener }: { write?: boolean; opener?: Opener | undefined },
   work: (opened: OpenedFile) => Promise<T>,
 ): Promise<T> {
   const found = await stat(file).catch(() => undefined);
@@ -27,9 +32,12 @@ export async function withImageFile<T>(
       hint: 'Name the file of an image, or the device of a card, such as /dev/sdX.',
     });
   }
-  const handle = await openExclusively(file, write, block);
+  const looked = block && !write ? await opener?.look(await identifyDisk(file)) : undefined;
+  const own = looked ? undefined : await openExclusively(file, write, block);
+  const handle = looked ?? own;
+  if (handle === undefined) throw new TypeError('nothing was opened');
   try {
-    return await work({ handle, block });
+    return await work({ handle, writable: own, block });
   } finally {
     await handle.close();
   }

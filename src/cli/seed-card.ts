@@ -6,18 +6,21 @@ import { findInFat, freeClusters, listFat, openFat, readFromFat, type FatEntry, 
 import { HEADER_MAX, hasPlaces, parseHeader, type ImageHeader } from '../image/header.ts';
 import { HEADER_LBA } from '../image/layout.ts';
 import { parseMbr, SECTOR } from '../image/mbr.ts';
-import { readerOf } from '../image/ranges.ts';
+import { readerOf, type Positioned } from '../image/ranges.ts';
 import { EXIT, PiimgError, type ExitCode } from '../lib/errors.ts';
 import type { CloudInitSchemas } from '../seed/check.ts';
 import { describeSeed, type SeedDescription } from '../seed/describe.ts';
 import { NODE_SLOTS, type NodeSlot } from '../seed/node-slots.ts';
+import type { Opener } from './flashing/opener.ts';
 import { withImageFile } from './open-image-file.ts';
 
 export interface SeedCard {
   file: string;
   /** A device, not a file. */
   block: boolean;
-  handle: FileHandle;
+  handle: Positioned;
+  /** The same, to write to. */
+  writable: FileHandle | undefined;
   header: ImageHeader;
   /** Byte where the boot partition begins. */
   start: number;
@@ -49,10 +52,14 @@ const SCHEMA_MAX = 16 << 20;
  */
 export async function withCard<T>(
   file: string,
-  { write = false, exitCode = EXIT.usage }: { write?: boolean; exitCode?: ExitCode },
+  {
+    write = false,
+    exitCode = EXIT.usage,
+    opener,
+  }: { write?: boolean; exitCode?: ExitCode; opener?: Opener | undefined },
   work: (card: SeedCard) => Promise<T>,
 ): Promise<T> {
-  return withImageFile(file, { write }, async ({ handle, block }) => {
+  return withImageFile(file, { write, opener }, async ({ handle, writable, block }) => {
     try {
       const header = parseHeader(await upTo(handle, HEADER_LBA * SECTOR, HEADER_MAX));
       if (header === undefined) {
@@ -63,8 +70,7 @@ export async function withCard<T>(
       }
       const beginning = await readerOf(handle)(0, SECTOR);
       if (beginning.every((byte) => byte === 0)) throw await unfinished(file, handle);
-      const [first] = parseMbr(beginning).entries;
-      return await work({ file, block, handle, header, start: (first?.start ?? 0) * SECTOR });
+      return await work({ file, block, handle, writable, header, start: startOf(file, beginning) * SECTOR });
     } catch (error) {
       // What the tables of a damaged card lead to.
       if (!(error instanceof RangeError || error instanceof SyntaxError)) throw error;
@@ -73,8 +79,21 @@ export async function withCard<T>(
   });
 }
 
+/** Sector of the first partition. */
+function startOf(file: string, beginning: Buffer): number {
+  try {
+    return parseMbr(beginning).entries[0]?.start ?? 0;
+  } catch (error) {
+    if (!(error instanceof PiimgError)) throw error;
+    throw new PiimgError(`${file} held an image of piimg once, and has no partition table any more`, {
+      hint: 'Something has written over it since. Flash it again.',
+      cause: error,
+    });
+  }
+}
+
 /** The first block is written last. */
-async function unfinished(file: string, handle: FileHandle): Promise<PiimgError> {
+async function unfinished(file: string, handle: Positioned): Promise<PiimgError> {
   const record = parseCardRecord(await upTo(handle, CARD_RECORD.offset, CARD_RECORD.length));
   const what = record && `${record.node ?? record.role}, begun at ${record.written}, card ${record.cardId}: `;
   return new PiimgError(
@@ -86,7 +105,7 @@ async function unfinished(file: string, handle: FileHandle): Promise<PiimgError>
 }
 
 /** Fewer bytes when it ends before. */
-async function upTo(handle: FileHandle, offset: number, length: number): Promise<Buffer> {
+async function upTo(handle: Positioned, offset: number, length: number): Promise<Buffer> {
   const buffer = Buffer.alloc(length);
   const { bytesRead } = await handle.read(buffer, 0, length, offset);
   return buffer.subarray(0, bytesRead);

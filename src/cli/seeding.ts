@@ -8,6 +8,7 @@ import type { SeedDescription } from '../seed/describe.ts';
 import { completeNode, type Given } from '../seed/given.ts';
 import { loadNodes } from '../seed/nodes-file.ts';
 import type { Context } from './context.ts';
+import type { Opener } from './flashing/opener.ts';
 import { describeCard, findSlots, readSchemas, withCard, type FoundSlot } from './seed-card.ts';
 import { newRandom, seedOf } from './seed-machine.ts';
 import { copyMap, mapBeside } from './seed-map.ts';
@@ -104,8 +105,11 @@ export const hasSlots = (image: string, inPlace: boolean): Promise<boolean> =>
   });
 
 /** What an image or a card carries. */
-export async function readSeed(file: string): Promise<SeedDescription & { role: string; buildId: string }> {
-  return withCard(file, {}, async (card) => {
+export async function readSeed(
+  file: string,
+  opener?: Opener,
+): Promise<SeedDescription & { role: string; buildId: string }> {
+  return withCard(file, { opener }, async (card) => {
     const { role, buildId } = card.header;
     return { ...(await describeCard(card)), role, buildId };
   });

@@ -1,5 +1,5 @@
 // What a card holds now, as one digest that can be compared with its row in the ledger.
-import type { FileHandle } from 'node:fs/promises';
+import type { Positioned } from '../image/ranges.ts';
 import { sha256 } from '../lib/digest.ts';
 import { PiimgError } from '../lib/errors.ts';
 import { CHUNK, chunksOf, type Range } from './write/chunks.ts';
@@ -20,7 +20,7 @@ export function digestOfPieces(pieces: DigestedPiece[]): string {
 
 /** Reads what `ranges` name of an open card of `size` bytes. `progress` gets the bytes of each piece. Throws PiimgError when it ends before. */
 export async function digestOfCard(
-  card: FileHandle,
+  card: Positioned,
   { ranges, size }: { ranges: Range[]; size: number },
   progress: (bytes: number) => void,
   signal: AbortSignal,

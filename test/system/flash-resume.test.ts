@@ -4,7 +4,8 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { writerCommand, writeThrough } from '../../src/cli/flashing/as-root.ts';
+import { rootCommand } from '../../src/cli/flashing/opener.ts';
+import { startRootOpener } from '../../src/cli/flashing/root-opener.ts';
 import { openImage } from '../../src/cli/flashing/image.ts';
 import type { Tell } from '../../src/flash/write/types.ts';
 import { identifyDisk } from '../../src/host/open-disk.ts';
@@ -106,7 +107,9 @@ test('a writer in a process of its own, as sudo starts it, writes what this one 
       const tell: Tell = (name, event) => {
         if (event.type === 'ended') ended.push(name);
       };
-      const flashed = await writeThrough(asRoot(writerCommand()), plan, tell, signal);
+      const opener = await startRootOpener(asRoot(rootCommand()), signal);
+      const flashed = await opener.write(plan, tell);
+      await opener.end();
       assert.equal(ended.sort(), cards.map((card) => card.path).sort());
       assert.equal(
         flashed.map(({ verdict, problem }) => `${verdict} ${problem}`),

@@ -72,6 +72,14 @@ async function ownerOf(file: string): Promise<string> {
   return (await run(['stat', '-c', '%U', file])).stdout.trim();
 }
 
+/** What it ran, in order. */
+async function askedOfSudo({ folder }: Place): Promise<string[]> {
+  const { stdout } = await run(asRoot(['cat', path.join(folder, 'sudo.log')]));
+  return [...stdout.matchAll(/COMMAND=(.*)/g)].map(([, command = '']) => command);
+}
+
+const writerOf = ({ main }: Place): string => `${process.execPath} ${path.join(path.dirname(main), 'writer-main.js')}`;
+
 test('the writer alone is root: sudo is asked for it, by its whole path; the ledger is the user’s', async () => {
   await withPlace(async (place) => {
     await withCard({ size: 64 * MIB, content: 'random' }, async (card) => {
@@ -83,13 +91,7 @@ test('the writer alone is root: sudo is asked for it, by its whole path; the led
       );
     });
     assert.is(await ownerOf(path.join(place.folder, 'home/out/ledger.jsonl')), USER);
-    const { stdout: log } = await run(asRoot(['cat', path.join(place.folder, 'sudo.log')]));
-    const asked = [...log.matchAll(/COMMAND=(.*)/g)].map(([, command = '']) => command);
-    const writer = `${process.execPath} ${path.join(path.dirname(place.main), 'writer-main.js')}`;
-    assert.equal(
-      asked.filter((command) => !/^\/(usr\/)?bin\/true$/.test(command)),
-      [writer],
-    );
+    assert.equal(await askedOfSudo(place), [writerOf(place)]);
   });
 });
 
@@ -118,25 +120,50 @@ test('without rights: refused before anything, with the command that would do; t
   });
 });
 
-test('what only looks at a card asks sudo for all of it, and ends with its exit code; without rights it says the command', async () => {
+test('what looks at a card, or probes it, is the user’s too, but for what opens it; without rights it says the command', async () => {
   const made = await seedImage();
   await withPlace(async (place) => {
-    await withCard({ size: 64 * MIB, content: await readFile(path.join(made, 'web.img')) }, async ({ path: card }) => {
+    await withCard({ size: 64 * MIB, content: await readFile(path.join(made, 'web.img')) }, async (opened) => {
+      const { path: card } = opened;
       const looks: [words: string[], code: number, said: string][] = [
         [['card', card], 0, 'web'],
         [['seed', 'show', card], 0, 'web'],
         // It has booted nowhere, and has no system.
         [['result', card], 1, 'Switch the machine on'],
         [['inspect', card], 1, 'holds what a Raspberry Pi boots'],
+        [['verify', place.image, card], 1, 'differs'],
+        [['probe', card, ...agreed([opened])], 0, 'GOOD'],
       ];
       for (const [words, code, text] of looks) {
         const said = await place.run(MAY, [process.execPath, place.main, ...words]);
         assert.is(said.code, code, said.stderr);
-        assert.match(code === 0 ? said.stdout : said.stderr, text, words.join(' '));
+        assert.match(said.stdout + said.stderr, text, words.join(' '));
       }
+      assert.equal(
+        await askedOfSudo(place),
+        looks.map(() => writerOf(place)),
+      );
       const denied = await place.run(MAY_NOT, [process.execPath, place.main, 'card', card]);
       assert.is(denied.code, 3, denied.stderr);
       assert.match(denied.stderr, new RegExp(`^hint: sudo .* ${place.main} card ${card}$`, 'm'));
+    });
+  });
+});
+
+test('an ordinary user is shown as well whose card it is that is overwritten', async () => {
+  await withPlace(async (place) => {
+    await withCard({ size: 64 * MIB, content: 'random' }, async (card) => {
+      const made = path.join(place.folder, 'web.img');
+      await run(['install', '-m', '644', path.join(await seedImage(), 'web.img'), made]);
+      const flashing = [process.execPath, place.main, 'flash', made, card.path, ...agreed([card]), '--no-login'];
+      const first = await place.run(MAY, [...flashing, '--node', 'pi-web7']);
+      assert.is(first.code, 0, first.stderr);
+      assert.not.match(first.stderr, 'of role web, flashed');
+      const second = await place.run(MAY, flashing);
+      assert.match(second.stderr, /is pi-web7 of role web/);
+      // A password is not asked for what is only said.
+      const dry = await place.run(MAY_NOT, [...flashing, '--dry-run']);
+      assert.is(dry.code, 0, dry.stderr);
     });
   });
 });

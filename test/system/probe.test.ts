@@ -2,7 +2,8 @@
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { probeCard } from '../../src/flash/probe/probe.ts';
+import { probeThrough } from '../../src/flash/probe/probe.ts';
+import { startProber } from '../../src/flash/probe/prober.ts';
 import type { ProbeResult } from '../../src/flash/probe/types.ts';
 import { identifyDisk, openDisk } from '../../src/host/open-disk.ts';
 import { createProgress } from '../../src/ui/progress.ts';
@@ -109,8 +110,9 @@ test('a card that does not answer is a result, too', () =>
     const handle = await openDisk(await identifyDisk(card.path), true);
     try {
       const { progress } = createProgress('silent');
-      const job = { name: card.path, fd: handle.fd, size: SIZE, full: false };
-      const { verdict, problem } = await probeCard(job, progress, { signal: AbortSignal.timeout(60_000), silence: 2 });
+      const prober = startProber(handle.fd, { signal: AbortSignal.timeout(60_000), silence: 2 });
+      const job = { name: card.path, size: SIZE, full: false };
+      const { verdict, problem } = await probeThrough(prober.ask, job, progress).finally(() => prober.end());
       assert.is(verdict, 'failed');
       assert.match(problem ?? '', /^did not answer at byte \d+ \(sector \d+\) for 2 seconds$/);
     } finally {

@@ -3,8 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { writeThrough } from '../../src/cli/flashing/as-root.ts';
 import { openImage } from '../../src/cli/flashing/image.ts';
+import { startRootOpener } from '../../src/cli/flashing/root-opener.ts';
 import { run } from '../../src/host/exec.ts';
 import { packageRoot, piimgVersion } from '../../src/host/package-root.ts';
 import { plainImage } from '../helpers/flashing.ts';
@@ -31,9 +31,21 @@ test('a flash to a file, by its threads, and by the writer that is root otherwis
   const card = { name: 'b', file: path.join(folder, 'b.img'), patches: [], resumeFrom: 0 };
   const plan = { source, ranges, size, least, mode: 'write+verify' as const, wipe: false, discard: false };
   const writer = [process.execPath, path.join(packageRoot, 'dist/cli/writer-main.js')];
-  const [flashed] = await writeThrough(writer, { ...plan, cards: [card] }, () => {}, signal);
+  const opener = await startRootOpener(writer, signal);
+  const [flashed] = await opener.write({ ...plan, cards: [card] }, () => {});
+  await opener.end();
   assert.is(flashed?.verdict, 'verified');
   assert.ok(readFileSync(card.file).equals(wanted));
+});
+
+test('every thread that anything starts is in it', async () => {
+  const { stdout } = await run(['grep', '-rhoE', "startThread\\('[^']+'", path.join(packageRoot, 'src')]);
+  const names = stdout
+    .trim()
+    .split('\n')
+    .map((found) => found.split("'")[1] ?? '');
+  assert.ok(names.length >= 3, stdout);
+  for (const name of names) assert.ok(existsSync(path.join(packageRoot, 'dist/threads', `${name}.js`)), name);
 });
 
 test('the licenses of the packages in it are told', () => {

@@ -1,17 +1,15 @@
 // `piimg probe`: what a card really has, and how quick it is. All that is on it is lost.
-import { probeCard } from '../../flash/probe/probe.ts';
+import { probeThrough } from '../../flash/probe/probe.ts';
 import type { ProbeResult } from '../../flash/probe/types.ts';
-import { rescanDisk, unmountDisk } from '../../host/card-upkeep.ts';
-import { openDisk } from '../../host/open-disk.ts';
-import { requireUnwritten } from '../../host/writers.ts';
 import { EXIT } from '../../lib/errors.ts';
+import type { Progress } from '../../lib/progress.ts';
 import { formatProbe, formatProbePlan } from '../../ui/probe-summary.ts';
 import type { ProgressKind } from '../../ui/progress.ts';
 import { styleFor } from '../../ui/style.ts';
-import { createContext, type Context } from '../context.ts';
-import { ranAsRoot } from '../flashing/as-root.ts';
+import { createContext } from '../context.ts';
 import { confirmTargets } from '../flashing/confirm.ts';
 import { recordOn } from '../flashing/known-card.ts';
+import { withOpener, type Opener } from '../flashing/opener.ts';
 import { findTargets, type Target } from '../flashing/targets.ts';
 import { print, printJson, sayer } from './output.ts';
 
@@ -30,11 +28,13 @@ export async function probe(card: string, flags: ProbeFlags, signal: AbortSignal
   const context = createContext(signal, flags.progress);
   const [target] = await findTargets([{ path: card }], { image: undefined, size: undefined, allowFixed, write: true });
   if (target === undefined) throw new Error(`no target for ${card}`);
-  if (await ranAsRoot([target.identity.path], true)) return;
-  const was = await recordOn(target.device.path);
-  sayer(flags.progress)(formatProbePlan(target.device, was, full, styleFor(process.stderr)));
-  await confirmTargets([target], { yes, confirm }, signal);
-  const result = await probeTarget(target, full, context);
+  const { path } = target.identity;
+  const result = await withOpener([path], { write: true, signal }, async (opener) => {
+    const was = await recordOn(path, opener);
+    sayer(flags.progress)(formatProbePlan(target.device, was, full, styleFor(process.stderr)));
+    await confirmTargets([target], { yes, confirm }, signal);
+    return probeTarget(target, full, context.progress, opener);
+  });
   if (flags.json) printJson({ device: target.device.path, ...result });
   else print(formatProbe(target.device.path, result, styleFor(process.stdout)));
   if (result.verdict !== 'good') process.exitCode = EXIT.failed;
@@ -43,18 +43,15 @@ export async function probe(card: string, flags: ProbeFlags, signal: AbortSignal
 async function probeTarget(
   { device, identity }: Target,
   full: boolean,
-  { progress, signal }: Context,
+  progress: Progress,
+  opener: Opener,
 ): Promise<ProbeResult> {
-  await unmountDisk(device.path, signal);
-  const handle = await openDisk(identity, true);
+  const prober = await opener.probe(identity);
   let result: ProbeResult | undefined;
   try {
-    await requireUnwritten(device.path);
-    const job = { name: device.path, fd: handle.fd, size: identity.size, full };
-    return (result = await probeCard(job, progress, { signal }));
+    return (result = await probeThrough(prober.ask, { name: device.path, size: identity.size, full }, progress));
   } finally {
-    await handle.close();
     // A card that hangs would be waited for.
-    if (result !== undefined && result.verdict !== 'failed') await rescanDisk(device.path);
+    await prober.end(result !== undefined && result.verdict !== 'failed');
   }
 }

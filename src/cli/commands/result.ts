@@ -2,14 +2,15 @@
 import { EXIT, PiimgError } from '../../lib/errors.ts';
 import { describeResult, type Result } from '../../lib/first-boot.ts';
 import { plainText } from '../../lib/plain-text.ts';
-import { ranAsRoot } from '../flashing/as-root.ts';
+import { withOpener } from '../flashing/opener.ts';
 import { readBootFile, RESULT_FILE, withCard } from '../seed-card.ts';
 import { print, printJson } from './output.ts';
 
 /** Prints it; exit code 1 when the machine is not its role. Throws PiimgError where there is no result, saying why that may be. */
 export async function result(card: string, { json = false }: { json?: boolean }): Promise<void> {
-  if (await ranAsRoot([card], false)) return;
-  const text = await withCard(card, {}, (opened) => readBootFile(opened, RESULT_FILE));
+  const text = await withOpener([card], {}, (opener) =>
+    withCard(card, { opener }, (opened) => readBootFile(opened, RESULT_FILE)),
+  );
   const found = parsed(text, card);
   if (json) printJson(found);
   else print(plainText(describeResult(found)));

@@ -5,7 +5,7 @@ import type { ProgressKind } from '../../ui/progress.ts';
 import { formatSeed, formatSeedSummary } from '../../ui/seed-summary.ts';
 import { styleFor } from '../../ui/style.ts';
 import { createContext } from '../context.ts';
-import { ranAsRoot } from '../flashing/as-root.ts';
+import { withOpener } from '../flashing/opener.ts';
 import { readGiven, requireOneTarget, type NodeFlags, type TargetFlags } from '../seed-options.ts';
 import { hasSlots, readSeed, seedCard, type SeedResult } from '../seeding.ts';
 import { ownName, print, printJson, tell } from './output.ts';
@@ -35,8 +35,7 @@ export function tellSeed(result: SeedResult, json = false): void {
 }
 
 export async function show(file: string, flags: { json?: boolean }): Promise<void> {
-  if (await ranAsRoot([file], false)) return;
-  const carried = await readSeed(file);
+  const carried = await withOpener([file], {}, (opener) => readSeed(file, opener));
   if (flags.json) printJson({ file, ...carried });
   else print(formatSeed(carried, styleFor(process.stdout)));
 }

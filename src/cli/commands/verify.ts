@@ -9,6 +9,7 @@ import { createContext } from '../context.ts';
 import { compareCards } from '../flashing/flash.ts';
 import { openImage } from '../flashing/image.ts';
 import { notedPlaces, withWhy } from '../flashing/note.ts';
+import { withOpener } from '../flashing/opener.ts';
 import { print, printJson } from './output.ts';
 
 /** Exit code 1 when it differs. Throws PiimgError (usage) when there is no such image or card. */
@@ -29,7 +30,9 @@ export async function verify(
   }
   const place = info.isFile() ? { file: card } : { disk: await identifyDisk(card) };
   const places = await notedPlaces(image);
-  const [compared] = await compareCards(image, [{ name: card, ...place, patches: places, resumeFrom: 0 }], context);
+  const [compared] = await withOpener([card], { signal }, (opener) =>
+    compareCards(image, [{ name: card, ...place, patches: places, resumeFrom: 0 }], context.progress, opener),
+  );
   signal.throwIfAborted();
   if (compared === undefined) throw new PiimgError(`${card} was not compared`);
   if (flags.json) printJson(compared);

@@ -6,8 +6,8 @@ import type { Source } from '../../flash/source/source.ts';
 import type { FlashedCard, FlashEvent, Patch } from '../../flash/write/types.ts';
 import type { Progress, Step } from '../../lib/progress.ts';
 import type { Context } from '../context.ts';
-import { allowedWriter } from './as-root.ts';
 import type { FlashImage } from './image.ts';
+import type { Opener } from './opener.ts';
 import { keepNotes, type Keeper } from './resume.ts';
 import type { Target } from './targets.ts';
 import type { WriterCard, WriterPlan } from './writer.ts';
@@ -40,7 +40,7 @@ export async function flashCards(
   image: FlashImage,
   cards: ReadyCard[],
   { mode, wipe }: Pick<WriterPlan, 'mode' | 'wipe'>,
-  { progress, signal, cacheDir }: Context,
+  { progress, cacheDir, opener }: Pick<Context, 'progress' | 'cacheDir'> & { opener: Opener },
   ended: (flashed: Flashed) => void,
 ): Promise<Flashed[]> {
   const { source, ranges, size, least } = image;
@@ -64,9 +64,8 @@ export async function flashCards(
   const titles = new Map(
     cards.map((card) => [nameOf(card), card.node === undefined ? nameOf(card) : `${card.node} on ${nameOf(card)}`]),
   );
-  const write = await allowedWriter(plan, signal);
   const flashed = await showing(titles, progress, (show) =>
-    write((name, event) => {
+    opener.write(plan, (name, event) => {
       show(name, event);
       const { notes, keeper } = kept.get(name) ?? {};
       if (event.type === 'note') notes?.push(event.message);
@@ -82,11 +81,11 @@ export async function flashCards(
 export async function compareCards(
   { source, ranges, size, least }: FlashImage,
   cards: WriterCard[],
-  { progress, signal }: Context,
+  progress: Progress,
+  opener: Opener,
 ): Promise<FlashedCard[]> {
   const plan: WriterPlan = { source, ranges, size, least, mode: 'verify', wipe: false, discard: false, cards };
-  const compare = await allowedWriter(plan, signal);
-  return showing(new Map(cards.map(({ name }) => [name, name])), progress, compare);
+  return showing(new Map(cards.map(({ name }) => [name, name])), progress, (show) => opener.write(plan, show));
 }
 
 /** Runs `work` with a step for each card, by its name, which ends with it. */

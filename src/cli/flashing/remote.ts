@@ -1,9 +1,11 @@
-// A writer that runs as root, and its reader that does not: what they say to each other over two pipes.
+// The program of root's that opens cards, and piimg, which does not: what they say to each other over two pipes.
 import type { Readable, Writable } from 'node:stream';
 import { once } from 'node:events';
+import type { Answer, FaultFacts, Order } from '../../flash/probe/orders.ts';
 import type { FlashedCard, FlashEvent } from '../../flash/write/types.ts';
 import type { CheckedRange, Range } from '../../flash/write/chunks.ts';
 import type { Fault } from '../../flash/write/messages.ts';
+import type { DiskIdentity } from '../../host/open-disk.ts';
 import type { WriterCard, WriterPlan } from './writer.ts';
 
 /** A plan without the bytes of its patches, nor those of stdin that were read already: the writer reads no image. */
@@ -11,27 +13,46 @@ export type WirePlan = Omit<WriterPlan, 'cards'> & {
   cards: (Omit<WriterCard, 'patches'> & { patches: (Range & { given: boolean })[] })[];
 };
 
-/** To the writer: a head in JSON, and bytes. Bytes of a plan are all patches, one after the other. */
-export type Down =
+/** What is asked of it; each is answered by a `done` or `failed` of its number. */
+export type Request =
+  | { type: 'look'; disk: DiskIdentity; offset: number; length: number }
+  /** Its bytes are those of all patches, one after the other. */
   | { type: 'plan'; plan: WirePlan }
+  | { type: 'probe'; disk: DiskIdentity }
+  | { type: 'order'; order: Order }
+  | { type: 'end probe'; rescan: boolean };
+
+/** To it. */
+export type Down =
+  | (Request & { id: number })
   | { type: 'chunk'; reader: number; chunk: Range & { digest: string } }
   | { type: 'end'; reader: number; size: number }
   | { type: 'error'; reader: number; fault: Fault };
 
-/** From the writer, a line of JSON each. */
+/** What a request comes to: the bytes of a look, `flashed` of a plan, `answer` of an order. */
+export interface Done {
+  type: 'done';
+  id: number;
+  flashed?: FlashedCard[];
+  answer?: Answer;
+}
+
+/** From it. */
 export type Up =
+  | { type: 'ready' }
+  | Done
+  | { type: 'failed'; id: number; fault: Fault; facts?: FaultFacts }
+  | { type: 'progress'; id: number; done: number; total: number }
   | { type: 'open'; reader: number; ranges: CheckedRange[] | undefined; from: number; slots: number }
   /** Room for one more piece. */
   | { type: 'free' | 'stop'; reader: number }
-  | { type: 'event'; card: string; event: FlashEvent }
-  | { type: 'result'; flashed: FlashedCard[] }
-  | { type: 'failed'; fault: Fault };
+  | { type: 'event'; card: string; event: FlashEvent };
 
 /** 4 bytes of the head's length, 4 of the bytes', little endian. */
 const LENGTHS = 8;
 
-/** Writes a frame, and waits while the pipe is full. Nothing is written to one that was ended. */
-export async function sendFrame(pipe: Writable, head: Down, bytes: Uint8Array = new Uint8Array(0)): Promise<void> {
+/** Writes a frame, a head in JSON and bytes, and waits while the pipe is full. Nothing is written to one that was ended. */
+export async function sendFrame(pipe: Writable, head: Down | Up, bytes: Uint8Array = new Uint8Array(0)): Promise<void> {
   const text = Buffer.from(JSON.stringify(head));
   const lengths = Buffer.alloc(LENGTHS);
   lengths.writeUInt32LE(text.length, 0);
@@ -44,15 +65,15 @@ export async function sendFrame(pipe: Writable, head: Down, bytes: Uint8Array = 
   await Promise.race([once(pipe, 'drain', { signal }), once(pipe, 'close', { signal })]).finally(() => over.abort());
 }
 
-export interface Frame {
-  head: Down;
+export interface Frame<Head> {
+  head: Head;
   /** Fills `view` with the next of its bytes. All are to be taken before the next frame. */
   take: (view: Uint8Array) => Promise<void>;
   length: number;
 }
 
 /** Frames as they come, until the pipe ends. Throws Error when it ends within one. */
-export async function* readFrames(pipe: Readable): AsyncGenerator<Frame> {
+export async function* readFrames<Head>(pipe: Readable): AsyncGenerator<Frame<Head>> {
   const pieces = pipe[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   let rest: Buffer = Buffer.alloc(0);
   const fill = async (view: Uint8Array): Promise<number> => {
@@ -71,7 +92,7 @@ export async function* readFrames(pipe: Readable): AsyncGenerator<Frame> {
     return filled;
   };
   const take = async (view: Uint8Array): Promise<void> => {
-    if ((await fill(view)) < view.length) throw new Error('The reader of the image has gone.');
+    if ((await fill(view)) < view.length) throw new Error('The other end of the pipe has gone.');
   };
   for (;;) {
     const lengths = Buffer.alloc(LENGTHS);
@@ -79,6 +100,6 @@ export async function* readFrames(pipe: Readable): AsyncGenerator<Frame> {
     await take(lengths.subarray(1));
     const text = Buffer.alloc(lengths.readUInt32LE(0));
     await take(text);
-    yield { head: JSON.parse(text.toString()) as Down, take, length: lengths.readUInt32LE(4) };
+    yield { head: JSON.parse(text.toString()) as Head, take, length: lengths.readUInt32LE(4) };
   }
 }

@@ -1,18 +1,22 @@
-// The program that runs as root while everything else of a flash is the user's: it takes a plan and pieces of an image, and opens nothing
-// but the cards.
+// The program that runs as root while everything else is the user's: it opens nothing but cards, and does to them what it is asked.
 import { CHUNK } from '../../flash/write/chunks.ts';
+import { Fault } from '../../flash/probe/fault.ts';
 import { sharedMemory } from '../../flash/write/memory.ts';
 import type { ReaderEvents, StartReader } from '../../flash/write/reader.ts';
 import type { Tell } from '../../flash/write/types.ts';
+import type { DiskIdentity } from '../../host/open-disk.ts';
 import { PiimgError } from '../../lib/errors.ts';
 import { abortOnSignals } from '../signals.ts';
 import { faultOf } from './fault.ts';
-import { readFrames, type Frame, type Up } from './remote.ts';
-import { runWriter, type WriterCard, type WriterPlan } from './writer.ts';
+import { openerHere, type DiskProber, type LookedAt } from './opener.ts';
+import { readFrames, sendFrame, type Done, type Down, type Frame, type Request, type Up } from './remote.ts';
+import type { WriterCard, WriterPlan } from './writer.ts';
 
 const stopped = new AbortController();
 const signal = AbortSignal.any([abortOnSignals(), stopped.signal]);
-const say = (message: Up): void => void process.stdout.write(`${JSON.stringify(message)}\n`);
+let saying: Promise<void> = Promise.resolve();
+const say = (message: Up, bytes?: Uint8Array): void =>
+  void (saying = saying.then(() => sendFrame(process.stdout, message, bytes)));
 
 /** Milliseconds between two events about a card's progress. */
 const PAUSE = 100;
@@ -53,11 +57,61 @@ const startReader: StartReader = ({ ranges, from, slots }, events) => {
   };
 };
 
-async function serve({ head, take, length }: Frame): Promise<void> {
-  if (head.type === 'plan') return;
-  const reader = readers.get(head.reader);
+const opener = openerHere(signal, startReader);
+/** By path. One that hangs keeps nothing else waiting. */
+const looked = new Map<string, Promise<LookedAt>>();
+let prober: DiskProber | undefined;
+
+async function lookedAt(disk: DiskIdentity): Promise<LookedAt> {
+  const file = looked.get(disk.path) ?? opener.look(disk);
+  looked.set(disk.path, file);
+  return file;
+}
+
+/** Whoever writes to a disk has it to itself. */
+function endLooks(): void {
+  for (const file of looked.values()) void file.then((open) => open.close()).catch(() => {});
+  looked.clear();
+}
+
+/** What the request comes to; `plan` is that of a plan, with its patches. */
+async function obey(
+  request: Request & { id: number },
+  plan: WriterPlan | undefined,
+): Promise<Omit<Done, 'type' | 'id'> & { bytes?: Buffer }> {
+  if (request.type !== 'look') endLooks();
+  switch (request.type) {
+    case 'look': {
+      const { disk, offset, length } = request;
+      const buffer = Buffer.alloc(length);
+      const { bytesRead } = await (await lookedAt(disk)).read(buffer, 0, length, offset);
+      return { bytes: buffer.subarray(0, bytesRead) };
+    }
+    case 'plan':
+      return plan === undefined ? {} : { flashed: await opener.write(plan, tell) };
+    case 'probe':
+      prober = await opener.probe(request.disk);
+      return {};
+    case 'order': {
+      const answer = await prober?.ask(request.order, (done, total) =>
+        say({ type: 'progress', id: request.id, done, total }),
+      );
+      return answer === undefined ? {} : { answer };
+    }
+    case 'end probe':
+      await prober?.end(request.rescan);
+      prober = undefined;
+      return {};
+  }
+}
+
+const jobs = new Set<Promise<void>>();
+
+/** Resolves when the bytes of the frame are taken: the next one may be a piece of the image that this one asks for. */
+async function serve({ head, take, length }: Frame<Down>): Promise<void> {
   switch (head.type) {
     case 'chunk': {
+      const reader = readers.get(head.reader);
       const slot = reader?.empty.shift();
       // Of a reading that was given up meanwhile.
       if (reader === undefined || slot === undefined) return take(new Uint8Array(length));
@@ -65,16 +119,30 @@ async function serve({ head, take, length }: Frame): Promise<void> {
       return reader.events.chunk({ ...head.chunk, slot });
     }
     case 'end':
-      return reader?.events.end(head.size);
+      return readers.get(head.reader)?.events.end(head.size);
     case 'error':
-      return reader?.events.error(new PiimgError(head.fault.message, head.fault));
+      return readers.get(head.reader)?.events.error(new PiimgError(head.fault.message, head.fault));
+    default: {
+      const plan = head.type === 'plan' ? await planOf(head, take) : undefined;
+      const job = obey(head, plan).then(
+        ({ bytes, ...done }) => say({ type: 'done', id: head.id, ...done }, bytes),
+        (error: unknown) =>
+          say({
+            type: 'failed',
+            id: head.id,
+            fault: faultOf(error),
+            ...(error instanceof Fault && { facts: error.facts }),
+          }),
+      );
+      jobs.add(job);
+      void job.then(() => jobs.delete(job));
+    }
   }
 }
 
-async function planOf({ head, take }: Frame): Promise<WriterPlan> {
-  if (head.type !== 'plan') throw new Error(`No plan, but ${head.type}`);
+async function planOf({ plan }: Extract<Request, { type: 'plan' }>, take: Frame<Down>['take']): Promise<WriterPlan> {
   const cards: WriterCard[] = [];
-  for (const { patches, ...card } of head.plan.cards) {
+  for (const { patches, ...card } of plan.cards) {
     const filled: WriterCard['patches'] = [];
     for (const { offset, length, given } of patches) {
       const content = given ? new Uint8Array(length) : undefined;
@@ -83,25 +151,20 @@ async function planOf({ head, take }: Frame): Promise<WriterPlan> {
     }
     cards.push({ ...card, patches: filled });
   }
-  return { ...head.plan, cards };
+  return { ...plan, cards };
 }
 
 async function main(): Promise<void> {
-  const frames = readFrames(process.stdin);
-  const { value: first } = await frames.next();
-  if (first === undefined) return;
-  const plan = await planOf(first as Frame);
-  void (async () => {
-    for await (const frame of frames) await serve(frame);
-    // Whoever reads the image is gone: nobody will tell of the rest.
-    stopped.abort(new Error('the reader has gone'));
-  })().catch((error: unknown) => stopped.abort(error));
-  const flashed = await runWriter(plan, tell, { signal, startReader });
-  say({ type: 'result', flashed });
+  say({ type: 'ready' });
+  for await (const frame of readFrames<Down>(process.stdin)) await serve(frame);
+  // Whoever reads the image is gone: nobody will tell of the rest.
+  stopped.abort(new Error('piimg has gone'));
+  await Promise.all(jobs);
+  await prober?.end(false);
+  await saying;
 }
 
 main().then(
   () => process.exit(0),
-  (error: unknown) =>
-    process.stdout.write(`${JSON.stringify({ type: 'failed', fault: faultOf(error) })}\n`, () => process.exit(1)),
+  () => process.exit(1),
 );

@@ -5,39 +5,22 @@ import { findCapacity, type Capacity } from './capacity.ts';
 import { Fault } from './fault.ts';
 import type { Ask } from './orders.ts';
 import { GRAIN, wholeBlocksOf } from './places.ts';
-import { startProber } from './prober.ts';
 import { measureSpeed } from './speed.ts';
 import { requireAlive, type Probing } from './survey.ts';
 import type { EveryBlock, ProbeResult, Wrong } from './types.ts';
 
 export interface ProbeJob {
   name: string;
-  /** Open for reading and writing, exclusively, without the page cache. */
-  fd: number;
   /** Bytes it says it has. */
   size: number;
   /** Write and read every block it has. */
   full: boolean;
 }
 
-/** What a card really is. All that is on it is lost. Rejects for bugs, and when `signal` aborts. */
-export async function probeCard(
-  job: ProbeJob,
-  progress: Progress,
-  options: { signal: AbortSignal; silence?: number },
-): Promise<ProbeResult> {
-  const prober = startProber(job.fd, options);
-  try {
-    return await probeThrough(prober.ask, job, progress);
-  } finally {
-    await prober.end();
-  }
-}
-
-/** The same, of whatever answers. */
+/** What a card really is, asked of a thread that has it open. All that is on it is lost. Rejects for bugs, and when `ask` does. */
 export async function probeThrough(
   ask: Ask,
-  { name, size, full }: Omit<ProbeJob, 'fd'>,
+  { name, size, full }: ProbeJob,
   progress: Progress,
   seconds?: number,
 ): Promise<ProbeResult> {

@@ -1,24 +1,16 @@
-// The writer that runs as root: not started for a flash that was stopped before.
+// The program that runs as root: not started for what was stopped before, and what it says is heard.
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { writeThrough } from '../../../src/cli/flashing/as-root.ts';
-import type { WriterPlan } from '../../../src/cli/flashing/writer.ts';
+import { startRootOpener } from '../../../src/cli/flashing/root-opener.ts';
+import { PiimgError } from '../../../src/lib/errors.ts';
 import { temporaryFolder } from '../../helpers/temporary.ts';
 
-test('a flash that was stopped before its writer began: none begins', async () => {
+test('what was stopped before the program began: none begins', async () => {
   const trace = path.join(temporaryFolder(), 'begun');
-  const plan: WriterPlan = {
-    source: { name: 'x.img', kind: 'file', packing: 'none', rereadable: true },
-    ranges: [],
-    mode: 'write',
-    wipe: false,
-    discard: false,
-    cards: [],
-  };
   const outcome = async (signal: AbortSignal): Promise<string> =>
-    writeThrough(['touch', trace], plan, () => {}, signal).then(
+    startRootOpener(['touch', trace], signal).then(
       () => '',
       (error: Error) => error.message,
     );
@@ -27,6 +19,16 @@ test('a flash that was stopped before its writer began: none begins', async () =
   // The control: else it does.
   assert.match(await outcome(new AbortController().signal), 'ended without a word');
   assert.ok(existsSync(trace));
+});
+
+test('one that is not allowed to begin says why', async () => {
+  const refusing = startRootOpener(['sh', '-c', 'echo no password >&2; exit 1'], new AbortController().signal);
+  const error = await refusing.then(
+    () => undefined,
+    (reason: unknown) => reason as PiimgError,
+  );
+  assert.instance(error, PiimgError);
+  assert.is(error?.detail, 'no password');
 });
 
 test.run();

@@ -1,5 +1,5 @@
 // `piimg seed` as its users meet it, on an image of a boot partition alone: options, refusals, what it prints and what it leaves.
-import { chmod, copyFile, readdir, readFile, stat, symlink, truncate, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, open, readdir, readFile, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CommanderError } from 'commander';
 import { test } from 'uvu';
@@ -237,6 +237,16 @@ const slips: Record<string, Slip> = {
     says: /piimg\.json is \d+ bytes long; its place on the card holds 131072/,
     code: 1,
     prepare: (folder) => writeFile(join(folder, 'large'), 'x'.repeat(140_000)),
+  },
+  'an image whose table was written over': {
+    args: to,
+    says: /web\.img held an image of piimg once, and has no partition table any more/,
+    code: 1,
+    async prepare(folder) {
+      const file = await open(join(folder, 'web.img'), 'r+');
+      await file.write(Buffer.from('another'), 0, 7, 508);
+      await file.close();
+    },
   },
   'an image that is cut': {
     args: to,
