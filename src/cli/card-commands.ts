@@ -25,7 +25,7 @@ export function addCardCommands(program: Command, signal: AbortSignal): void {
     .description('print what an image or a card carries, without secrets')
     .argument('<image>', 'file of the image, or device of a card')
     .addOption(json('it'))
-    .action(async (file: string, options) => (await import('./commands/seed.ts')).show(file, options));
+    .action(async (file: string, options) => (await import('./commands/seed.ts')).show(file, options, signal));
   withNodeOptions(
     program
       .command('customize')
@@ -48,7 +48,7 @@ export function addCardCommands(program: Command, signal: AbortSignal): void {
     .description('print how the first boot of a card went, as the machine has written it there')
     .argument('<card>', 'device of a card, or file of an image that was booted')
     .addOption(json('it'))
-    .action(async (card: string, options) => (await import('./commands/result.ts')).result(card, options));
+    .action(async (card: string, options) => (await import('./commands/result.ts')).result(card, options, signal));
   program
     .command('drives')
     .summary('list disks, and which of them are cards')

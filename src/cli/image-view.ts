@@ -44,7 +44,7 @@ export async function withImageView<T>(
   work: (view: ImageView, opened: OpenedImage) => Promise<T>,
   opener?: Opener,
 ): Promise<T> {
-  return withImageFile(file, { opener }, async ({ handle, block }) => {
+  return withImageFile(file, opener, async ({ handle, block }) => {
     try {
       const { size } = block ? await identifyDisk(file) : await stat(file);
       const { view, opened } = await openImage(file, readerOf(handle), { size, block });

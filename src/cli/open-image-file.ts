@@ -7,40 +7,53 @@ import { quote } from '../lib/quote.ts';
 import type { Opener } from './flashing/opener.ts';
 import { ownCommand } from './own-command.ts';
 
-export interface OpenedFile {
-  handle: Positioned;
-  /** The same, to write to. */
-  writable: FileHandle | undefined;
+export interface OpenedFile<Handle extends Positioned = Positioned> {
+  handle: Handle;
   /** A device, not a file. */
   block: boolean;
 }
 
 /**
- * For the time of `work`; a device to be read by `opener`, if there is one. Throws PiimgError: usage for what is not there, refused for a
- * device that only root may open or, which only `write` asks, something else uses.
+ * To be read, for the time of `work`; a device by `opener`, if there is one. Throws PiimgError: usage for what is not there, refused for a
+ * device that only root may open.
  */
 export async function withImageFile<T>(
   file: string,
-  { write = false, opener }: { write?: boolean; opener?: Opener | undefined },
+  opener: Opener | undefined,
   work: (opened: OpenedFile) => Promise<T>,
 ): Promise<T> {
-  const found = await stat(file).catch(() => undefined);
-  const block = found?.isBlockDevice() ?? false;
-  if (!found?.isFile() && !block) {
-    throw new PiimgError(`There is no image or card ${file}`, {
-      exitCode: EXIT.usage,
-      hint: 'Name the file of an image, or the device of a card, such as /dev/sdX.',
-    });
-  }
-  const looked = block && !write ? await opener?.look(await identifyDisk(file)) : undefined;
-  const own = looked ? undefined : await openExclusively(file, write, block);
-  const handle = looked ?? own;
-  if (handle === undefined) throw new TypeError('nothing was opened');
+  const block = await isDevice(file);
+  const handle =
+    block && opener ? await opener.look(await identifyDisk(file)) : await openExclusively(file, false, block);
   try {
-    return await work({ handle, writable: own, block });
+    return await work({ handle, block });
   } finally {
     await handle.close();
   }
+}
+
+/** The same to be written to. Throws PiimgError as well (refused) for a device that something else uses. */
+export async function withWritableFile<T>(
+  file: string,
+  work: (opened: OpenedFile<FileHandle>) => Promise<T>,
+): Promise<T> {
+  const block = await isDevice(file);
+  const handle = await openExclusively(file, true, block);
+  try {
+    return await work({ handle, block });
+  } finally {
+    await handle.close();
+  }
+}
+
+async function isDevice(file: string): Promise<boolean> {
+  const found = await stat(file).catch(() => undefined);
+  const block = found?.isBlockDevice() ?? false;
+  if (found?.isFile() || block) return block;
+  throw new PiimgError(`There is no image or card ${file}`, {
+    exitCode: EXIT.usage,
+    hint: 'Name the file of an image, or the device of a card, such as /dev/sdX.',
+  });
 }
 
 /** open(2): for a block device O_EXCL fails when something has it, or a partition of it, mounted or in use. */

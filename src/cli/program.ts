@@ -177,7 +177,7 @@ function addImageCommands(program: Command, signal: AbortSignal): void {
     .argument('<image>', 'file of the image, or device of a card')
     .option('--facts', 'compare it with what is documented of Raspberry Pi OS, fact by fact')
     .addOption(json('it'))
-    .action(async (file: string, options) => (await import('./commands/inspect.ts')).inspect(file, options));
+    .action(async (file: string, options) => (await import('./commands/inspect.ts')).inspect(file, options, signal));
   program
     .command('diff')
     .summary('compare two images or plans')

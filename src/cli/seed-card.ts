@@ -12,15 +12,13 @@ import type { CloudInitSchemas } from '../seed/check.ts';
 import { describeSeed, type SeedDescription } from '../seed/describe.ts';
 import { NODE_SLOTS, type NodeSlot } from '../seed/node-slots.ts';
 import type { Opener } from './flashing/opener.ts';
-import { withImageFile } from './open-image-file.ts';
+import { withImageFile, withWritableFile, type OpenedFile } from './open-image-file.ts';
 
-export interface SeedCard {
+export interface SeedCard<Handle extends Positioned = Positioned> {
   file: string;
   /** A device, not a file. */
   block: boolean;
-  handle: Positioned;
-  /** The same, to write to. */
-  writable: FileHandle | undefined;
+  handle: Handle;
   header: ImageHeader;
   /** Byte where the boot partition begins. */
   start: number;
@@ -50,33 +48,41 @@ const SCHEMA_MAX = 16 << 20;
  * Opens an image or a card for the time of `work`. Throws PiimgError: with `exitCode` when piimg has not made it; as
  * `withImageFile`.
  */
-export async function withCard<T>(
+export const withCard = <T>(
   file: string,
-  {
-    write = false,
-    exitCode = EXIT.usage,
-    opener,
-  }: { write?: boolean; exitCode?: ExitCode; opener?: Opener | undefined },
+  { exitCode, opener }: { exitCode?: ExitCode; opener?: Opener | undefined },
   work: (card: SeedCard) => Promise<T>,
+): Promise<T> => withImageFile(file, opener, (opened) => asCard(file, opened, exitCode, work));
+
+/** The same to be written to. */
+export const withWritableCard = <T>(
+  file: string,
+  { exitCode }: { exitCode?: ExitCode },
+  work: (card: SeedCard<FileHandle>) => Promise<T>,
+): Promise<T> => withWritableFile(file, (opened) => asCard(file, opened, exitCode, work));
+
+async function asCard<T, Handle extends Positioned>(
+  file: string,
+  { handle, block }: OpenedFile<Handle>,
+  exitCode: ExitCode = EXIT.usage,
+  work: (card: SeedCard<Handle>) => Promise<T>,
 ): Promise<T> {
-  return withImageFile(file, { write, opener }, async ({ handle, writable, block }) => {
-    try {
-      const header = parseHeader(await upTo(handle, HEADER_LBA * SECTOR, HEADER_MAX));
-      if (header === undefined) {
-        throw new PiimgError(`${file} is no image or card that piimg has made`, {
-          exitCode,
-          hint: 'A packed image (.xz, .zst, .gz) has to be unpacked first; of a card the whole device is named, no partition.',
-        });
-      }
-      const beginning = await readerOf(handle)(0, SECTOR);
-      if (beginning.every((byte) => byte === 0)) throw await unfinished(file, handle);
-      return await work({ file, block, handle, writable, header, start: startOf(file, beginning) * SECTOR });
-    } catch (error) {
-      // What the tables of a damaged card lead to.
-      if (!(error instanceof RangeError || error instanceof SyntaxError)) throw error;
-      throw new PiimgError(`The boot partition of ${file} cannot be read: ${error.message}`, { cause: error });
+  try {
+    const header = parseHeader(await upTo(handle, HEADER_LBA * SECTOR, HEADER_MAX));
+    if (header === undefined) {
+      throw new PiimgError(`${file} is no image or card that piimg has made`, {
+        exitCode,
+        hint: 'A packed image (.xz, .zst, .gz) has to be unpacked first; of a card the whole device is named, no partition.',
+      });
     }
-  });
+    const beginning = await readerOf(handle)(0, SECTOR);
+    if (beginning.every((byte) => byte === 0)) throw await unfinished(file, handle);
+    return await work({ file, block, handle, header, start: startOf(file, beginning) * SECTOR });
+  } catch (error) {
+    // What the tables of a damaged card lead to.
+    if (!(error instanceof RangeError || error instanceof SyntaxError)) throw error;
+    throw new PiimgError(`The boot partition of ${file} cannot be read: ${error.message}`, { cause: error });
+  }
 }
 
 /** Sector of the first partition. */

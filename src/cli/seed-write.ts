@@ -8,7 +8,17 @@ import { writeAll } from '../image/copy.ts';
 import { readerOf } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { NodeSlot } from '../seed/node-slots.ts';
-import { findResult, findSlots, freeBytes, readTexts, withCard, type FoundSlot, type SeedCard } from './seed-card.ts';
+import {
+  findResult,
+  findSlots,
+  freeBytes,
+  readTexts,
+  withWritableCard,
+  type FoundSlot,
+  type SeedCard,
+} from './seed-card.ts';
+
+type WritableCard = SeedCard<FileHandle>;
 
 export type Contents = Record<NodeSlot, Buffer>;
 
@@ -17,9 +27,7 @@ export type Contents = Record<NodeSlot, Buffer>;
  * piimg's. `signal` stops it before the first byte only: a seed by halves is nobody's.
  */
 export async function writeSeed(file: string, contents: Contents, signal?: AbortSignal): Promise<void> {
-  await withCard(file, { write: true, exitCode: EXIT.refused }, async (card) => {
-    const { writable } = card;
-    if (writable === undefined) throw new TypeError(`${file} was not opened for writing`);
+  await withWritableCard(file, { exitCode: EXIT.refused }, async (card) => {
     if (card.block) await refuseMounted(file);
     signal?.throwIfAborted();
     const broken = (await findSlots(card)).filter((slot) => !isWhole(slot));
@@ -31,13 +39,13 @@ export async function writeSeed(file: string, contents: Contents, signal?: Abort
     // How it went with another document says nothing of this one; with the same, the machine does not begin once more.
     const same = (await readTexts(card))['piimg.json'] === contents['piimg.json'].toString();
     const result = same ? undefined : await findResult(card);
-    if (result !== undefined) await put(writable, result, Buffer.alloc(result.length, '\n'));
+    if (result !== undefined) await put(card, result, Buffer.alloc(result.length, '\n'));
     // The instance id last, when all else is on the card: as long as it is the old one, cloud-init takes nothing of this for news.
     for (const slot of slots.sort((a, b) => Number(a.name === 'meta-data') - Number(b.name === 'meta-data'))) {
-      if (slot.name === 'meta-data') await writable.sync();
-      await overwrite(writable, card, slot, contents[slot.name]);
+      if (slot.name === 'meta-data') await card.handle.sync();
+      await overwrite(card, slot, contents[slot.name]);
     }
-    await writable.sync();
+    await card.handle.sync();
     for (const slot of slots) await compare(card, slot, contents[slot.name]);
   });
 }
@@ -69,14 +77,14 @@ async function requireRoom(card: SeedCard, slots: FoundSlot[]): Promise<void> {
 const isWhole = ({ entry, length }: FoundSlot): boolean =>
   entry !== undefined && entry.size === length && entry.ranges.reduce((sum, range) => sum + range.length, 0) >= length;
 
-async function overwrite(writable: FileHandle, card: SeedCard, slot: FoundSlot, content: Buffer): Promise<void> {
+async function overwrite(card: WritableCard, slot: FoundSlot, content: Buffer): Promise<void> {
   if (!isWhole(slot)) throw new PiimgError(`${slot.name} could not be made anew on the boot partition of ${card.file}`);
-  await put(writable, slot, content);
+  await put(card, slot, content);
 }
 
-async function put(writable: FileHandle, slot: Pieces, content: Buffer): Promise<void> {
+async function put({ handle }: WritableCard, slot: Pieces, content: Buffer): Promise<void> {
   for (const { offset, from, to } of pieces(slot)) {
-    await writeAll(writable, content.subarray(from, to), offset);
+    await writeAll(handle, content.subarray(from, to), offset);
   }
 }
 

@@ -3,7 +3,6 @@ import type { Positioned } from '../image/ranges.ts';
 import { sha256 } from '../lib/digest.ts';
 import { PiimgError } from '../lib/errors.ts';
 import { CHUNK, chunksOf, type Range } from './write/chunks.ts';
-import { sharedMemory } from './write/memory.ts';
 
 /** A piece of a card and the sha256 of its bytes. */
 export interface DigestedPiece extends Range {
@@ -25,8 +24,7 @@ export async function digestOfCard(
   progress: (bytes: number) => void,
   signal: AbortSignal,
 ): Promise<string> {
-  // Direct I/O takes no other memory.
-  const memory = sharedMemory(CHUNK);
+  const memory = Buffer.alloc(CHUNK);
   const pieces: DigestedPiece[] = [];
   for (const piece of chunksOf(ranges)) {
     signal.throwIfAborted();

@@ -16,7 +16,7 @@ const { metafile } = await build({
   // on two folders.
   entryPoints: {
     'cli/main': 'src/cli/main.ts',
-    'cli/writer-main': 'src/cli/flashing/writer-main.ts',
+    'cli/root-main': 'src/cli/flashing/root-main.ts',
     'threads/card-thread': 'src/flash/write/card-thread.ts',
     'threads/reader-thread': 'src/flash/write/reader-thread.ts',
     'probe/probe-thread': 'src/flash/probe/probe-thread.ts',

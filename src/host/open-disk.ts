@@ -1,4 +1,4 @@
-// Opens a disk for writing: the very one that was listed, for nobody else at the same time, past the page cache.
+// Opens a disk: the very one that was listed, past the page cache; to be written to, for nobody else at the same time.
 import { constants } from 'node:fs';
 import { open, readFile, stat, type FileHandle } from 'node:fs/promises';
 import { EXIT, PiimgError } from '../lib/errors.ts';

@@ -61,7 +61,7 @@ debugfs -w -f commands "image?offset=$2" >/dev/null 2>errors
 if grep -v '^debugfs [0-9]' errors >&2; then exit 1; fi
 `;
 
-/** Changes an ext4 by commands for debugfs; `tar` holds them and what they name (CHANGE_EXT4). All times become SOURCE_DATE_EPOCH. */
+/** Changes an ext4 by commands for debugfs; `tar` holds them and what they name (CHANGE_EXT4). Times that they do not set become SOURCE_DATE_EPOCH. */
 export async function changeExt4(runTool: RunTool, input: FileSystemInput, tar: AsyncIterable<Buffer>): Promise<void> {
   const { image, partition, sourceDateEpoch } = input;
   const tool = ['change-ext4', image, `${partition.start * SECTOR}`, `${sourceDateEpoch}`];
@@ -85,6 +85,8 @@ mkdir "$work/files"
 tar -x --no-same-owner -C "$work/files"
 cd "$work/files"
 chmod -R u+rwX .
+# As mke2fs does with those of the ext4.
+find . -newermt "@$SOURCE_DATE_EPOCH" -exec touch -d "@$SOURCE_DATE_EPOCH" {} +
 mcopy -m -i "$disk" "$@" ::/
 rm -- "$@"
 find . -type d | sort | while read -r folder; do

@@ -84,6 +84,11 @@ export async function treeDifference(
 }
 
 /** An entry without its place in an archive, and without its time: that of a file just built is another one in the archive. */
-function facts({ offset: _, length: __, time: ___, ...entry }: LayerEntry): Omit<LayerEntry, 'offset' | 'length'> {
+function facts({
+  offset: _,
+  length: __,
+  time: ___,
+  ...entry
+}: LayerEntry): Omit<LayerEntry, 'offset' | 'length' | 'time'> {
   return entry;
 }

@@ -78,7 +78,7 @@ async function askedOfSudo({ folder }: Place): Promise<string[]> {
   return [...stdout.matchAll(/COMMAND=(.*)/g)].map(([, command = '']) => command);
 }
 
-const writerOf = ({ main }: Place): string => `${process.execPath} ${path.join(path.dirname(main), 'writer-main.js')}`;
+const rootMain = ({ main }: Place): string => `${process.execPath} ${path.join(path.dirname(main), 'root-main.js')}`;
 
 test('the writer alone is root: sudo is asked for it, by its whole path; the ledger is the user’s', async () => {
   await withPlace(async (place) => {
@@ -91,7 +91,8 @@ test('the writer alone is root: sudo is asked for it, by its whole path; the led
       );
     });
     assert.is(await ownerOf(path.join(place.folder, 'home/out/ledger.jsonl')), USER);
-    assert.equal(await askedOfSudo(place), [writerOf(place)]);
+    // To look whose card it is, and after consent to write it.
+    assert.equal(await askedOfSudo(place), [rootMain(place), rootMain(place)]);
   });
 });
 
@@ -126,7 +127,7 @@ test('what looks at a card, or probes it, is the user’s too, but for what open
     await withCard({ size: 64 * MIB, content: await readFile(path.join(made, 'web.img')) }, async (opened) => {
       const { path: card } = opened;
       const looks: [words: string[], code: number, said: string][] = [
-        [['card', card], 0, 'web'],
+        [['card', card], 0, 'role web on'],
         [['seed', 'show', card], 0, 'web'],
         // It has booted nowhere, and has no system.
         [['result', card], 1, 'Switch the machine on'],
@@ -139,13 +140,20 @@ test('what looks at a card, or probes it, is the user’s too, but for what open
         assert.is(said.code, code, said.stderr);
         assert.match(said.stdout + said.stderr, text, words.join(' '));
       }
-      assert.equal(
-        await askedOfSudo(place),
-        looks.map(() => writerOf(place)),
-      );
+      assert.equal([...new Set(await askedOfSudo(place))], [rootMain(place)]);
       const denied = await place.run(MAY_NOT, [process.execPath, place.main, 'card', card]);
       assert.is(denied.code, 3, denied.stderr);
       assert.match(denied.stderr, new RegExp(`^hint: sudo .* ${place.main} card ${card}$`, 'm'));
+    });
+  });
+});
+
+test('a card that cannot be read: what the system says, and no bug', async () => {
+  await withPlace(async (place) => {
+    await withCard({ size: 64 * MIB, badReads: [{ offset: 32 * 1024, length: 1 }] }, async ({ path: card }) => {
+      const { code, stderr } = await place.run(MAY, [process.execPath, place.main, 'card', card]);
+      assert.is(code, 1, stderr);
+      assert.match(stderr, /EIO[^]*hint: The disk reported an error/);
     });
   });
 });

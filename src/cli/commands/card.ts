@@ -91,7 +91,7 @@ async function compare(
   const ranges = flashed.map.ranges.map(([offset, length]) => ({ offset, length }));
   const total = ranges.reduce((sum, { length }) => sum + length, 0);
   const size = flashed.card.capacity;
-  const digest = await withImageFile(file, { opener }, ({ handle }) =>
+  const digest = await withImageFile(file, opener, ({ handle }) =>
     progress.step(`reading ${file}`, (step) => {
       let done = 0;
       const shown = (bytes: number): void => step.update({ done: (done += bytes), total, unit: 'bytes' });

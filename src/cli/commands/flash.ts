@@ -66,37 +66,16 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
     identities.flatMap(({ patches }) => patches),
   );
   const resumable = image.source.rereadable && canResume(image, identities);
-  const job = { mode, image, identities, targets, places, resumable, chosen: cards.length > 0 ? [] : targets };
-  // What is only said needs no password: of a disk that this user may not read, it is then not known whose card it was.
-  if (flags.dryRun) return carryOut(job, flags, context, openerHere(signal));
   const disks = targets.map(({ identity }) => identity.path);
-  await withOpener(disks, { write: mode !== 'verify', signal }, (opener) => carryOut(job, flags, context, opener));
-}
-
-interface Job {
-  mode: ReturnType<typeof modeOf>;
-  image: FlashImage;
-  identities: Identity[];
-  /** One for each identity; none for a file. */
-  targets: Target[];
-  /** What a comparison leaves out. */
-  places: Awaited<ReturnType<typeof notedPlaces>>;
-  resumable: boolean;
-  /** Those that were chosen from the list, not named. */
-  chosen: Target[];
-}
-
-/** Consent, writing, and what is said of it. */
-async function carryOut(job: Job, flags: FlashFlags, context: Context, opener: Opener): Promise<void> {
-  const { mode, image, identities, targets, places, resumable, chosen } = job;
-  const { signal } = context;
+  const records = (opener: Opener) => Promise.all(disks.map((disk) => recordOn(disk, opener)));
+  // What is only said needs no password: of a disk that this user may not read, it is then not known whose card it was.
+  const was = flags.dryRun ? await records(openerHere(signal)) : await withOpener(disks, { signal }, records);
   const ready: ReadyCard[] = await Promise.all(
     identities.map(async ({ node, cardId, patches }, index) => {
       const target = targets[index];
       const resumeFrom =
         flags.resume && target !== undefined && resumable ? await resumePoint(context.cacheDir, target, image) : 0;
-      const was = target && (await recordOn(target.device.path, opener));
-      return { target, was, file: flags.to, node, cardId, patches, resumeFrom };
+      return { target, was: was[index], file: flags.to, node, cardId, patches, resumeFrom };
     }),
   );
   const say = sayer(flags.progress);
@@ -114,11 +93,13 @@ async function carryOut(job: Job, flags: FlashFlags, context: Context, opener: O
   if (mode !== 'verify')
     await confirmTargets(targets, { yes: flags.yes ?? false, confirm: flags.confirm ?? [] }, signal);
   const ledger = keepLedger(image, flags.wipe ?? false, { sha256: digest, say });
-  const flashed = await flashCards(image, ready, { mode, wipe: flags.wipe ?? false }, { ...context, opener }, (one) => {
-    if (mode !== 'verify') ledger.add(one);
-  });
+  const flashed = await withOpener(disks, { write: mode !== 'verify', signal }, (opener) =>
+    flashCards(image, ready, { mode, wipe: flags.wipe ?? false }, { ...context, opener }, (one) => {
+      if (mode !== 'verify') ledger.add(one);
+    }),
+  );
   const rows = await ledger.rows();
-  const goOn = targets.length > 0 && resumable ? wordsAgain(chosen) : undefined;
+  const goOn = targets.length > 0 && resumable ? wordsAgain(cards.length > 0 ? [] : targets) : undefined;
   const compared = { image: image.source.name, own: places.length > 0 };
   const summary = (stream: NodeJS.WriteStream): string =>
     mode === 'verify'

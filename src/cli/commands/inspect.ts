@@ -8,7 +8,11 @@ import type { ImageView } from '../../vendor/view.ts';
 import { withImageView } from '../image-view.ts';
 import { print, printJson } from './output.ts';
 
-export async function inspect(file: string, flags: { json?: boolean; facts?: boolean }): Promise<void> {
+export async function inspect(
+  file: string,
+  flags: { json?: boolean; facts?: boolean },
+  signal: AbortSignal,
+): Promise<void> {
   const style = styleFor(process.stdout);
   const shown = async (view: ImageView): Promise<void> => {
     if (flags.facts) {
@@ -18,5 +22,5 @@ export async function inspect(file: string, flags: { json?: boolean; facts?: boo
     const description = await describe(view);
     return flags.json ? printJson(description) : print(formatInspection(file, description, style));
   };
-  await withOpener([file], {}, (opener) => withImageView(file, shown, opener));
+  await withOpener([file], { signal }, (opener) => withImageView(file, shown, opener));
 }

@@ -7,8 +7,8 @@ import { readBootFile, RESULT_FILE, withCard } from '../seed-card.ts';
 import { print, printJson } from './output.ts';
 
 /** Prints it; exit code 1 when the machine is not its role. Throws PiimgError where there is no result, saying why that may be. */
-export async function result(card: string, { json = false }: { json?: boolean }): Promise<void> {
-  const text = await withOpener([card], {}, (opener) =>
+export async function result(card: string, { json = false }: { json?: boolean }, signal: AbortSignal): Promise<void> {
+  const text = await withOpener([card], { signal }, (opener) =>
     withCard(card, { opener }, (opened) => readBootFile(opened, RESULT_FILE)),
   );
   const found = parsed(text, card);

@@ -34,8 +34,8 @@ export function tellSeed(result: SeedResult, json = false): void {
   else print(formatSeedSummary(result, nextCommands(result), styleFor(process.stdout)));
 }
 
-export async function show(file: string, flags: { json?: boolean }): Promise<void> {
-  const carried = await withOpener([file], {}, (opener) => readSeed(file, opener));
+export async function show(file: string, flags: { json?: boolean }, signal: AbortSignal): Promise<void> {
+  const carried = await withOpener([file], { signal }, (opener) => readSeed(file, opener));
   if (flags.json) printJson({ file, ...carried });
   else print(formatSeed(carried, styleFor(process.stdout)));
 }

@@ -5,7 +5,7 @@ import type { Opener } from './opener.ts';
 import { findSlots, withCard } from '../seed-card.ts';
 
 /** Milliseconds: a card that does not answer is the writer's to tell of. */
-const PATIENCE = 1000;
+const PATIENCE = 3000;
 
 /** Its record; undefined where it holds no whole image of piimg's, it cannot be read, or this user may not look. */
 export const recordOn = (disk: string, opener: Opener): Promise<CardRecord | undefined> =>

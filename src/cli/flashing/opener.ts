@@ -1,13 +1,13 @@
 // What opens cards: this process where it may, else a program of root's, which sudo starts. All else is the user's.
 import { constants } from 'node:fs';
-import { access, open, stat, type FileHandle } from 'node:fs/promises';
+import { access, open, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { rescanDisk, unmountDisk } from '../../host/card-upkeep.ts';
 import { openDisk, type DiskIdentity } from '../../host/open-disk.ts';
 import { findProgram } from '../../host/requirements.mjs';
 import { requireUnwritten } from '../../host/writers.ts';
 import { startProber, type Prober } from '../../flash/probe/prober.ts';
-import { BLOCK } from '../../flash/write/chunks.ts';
+import { BLOCK, CHUNK } from '../../flash/write/chunks.ts';
 import { sharedMemory } from '../../flash/write/memory.ts';
 import type { StartReader } from '../../flash/write/reader.ts';
 import type { FlashedCard, Tell } from '../../flash/write/types.ts';
@@ -43,7 +43,7 @@ export interface DiskProber extends Pick<Prober, 'ask'> {
  */
 export async function withOpener<T>(
   disks: string[],
-  { write = false, signal = new AbortController().signal }: { write?: boolean; signal?: AbortSignal },
+  { write = false, signal }: { write?: boolean; signal: AbortSignal },
   work: (opener: Opener) => Promise<T>,
 ): Promise<T> {
   signal.throwIfAborted();
@@ -74,31 +74,38 @@ async function mayOpen(disks: string[], write: boolean): Promise<boolean> {
 export const openerHere = (signal: AbortSignal, startReader?: StartReader): Opener => ({
   async look(disk) {
     const handle = await openDisk(disk, false);
-    return { read: (...where) => readWholeBlocks(handle, ...where), close: () => handle.close() };
+    return { ...wholeBlockReads(handle), close: () => handle.close() };
   },
   write: (plan, tell) => runWriter(plan, tell, { signal, ...(startReader && { startReader }) }),
   probe: (disk) => proberOf(disk, signal),
   async end() {},
 });
 
-/** Direct I/O (O_DIRECT of open(2)) takes whole blocks in memory that begins on one. */
-export async function readWholeBlocks(
-  handle: FileHandle,
-  ...[buffer, offset, length, position]: Parameters<Positioned['read']>
-): Promise<{ bytesRead: number }> {
-  const before = position % BLOCK;
-  const memory = sharedMemory(before + length + BLOCK);
-  const wanted = Math.ceil((before + length) / BLOCK) * BLOCK;
-  let filled = 0;
-  while (filled < wanted) {
-    const { bytesRead } = await handle.read(memory, filled, wanted - filled, position - before + filled);
-    filled += bytesRead;
-    // Its end; or one of a size that is no multiple of a block.
-    if (bytesRead === 0 || bytesRead % BLOCK !== 0) break;
-  }
-  const read = memory.subarray(before, Math.min(filled, before + length));
-  buffer.set(read, offset);
-  return { bytesRead: read.length };
+/** Reads whatever is asked for, one after the other, where only whole blocks can be read, into memory that begins on one (O_DIRECT of open(2)). */
+export function wholeBlockReads(handle: Positioned): Positioned {
+  const memory = sharedMemory(CHUNK);
+  const fill = async (buffer: Uint8Array, position: number): Promise<number> => {
+    let filled = 0;
+    while (filled < buffer.length) {
+      const at = position + filled;
+      const before = at % BLOCK;
+      const wanted = Math.min(CHUNK, Math.ceil((before + buffer.length - filled) / BLOCK) * BLOCK);
+      const { bytesRead } = await handle.read(memory, 0, wanted, at - before);
+      const piece = memory.subarray(before, Math.min(bytesRead, before + buffer.length - filled));
+      if (piece.length === 0) break;
+      buffer.set(piece, filled);
+      filled += piece.length;
+    }
+    return filled;
+  };
+  let line: Promise<unknown> = Promise.resolve();
+  return {
+    read(buffer, offset, length, position) {
+      const read = line.then(() => fill(buffer.subarray(offset, offset + length), position));
+      line = read.catch(() => {});
+      return read.then((bytesRead) => ({ bytesRead }));
+    },
+  };
 }
 
 async function proberOf(disk: DiskIdentity, signal: AbortSignal): Promise<DiskProber> {
@@ -121,7 +128,7 @@ async function proberOf(disk: DiskIdentity, signal: AbortSignal): Promise<DiskPr
   };
 }
 
-/** The program starts now, so that sudo asks once, and before anything is shown that moves. */
+/** The program starts now: sudo asks for its password before anything is shown that moves. */
 async function throughSudo(disks: string[], signal: AbortSignal): Promise<Opener> {
   const sudo = findProgram('sudo');
   if (sudo === undefined) throw notAllowed();
@@ -147,7 +154,7 @@ const hasTerminal = (): Promise<boolean> =>
 /** Absolute: root's PATH knows nothing of the user's Node, from nvm for example. */
 export function rootCommand(): string[] {
   const file = fileURLToPath(
-    new URL(import.meta.url.endsWith('.ts') ? './writer-main.ts' : '../cli/writer-main.js', import.meta.url),
+    new URL(import.meta.url.endsWith('.ts') ? './root-main.ts' : '../cli/root-main.js', import.meta.url),
   );
   const loader = file.endsWith('.ts') ? ['--import', import.meta.resolve('tsx')] : [];
   return [process.execPath, ...loader, file];
@@ -155,7 +162,7 @@ export function rootCommand(): string[] {
 
 function notAllowed(cause?: unknown): PiimgError {
   const detail = cause instanceof PiimgError ? cause.detail : undefined;
-  return new PiimgError('Only root may open that card, and sudo was given no password', {
+  return new PiimgError('Only root may open that card, and sudo did not start what opens it', {
     exitCode: EXIT.refused,
     hint: quote(['sudo', ...ownCommand()]),
     ...(detail !== undefined && { detail }),

@@ -1,11 +1,11 @@
 // The program of root's that opens cards, and piimg, which does not: what they say to each other over two pipes.
 import type { Readable, Writable } from 'node:stream';
 import { once } from 'node:events';
-import type { Answer, FaultFacts, Order } from '../../flash/probe/orders.ts';
+import type { Answer, Order } from '../../flash/probe/orders.ts';
 import type { FlashedCard, FlashEvent } from '../../flash/write/types.ts';
 import type { CheckedRange, Range } from '../../flash/write/chunks.ts';
-import type { Fault } from '../../flash/write/messages.ts';
 import type { DiskIdentity } from '../../host/open-disk.ts';
+import type { WireFault } from './fault.ts';
 import type { WriterCard, WriterPlan } from './writer.ts';
 
 /** A plan without the bytes of its patches, nor those of stdin that were read already: the writer reads no image. */
@@ -27,7 +27,7 @@ export type Down =
   | (Request & { id: number })
   | { type: 'chunk'; reader: number; chunk: Range & { digest: string } }
   | { type: 'end'; reader: number; size: number }
-  | { type: 'error'; reader: number; fault: Fault };
+  | { type: 'error'; reader: number; fault: WireFault };
 
 /** What a request comes to: the bytes of a look, `flashed` of a plan, `answer` of an order. */
 export interface Done {
@@ -41,7 +41,7 @@ export interface Done {
 export type Up =
   | { type: 'ready' }
   | Done
-  | { type: 'failed'; id: number; fault: Fault; facts?: FaultFacts }
+  | { type: 'failed'; id: number; fault: WireFault }
   | { type: 'progress'; id: number; done: number; total: number }
   | { type: 'open'; reader: number; ranges: CheckedRange[] | undefined; from: number; slots: number }
   /** Room for one more piece. */
@@ -62,7 +62,11 @@ export async function sendFrame(pipe: Writable, head: Down | Up, bytes: Uint8Arr
   if (pipe.write(Buffer.concat([lengths, text, bytes]))) return;
   const over = new AbortController();
   const { signal } = over;
-  await Promise.race([once(pipe, 'drain', { signal }), once(pipe, 'close', { signal })]).finally(() => over.abort());
+  const told = [once(pipe, 'drain', { signal }), once(pipe, 'close', { signal })];
+  await Promise.race(told)
+    // Whoever reads it has gone, which others notice.
+    .catch(() => {})
+    .finally(() => over.abort());
 }
 
 export interface Frame<Head> {

@@ -1,7 +1,6 @@
 // Opens cards through a program of root's, and reads the image for it.
 import { PassThrough } from 'node:stream';
 import { run } from '../../host/exec.ts';
-import { Fault } from '../../flash/probe/fault.ts';
 import { CHUNK } from '../../flash/write/chunks.ts';
 import { LAST_ANSWER } from '../../flash/write/guarded.ts';
 import { startReader, type Reader } from '../../flash/write/reader.ts';
@@ -61,7 +60,7 @@ export async function startRootOpener(command: string[], signal: AbortSignal): P
       case 'done':
         return answered(message.id)?.resolve({ ...message, bytes });
       case 'failed':
-        return answered(message.id)?.reject(message.facts ? new Fault(message.facts) : errorOf(message.fault));
+        return answered(message.id)?.reject(errorOf(message.fault));
       case 'progress':
         return waiting.get(message.id)?.progress?.(message.done, message.total);
       default:
@@ -78,6 +77,9 @@ export async function startRootOpener(command: string[], signal: AbortSignal): P
     throw new PiimgError('The program that opens cards ended without a word');
   })().catch((error: unknown) => {
     gone = error;
+    // Nobody takes any more what it says.
+    running.stdout.destroy();
+    pipe.end();
     for (const asked of waiting.values()) asked.reject(error);
     waiting.clear();
   });
@@ -103,7 +105,7 @@ export async function startRootOpener(command: string[], signal: AbortSignal): P
     async look(disk) {
       return {
         async read(buffer, offset, length, position) {
-          const { bytes } = await ask({ type: 'look', disk, offset: position, length });
+          const { bytes } = await aborting(signal, ask({ type: 'look', disk, offset: position, length }));
           buffer.set(bytes, offset);
           return { bytesRead: bytes.length };
         },
@@ -125,7 +127,7 @@ export async function startRootOpener(command: string[], signal: AbortSignal): P
       }
     },
     async probe(disk) {
-      await ask({ type: 'probe', disk });
+      await aborting(signal, ask({ type: 'probe', disk }));
       return {
         async ask(order, progress) {
           const { answer: answered } = await aborting(signal, ask({ type: 'order', order }, undefined, progress));
@@ -143,6 +145,7 @@ export async function startRootOpener(command: string[], signal: AbortSignal): P
 
 /** What `work` comes to; the reason of `signal` as soon as that aborts. */
 async function aborting<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  signal.throwIfAborted();
   const over = new AbortController();
   const aborted = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason as Error), { signal: over.signal });

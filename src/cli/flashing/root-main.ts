@@ -1,13 +1,12 @@
-// The program that runs as root while everything else is the user's: it opens nothing but cards, and does to them what it is asked.
+// The program that runs as root while everything else is the user's: it opens disks, and no files, and does to them what it is asked.
 import { CHUNK } from '../../flash/write/chunks.ts';
-import { Fault } from '../../flash/probe/fault.ts';
 import { sharedMemory } from '../../flash/write/memory.ts';
 import type { ReaderEvents, StartReader } from '../../flash/write/reader.ts';
 import type { Tell } from '../../flash/write/types.ts';
 import type { DiskIdentity } from '../../host/open-disk.ts';
 import { PiimgError } from '../../lib/errors.ts';
 import { abortOnSignals } from '../signals.ts';
-import { faultOf } from './fault.ts';
+import { errorOf, faultOf } from './fault.ts';
 import { openerHere, type DiskProber, type LookedAt } from './opener.ts';
 import { readFrames, sendFrame, type Done, type Down, type Frame, type Request, type Up } from './remote.ts';
 import type { WriterCard, WriterPlan } from './writer.ts';
@@ -58,20 +57,16 @@ const startReader: StartReader = ({ ranges, from, slots }, events) => {
 };
 
 const opener = openerHere(signal, startReader);
-/** By path. One that hangs keeps nothing else waiting. */
 const looked = new Map<string, Promise<LookedAt>>();
 let prober: DiskProber | undefined;
 
+/** The disk that was identified so is opened once. */
 async function lookedAt(disk: DiskIdentity): Promise<LookedAt> {
-  const file = looked.get(disk.path) ?? opener.look(disk);
-  looked.set(disk.path, file);
+  const key = JSON.stringify(disk);
+  const file = looked.get(key) ?? opener.look(disk);
+  looked.set(key, file);
+  file.catch(() => looked.delete(key));
   return file;
-}
-
-/** Whoever writes to a disk has it to itself. */
-function endLooks(): void {
-  for (const file of looked.values()) void file.then((open) => open.close()).catch(() => {});
-  looked.clear();
 }
 
 /** What the request comes to; `plan` is that of a plan, with its patches. */
@@ -79,7 +74,6 @@ async function obey(
   request: Request & { id: number },
   plan: WriterPlan | undefined,
 ): Promise<Omit<Done, 'type' | 'id'> & { bytes?: Buffer }> {
-  if (request.type !== 'look') endLooks();
   switch (request.type) {
     case 'look': {
       const { disk, offset, length } = request;
@@ -87,8 +81,11 @@ async function obey(
       const { bytesRead } = await (await lookedAt(disk)).read(buffer, 0, length, offset);
       return { bytes: buffer.subarray(0, bytesRead) };
     }
-    case 'plan':
+    case 'plan': {
+      const file = plan?.cards.find(({ disk }) => disk === undefined);
+      if (file !== undefined) throw new PiimgError(`${file.name} is no disk`);
       return plan === undefined ? {} : { flashed: await opener.write(plan, tell) };
+    }
     case 'probe':
       prober = await opener.probe(request.disk);
       return {};
@@ -121,18 +118,12 @@ async function serve({ head, take, length }: Frame<Down>): Promise<void> {
     case 'end':
       return readers.get(head.reader)?.events.end(head.size);
     case 'error':
-      return readers.get(head.reader)?.events.error(new PiimgError(head.fault.message, head.fault));
+      return readers.get(head.reader)?.events.error(errorOf(head.fault));
     default: {
       const plan = head.type === 'plan' ? await planOf(head, take) : undefined;
       const job = obey(head, plan).then(
         ({ bytes, ...done }) => say({ type: 'done', id: head.id, ...done }, bytes),
-        (error: unknown) =>
-          say({
-            type: 'failed',
-            id: head.id,
-            fault: faultOf(error),
-            ...(error instanceof Fault && { facts: error.facts }),
-          }),
+        (error: unknown) => say({ type: 'failed', id: head.id, fault: faultOf(error) }),
       );
       jobs.add(job);
       void job.then(() => jobs.delete(job));
@@ -156,13 +147,19 @@ async function planOf({ plan }: Extract<Request, { type: 'plan' }>, take: Frame<
 
 async function main(): Promise<void> {
   say({ type: 'ready' });
-  for await (const frame of readFrames<Down>(process.stdin)) await serve(frame);
-  // Whoever reads the image is gone: nobody will tell of the rest.
-  stopped.abort(new Error('piimg has gone'));
-  await Promise.all(jobs);
-  await prober?.end(false);
-  await saying;
+  try {
+    for await (const frame of readFrames<Down>(process.stdin)) await serve(frame);
+  } finally {
+    // Nobody is there any more to read the image, nor to hear of it: cards are left so that they boot nowhere.
+    stopped.abort(new Error('piimg has gone'));
+    await Promise.all(jobs);
+    await prober?.end(false);
+    await saying;
+  }
 }
+
+// To somebody who has gone nothing is said; that they have is noticed by what is read from them.
+process.stdout.on('error', () => {});
 
 main().then(
   () => process.exit(0),
