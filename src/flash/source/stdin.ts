@@ -6,7 +6,8 @@ import { isatty } from 'node:tty';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
 
 const STDIN = 0;
-const PIECE = 1 << 20;
+/** Bytes read at a time, of a file. */
+const PIECE = 1 << 16;
 
 /**
  * `length` bytes or a little more; fewer only where stdin ends. What was taken is gone for whoever reads next, and nothing else is.
