@@ -32,6 +32,7 @@ const SYSTEM = [
   'flash-bad-cards',
   'flash-sources',
   'flash-resume',
+  'flash-root',
   'web',
   'readme',
   'role-language',

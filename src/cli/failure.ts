@@ -13,6 +13,8 @@ export interface Failure {
   hint?: string;
 }
 
+const DISK_ERROR = 'The disk reported an error: see dmesg.';
+
 /** Errors of the system that are nobody's bug, with what to do about each. */
 const SYSTEM_HINTS: Record<string, string> = {
   ENOSPC: 'The disk is full: make room (piimg cache prune), or put the cache elsewhere with PIIMG_CACHE.',
@@ -24,7 +26,13 @@ const SYSTEM_HINTS: Record<string, string> = {
   ENAMETOOLONG: 'Choose a shorter name or path.',
   ELOOP: 'Links on that path lead in a circle.',
   EROFS: 'Choose a place that can be written to.',
-  EIO: 'The disk reported an error: see dmesg.',
+  EIO: DISK_ERROR,
+  // What block devices say themselves, past the page cache (the kernel's block/blk-core.c, blk_errors).
+  ENODATA: DISK_ERROR,
+  EREMOTEIO: DISK_ERROR,
+  ETIMEDOUT: DISK_ERROR,
+  EILSEQ: DISK_ERROR,
+  ENOLINK: DISK_ERROR,
   ENOMEDIUM: 'No card is in that reader: put one in. piimg drives lists cards.',
   ENXIO: 'The device is gone, or has no card in it: put it in again. piimg drives lists cards.',
   ENODEV: 'The device is gone: put it in again. piimg drives lists cards.',

@@ -89,7 +89,7 @@ async function openImage(
       ext4s.push({ facts: { kind: 'ext4', ...place, length, label, uuid, features, blockBytes }, volume });
     } else {
       const volume = await openFat(read, offset).catch((error: unknown) => {
-        if (error instanceof PiimgError) return undefined;
+        if (isOfImage(error)) return undefined;
         throw error;
       });
       if (volume === undefined) continue;
@@ -148,13 +148,17 @@ function cutOff(file: string, partition: number, end: number, size: number): Pii
   });
 }
 
+/** What is wrong with the image, and not that somebody has asked to stop. */
+const isOfImage = (error: unknown): error is PiimgError =>
+  error instanceof PiimgError && error.exitCode !== EXIT.interrupted;
+
 /** piimg's own header; one that is damaged is a note, as it does not keep the image from being read. */
 async function headerOf(read: ReadAt, size: number, notes: string[]): Promise<ReturnType<typeof parseHeader>> {
   const offset = HEADER_LBA * SECTOR;
   try {
     return parseHeader(await read(offset, Math.min(HEADER_MAX, size - offset)));
   } catch (error) {
-    if (!(error instanceof PiimgError)) throw error;
+    if (!isOfImage(error)) throw error;
     notes.push(error.message);
     return undefined;
   }

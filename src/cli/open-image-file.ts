@@ -3,11 +3,10 @@ import { constants, open, stat, type FileHandle } from 'node:fs/promises';
 import { identifyDisk } from '../host/open-disk.ts';
 import type { Positioned } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
-import { quote } from '../lib/quote.ts';
 import type { Opener } from './flashing/opener.ts';
-import { ownCommand } from './own-command.ts';
+import { withSudo } from './own-command.ts';
 
-export interface OpenedFile<Handle extends Positioned = Positioned> {
+export interface OpenImageFile<Handle extends Positioned = Positioned> {
   handle: Handle;
   /** A device, not a file. */
   block: boolean;
@@ -20,7 +19,7 @@ export interface OpenedFile<Handle extends Positioned = Positioned> {
 export async function withImageFile<T>(
   file: string,
   opener: Opener | undefined,
-  work: (opened: OpenedFile) => Promise<T>,
+  work: (opened: OpenImageFile) => Promise<T>,
 ): Promise<T> {
   const block = await isDevice(file);
   const handle =
@@ -35,7 +34,7 @@ export async function withImageFile<T>(
 /** The same to be written to. Throws PiimgError as well (refused) for a device that something else uses. */
 export async function withWritableFile<T>(
   file: string,
-  work: (opened: OpenedFile<FileHandle>) => Promise<T>,
+  work: (opened: OpenImageFile<FileHandle>) => Promise<T>,
 ): Promise<T> {
   const block = await isDevice(file);
   const handle = await openExclusively(file, true, block);
@@ -63,7 +62,7 @@ export async function openExclusively(file: string, write: boolean, block: boole
     if (error.code === 'EACCES' && block) {
       throw new PiimgError(`Only root may open ${file}`, {
         exitCode: EXIT.refused,
-        hint: quote(['sudo', ...ownCommand()]),
+        hint: withSudo(),
       });
     }
     if (error.code !== 'EBUSY') throw error;

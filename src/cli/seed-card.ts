@@ -12,7 +12,7 @@ import type { CloudInitSchemas } from '../seed/check.ts';
 import { describeSeed, type SeedDescription } from '../seed/describe.ts';
 import { NODE_SLOTS, type NodeSlot } from '../seed/node-slots.ts';
 import type { Opener } from './flashing/opener.ts';
-import { withImageFile, withWritableFile, type OpenedFile } from './open-image-file.ts';
+import { withImageFile, withWritableFile, type OpenImageFile } from './open-image-file.ts';
 
 export interface SeedCard<Handle extends Positioned = Positioned> {
   file: string;
@@ -63,7 +63,7 @@ export const withWritableCard = <T>(
 
 async function asCard<T, Handle extends Positioned>(
   file: string,
-  { handle, block }: OpenedFile<Handle>,
+  { handle, block }: OpenImageFile<Handle>,
   exitCode: ExitCode = EXIT.usage,
   work: (card: SeedCard<Handle>) => Promise<T>,
 ): Promise<T> {

@@ -41,6 +41,12 @@ export interface Running extends Promise<RunResult> {
   kill(signal?: NodeJS.Signals): void;
 }
 
+/** One that need not be waited for. */
+export interface Leavable extends Running {
+  /** This process may end before it does. */
+  leave(): void;
+}
+
 /** Lines of output an error keeps. */
 const TAIL = 20;
 
@@ -49,7 +55,7 @@ const TAIL = 20;
  * user's PATH lacks them. Throws PiimgError: the command quoted for a shell, its status and its last 20 lines as `detail`;
  * exit code 4 naming the Debian package when it is not installed; 130 when `signal` (or the user's Ctrl-C) ended it.
  */
-export function run(command: string[], options: RunOptions = {}): Running {
+export function run(command: string[], options: RunOptions = {}): Leavable {
   const [program = '', ...args] = command;
   const tail: string[] = [];
   const child = execa(program, args, execaOptions(options, tail));
@@ -59,6 +65,10 @@ export function run(command: string[], options: RunOptions = {}): Running {
     // execa types it by its options; without a pipe nobody reads it.
     stdout: child.stdout as Readable,
     kill: (signal: NodeJS.Signals = 'SIGTERM') => void child.kill(signal),
+    leave() {
+      child.unref();
+      for (const pipe of [child.stdin, child.stdout, child.stderr]) pipe?.destroy();
+    },
   });
 }
 

@@ -18,7 +18,7 @@ import type { MergedEntry } from './merge.ts';
 import { readerOf, wholeBlocks, type ByteRange } from './ranges.ts';
 
 /** Raised when the same content would make other file systems: it is part of every key. */
-const STAGE_FORMAT = 3;
+const STAGE_FORMAT = 4;
 
 /** Bytes under one checksum, at most: small enough that two threads have as much to do. */
 const PIECE = 16 << 20;

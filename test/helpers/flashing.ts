@@ -3,6 +3,7 @@ import { randomFillSync } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { PassThrough } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import * as assert from 'uvu/assert';
 import { encodeMbr } from '../../src/image/mbr.ts';
 import { run, type Running } from '../../src/host/exec.ts';
@@ -26,6 +27,15 @@ export async function plainImage(folder: string, size = 24 * MIB): Promise<strin
   await handle.write(noise);
   await handle.close();
   return file;
+}
+
+/** Until so many bytes have been written to the card. */
+export async function untilWritten(card: Card, bytes: number): Promise<void> {
+  for (;;) {
+    const written = (await card.requests()).filter(({ kind }) => kind === 'write');
+    if (written.reduce((sum, { length }) => sum + length, 0) >= bytes) return;
+    await sleep(20);
+  }
 }
 
 export interface FlashedJson {

@@ -1,20 +1,10 @@
-// A flash that was stopped: killed at random instants, by Ctrl-C, on another card than before; resumed, it is right. And a writer in a process of its own.
+// A flash that was stopped: killed at random instants, by Ctrl-C, on another card than before; resumed, it is right.
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { PassThrough } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { rootCommand } from '../../src/cli/flashing/opener.ts';
-import { startRootOpener } from '../../src/cli/flashing/root-opener.ts';
-import { openImage } from '../../src/cli/flashing/image.ts';
-import { sendFrame } from '../../src/cli/flashing/remote.ts';
-import type { Tell } from '../../src/flash/write/types.ts';
-import { run } from '../../src/host/exec.ts';
-import { identifyDisk } from '../../src/host/open-disk.ts';
-import { asRoot } from '../helpers/as-root.ts';
-import { agreed, flashedOf, MIB, piimg, plainImage, startPiimg } from '../helpers/flashing.ts';
-import { isBootable, withCard, withCards, type Card } from '../helpers/rig/card.ts';
+import { agreed, flashedOf, MIB, piimg, plainImage, startPiimg, untilWritten } from '../helpers/flashing.ts';
+import { isBootable, withCard } from '../helpers/rig/card.ts';
 import { temporaryFolder } from '../helpers/temporary.ts';
 import { random } from '../power/cuts.ts';
 
@@ -23,15 +13,6 @@ const next = random(seed);
 console.log(`seed ${seed} (PIIMG_TEST_SEED)`);
 
 const SIZE = 64 * MIB;
-
-/** Until so many bytes have been written to the card. */
-async function untilWritten(card: Card, bytes: number): Promise<void> {
-  for (;;) {
-    const written = (await card.requests()).filter(({ kind }) => kind === 'write');
-    if (written.reduce((sum, { length }) => sum + length, 0) >= bytes) return;
-    await sleep(20);
-  }
-}
 
 test('killed at random instants and resumed: it does not boot before, and is equal afterwards', async () => {
   const folder = temporaryFolder();
@@ -80,51 +61,6 @@ test('Ctrl-C: exit code 130, a card that does not boot, and the command to go on
   });
 });
 
-test('a writer in a process of its own, as sudo starts it, writes what this one would', async () => {
-  const folder = temporaryFolder();
-  const file = await plainImage(folder);
-  await withCards(
-    [
-      { size: SIZE, content: 'random' },
-      { size: SIZE, content: 'random', bytesPerSecond: 40e6 },
-    ],
-    async (cards) => {
-      const signal = AbortSignal.timeout(120_000);
-      const image = await openImage(file, signal);
-      // As much as a seed: more than a pipe takes before somebody reads it.
-      const content = Buffer.alloc(256 * 1024, 'mine');
-      const patches = [{ offset: 5 * MIB + 4096, length: content.length, content }];
-      const plan = {
-        source: image.source,
-        ranges: image.ranges,
-        size: image.size,
-        least: image.least,
-        mode: 'write+verify' as const,
-        wipe: false,
-        discard: true,
-        cards: await Promise.all(
-          cards.map(async (card) => ({ name: card.path, disk: await identifyDisk(card.path), patches, resumeFrom: 0 })),
-        ),
-      };
-      const ended: string[] = [];
-      const tell: Tell = (name, event) => {
-        if (event.type === 'ended') ended.push(name);
-      };
-      const opener = await startRootOpener(asRoot(rootCommand()), signal);
-      const flashed = await opener.write(plan, tell);
-      await opener.end();
-      assert.equal(ended.sort(), cards.map((card) => card.path).sort());
-      assert.equal(
-        flashed.map(({ verdict, problem }) => `${verdict} ${problem}`),
-        ['verified undefined', 'verified undefined'],
-      );
-      const wanted = await readFile(file);
-      content.copy(wanted, 5 * MIB + 4096);
-      for (const card of cards) assert.ok((await card.read(0, wanted.length)).equals(wanted));
-    },
-  );
-});
-
 test('an image that ends too early, was changed, or unpacks to more than the card has: told, and nothing boots', async () => {
   const folder = temporaryFolder();
   const image = await plainImage(folder);
@@ -163,52 +99,6 @@ test('an image that ends too early, was changed, or unpacks to more than the car
     );
     assert.is(told[0]?.verdict, 'verified', told[0]?.problem);
     assert.ok((await card.read(0, 24 * MIB)).equals(await readFile(image)));
-  });
-});
-
-/** What the writer of root's is asked, for one card. */
-async function orderFor(file: string, card: Card, signal: AbortSignal) {
-  const { source, ranges, size, least } = await openImage(file, signal);
-  const cards = [{ name: card.path, disk: await identifyDisk(card.path), patches: [], resumeFrom: 0 }];
-  return { source, ranges, size, least, mode: 'write+verify' as const, wipe: false, discard: false, cards };
-}
-
-test('a writer in a process of its own that is stopped midway says so, and ends', async () => {
-  const file = await plainImage(temporaryFolder(), 48 * MIB);
-  await withCard({ size: SIZE, bytesPerSecond: 15e6, seconds: 400 }, async (card) => {
-    const stopping = new AbortController();
-    const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(120_000)]);
-    const plan = await orderFor(file, card, signal);
-    const opener = await startRootOpener(asRoot(rootCommand()), signal);
-    const writing = opener.write(plan, () => {});
-    await untilWritten(card, 8 * MIB);
-    stopping.abort(new Error('stopped'));
-    const [stopped] = await writing;
-    await opener.end();
-    assert.is(stopped?.verdict, 'stopped', stopped?.problem);
-    assert.not.ok(await isBootable(card));
-  });
-});
-
-test('a writer in a process of its own ends in order when piimg dies, in the midst of a piece', async () => {
-  const file = await plainImage(temporaryFolder(), 48 * MIB);
-  await withCard({ size: SIZE, content: 'random', seconds: 400 }, async (card) => {
-    const plan = await orderFor(file, card, AbortSignal.timeout(60_000));
-    const pipe = new PassThrough();
-    const writer = run(asRoot(rootCommand()), { input: pipe, okCodes: [0, 1], signal: AbortSignal.timeout(60_000) });
-    await sendFrame(pipe, { type: 'plan', id: 1, plan });
-    await untilWritten(card, 1);
-    // A frame of a piece of 1 MiB, of which there is no more than its first words.
-    const head = Buffer.from(
-      JSON.stringify({ type: 'chunk', reader: 1, chunk: { offset: 0, length: MIB, digest: '' } }),
-    );
-    const lengths = Buffer.alloc(8);
-    lengths.writeUInt32LE(head.length, 0);
-    lengths.writeUInt32LE(MIB, 4);
-    pipe.end(Buffer.concat([lengths, head, Buffer.alloc(1000)]));
-    // It has told what it came to, though nobody listens.
-    assert.match((await writer).stdout, '"verdict":"stopped"');
-    assert.not.ok(await isBootable(card));
   });
 });
 

@@ -1,15 +1,16 @@
 // An image taken apart and put together again, in a real sandbox: the same tree, with devices; its boot files fit the new disk.
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { withImageView } from '../../src/cli/image-view.ts';
 import { takeApart } from '../../src/cli/take-apart.ts';
 import { toolRunner } from '../../src/cli/build.ts';
+import { run } from '../../src/host/exec.ts';
 import { assembleImage } from '../../src/image/assemble.ts';
 import { treeOfExt4 } from '../../src/image/ext4-tree.ts';
-import { walkFat } from '../../src/image/fat.ts';
+import { findInFat, walkFat } from '../../src/image/fat.ts';
 import { buildLayers } from '../../src/layers/build-layers.ts';
 import { removeTrees } from '../../src/layers/cache.ts';
 import type { Layer } from '../../src/layers/layer.ts';
@@ -34,6 +35,13 @@ const image = await tinyImage({
   'etc/ssh/ssh_host_rsa_key': 'old',
   'usr/lib/systemd/system/regenerate_ssh_host_keys.service': '[Unit]\n',
   'usr/lib/systemd/system/sshd-keygen.service': '[Unit]\n',
+});
+/** One of the boot partition's files is of a clock that was wrong. */
+const late = path.join(temporaryFolder(), 'late');
+await writeFile(late, 'late');
+await utimes(late, 4_000_000_000, 4_000_000_000);
+await run(['mcopy', '-m', '-i', `${image}@@${16_384 * 512}`, late, '::'], {
+  env: { MTOOLS_SKIP_CHECK: '1', TZ: 'UTC' },
 });
 const cacheDir = temporaryFolder();
 const { sha256 } = await takeApart(image, { name: 'tiny' }, cacheDir, { step, signal });
@@ -102,6 +110,14 @@ test('with no role it is the same tree again', async () => {
   // Times too, which the digest leaves out.
   assert.equal(await headersOf(again), headers);
   assert.is(await treeOf(again), await treeOf(image));
+});
+
+test('no file of the boot partition is later than the build’s clock', async () => {
+  const timeOf = (file: string): Promise<number | undefined> =>
+    withImageView(file, async (_view, { fat }) => (await findInFat(fat, 'late'))?.mtime);
+  assert.is(await timeOf(image), 4_000_000_000, 'the control');
+  // In whole pairs of seconds.
+  assert.is(await timeOf(await assembled(layers)), EPOCH - (EPOCH % 2));
 });
 
 test('the files that layers are built upon are those of its archive, but for devices', async () => {

@@ -13,7 +13,7 @@ import { requireFile } from '../flashing/file-target.ts';
 import { ageOf, flashCards, nameOf, type Flashed, type ReadyCard } from '../flashing/flash.ts';
 import { keptIdentity, prepareIdentities, type Identity } from '../flashing/identities.ts';
 import { coveringAll, mappedBytes, neededBytes, openImage, type FlashImage } from '../flashing/image.ts';
-import { recordOn } from '../flashing/known-card.ts';
+import { recordsOn } from '../flashing/known-card.ts';
 import { lastBuild } from '../flashing/last-build.ts';
 import { keepLedger, notedDigest, notedPlaces, withWhy } from '../flashing/note.ts';
 import { nextSteps } from '../flashing/next-steps.ts';
@@ -67,9 +67,11 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
   );
   const resumable = image.source.rereadable && canResume(image, identities);
   const disks = targets.map(({ identity }) => identity.path);
-  const records = (opener: Opener) => Promise.all(disks.map((disk) => recordOn(disk, opener)));
+  const rights = { write: mode !== 'verify', signal };
+  const records = (opener: Opener) => recordsOn(disks, opener);
   // What is only said needs no password: of a disk that this user may not read, it is then not known whose card it was.
-  const was = flags.dryRun ? await records(openerHere(signal)) : await withOpener(disks, { signal }, records);
+  const was = flags.dryRun ? await records(openerHere(signal)) : await withOpener(disks, rights, records);
+  signal.throwIfAborted();
   const ready: ReadyCard[] = await Promise.all(
     identities.map(async ({ node, cardId, patches }, index) => {
       const target = targets[index];
@@ -93,7 +95,7 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
   if (mode !== 'verify')
     await confirmTargets(targets, { yes: flags.yes ?? false, confirm: flags.confirm ?? [] }, signal);
   const ledger = keepLedger(image, flags.wipe ?? false, { sha256: digest, say });
-  const flashed = await withOpener(disks, { write: mode !== 'verify', signal }, (opener) =>
+  const flashed = await withOpener(disks, rights, (opener) =>
     flashCards(image, ready, { mode, wipe: flags.wipe ?? false }, { ...context, opener }, (one) => {
       if (mode !== 'verify') ledger.add(one);
     }),

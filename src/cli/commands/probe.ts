@@ -8,7 +8,7 @@ import type { ProgressKind } from '../../ui/progress.ts';
 import { styleFor } from '../../ui/style.ts';
 import { createContext } from '../context.ts';
 import { confirmTargets } from '../flashing/confirm.ts';
-import { recordOn } from '../flashing/known-card.ts';
+import { recordsOn } from '../flashing/known-card.ts';
 import { withOpener, type Opener } from '../flashing/opener.ts';
 import { findTargets, type Target } from '../flashing/targets.ts';
 import { print, printJson, sayer } from './output.ts';
@@ -29,12 +29,12 @@ export async function probe(card: string, flags: ProbeFlags, signal: AbortSignal
   const [target] = await findTargets([{ path: card }], { image: undefined, size: undefined, allowFixed, write: true });
   if (target === undefined) throw new Error(`no target for ${card}`);
   const { path } = target.identity;
-  const was = await withOpener([path], { signal }, (opener) => recordOn(path, opener));
+  const rights = { write: true, signal };
+  const [was] = await withOpener([path], rights, (opener) => recordsOn([path], opener));
+  signal.throwIfAborted();
   sayer(flags.progress)(formatProbePlan(target.device, was, full, styleFor(process.stderr)));
   await confirmTargets([target], { yes, confirm }, signal);
-  const result = await withOpener([path], { write: true, signal }, (opener) =>
-    probeTarget(target, full, context.progress, opener),
-  );
+  const result = await withOpener([path], rights, (opener) => probeTarget(target, full, context.progress, opener));
   if (flags.json) printJson({ device: target.device.path, ...result });
   else print(formatProbe(target.device.path, result, styleFor(process.stdout)));
   if (result.verdict !== 'good') process.exitCode = EXIT.failed;

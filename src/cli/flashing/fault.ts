@@ -17,11 +17,11 @@ export function faultOf(error: unknown): WireFault {
     return { message, hint, detail, exitCode };
   }
   const { message, stack, code, syscall } = error as NodeJS.ErrnoException;
-  if (code !== undefined && syscall !== undefined) return { message, system: { code, syscall } };
+  if (code !== undefined && syscall !== undefined) return { message, detail: stack, system: { code, syscall } };
   return { message, detail: stack, exitCode: EXIT.bug };
 }
 
 export function errorOf({ message, facts, system, ...rest }: WireFault): Error {
   if (facts) return new CardFault(facts);
-  return system ? Object.assign(new Error(message), system) : new PiimgError(message, rest);
+  return system ? Object.assign(new Error(message), system, { stack: rest.detail }) : new PiimgError(message, rest);
 }

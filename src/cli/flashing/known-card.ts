@@ -7,11 +7,32 @@ import { findSlots, withCard } from '../seed-card.ts';
 /** Milliseconds: a card that does not answer is the writer's to tell of. */
 const PATIENCE = 3000;
 
-/** Its record; undefined where it holds no whole image of piimg's, it cannot be read, or this user may not look. */
-export const recordOn = (disk: string, opener: Opener): Promise<CardRecord | undefined> =>
-  within(PATIENCE, read(disk, opener)).catch(() => undefined);
+/**
+ * The record of each; undefined where a disk holds no whole image of piimg's, it cannot be read, or this user may not look. One after the other:
+ * one that hangs has a thread of Node's until it is taken out, of which there are four, so that no further one is asked then.
+ */
+export async function recordsOn(disks: string[], opener: Opener): Promise<(CardRecord | undefined)[]> {
+  const records: (CardRecord | undefined)[] = [];
+  let answers = true;
+  for (const disk of disks) {
+    const found: Found | undefined = answers ? await within(PATIENCE, read(disk, opener)) : undefined;
+    answers &&= found !== undefined;
+    records.push(found?.record);
+  }
+  return records;
+}
 
-const read = (disk: string, opener: Opener): Promise<CardRecord | undefined> =>
+type Found = { record?: CardRecord | undefined };
+
+const read = async (disk: string, opener: Opener): Promise<Found> => {
+  try {
+    return { record: await recordOn(disk, opener) };
+  } catch {
+    return {};
+  }
+};
+
+const recordOn = (disk: string, opener: Opener): Promise<CardRecord | undefined> =>
   withCard(disk, { opener }, async (card) => {
     // What was written to it since, if anything, has no slots.
     await findSlots(card);

@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { access, open, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { rescanDisk, unmountDisk } from '../../host/card-upkeep.ts';
-import { openDisk, type DiskIdentity } from '../../host/open-disk.ts';
+import { openDisk, requireSameDisk, type DiskIdentity } from '../../host/open-disk.ts';
 import { findProgram } from '../../host/requirements.mjs';
 import { requireUnwritten } from '../../host/writers.ts';
 import { startProber, type Prober } from '../../flash/probe/prober.ts';
@@ -13,8 +13,7 @@ import type { StartReader } from '../../flash/write/reader.ts';
 import type { FlashedCard, Tell } from '../../flash/write/types.ts';
 import type { Positioned } from '../../image/ranges.ts';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
-import { quote } from '../../lib/quote.ts';
-import { ownCommand } from '../own-command.ts';
+import { withSudo } from '../own-command.ts';
 import { startRootOpener } from './root-opener.ts';
 import { runWriter, type WriterPlan } from './writer.ts';
 
@@ -109,6 +108,7 @@ export function wholeBlockReads(handle: Positioned): Positioned {
 }
 
 async function proberOf(disk: DiskIdentity, signal: AbortSignal): Promise<DiskProber> {
+  await requireSameDisk(disk);
   await unmountDisk(disk.path, signal);
   const handle = await openDisk(disk, true);
   try {
@@ -164,7 +164,7 @@ function notAllowed(cause?: unknown): PiimgError {
   const detail = cause instanceof PiimgError ? cause.detail : undefined;
   return new PiimgError('Only root may open that card, and sudo did not start what opens it', {
     exitCode: EXIT.refused,
-    hint: quote(['sudo', ...ownCommand()]),
+    hint: withSudo(),
     ...(detail !== undefined && { detail }),
   });
 }

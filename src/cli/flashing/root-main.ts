@@ -1,4 +1,5 @@
 // The program that runs as root while everything else is the user's: it opens disks, and no files, and does to them what it is asked.
+import { stat } from 'node:fs/promises';
 import { CHUNK } from '../../flash/write/chunks.ts';
 import { sharedMemory } from '../../flash/write/memory.ts';
 import type { ReaderEvents, StartReader } from '../../flash/write/reader.ts';
@@ -69,24 +70,28 @@ async function lookedAt(disk: DiskIdentity): Promise<LookedAt> {
   return file;
 }
 
-/** What the request comes to; `plan` is that of a plan, with its patches. */
-async function obey(
-  request: Request & { id: number },
-  plan: WriterPlan | undefined,
-): Promise<Omit<Done, 'type' | 'id'> & { bytes?: Buffer }> {
+/** Of files, root has no business with any. */
+async function requireDevice(disk: DiskIdentity | undefined, name = disk?.path): Promise<void> {
+  if (disk !== undefined && (await stat(disk.path)).isBlockDevice()) return;
+  throw new PiimgError(`${name} is no disk`);
+}
+
+type Work = (Exclude<Request, { type: 'plan' }> | { type: 'write'; plan: WriterPlan }) & { id: number };
+
+async function obey(request: Work): Promise<Omit<Done, 'type' | 'id'> & { bytes?: Buffer }> {
   switch (request.type) {
     case 'look': {
       const { disk, offset, length } = request;
+      await requireDevice(disk);
       const buffer = Buffer.alloc(length);
       const { bytesRead } = await (await lookedAt(disk)).read(buffer, 0, length, offset);
       return { bytes: buffer.subarray(0, bytesRead) };
     }
-    case 'plan': {
-      const file = plan?.cards.find(({ disk }) => disk === undefined);
-      if (file !== undefined) throw new PiimgError(`${file.name} is no disk`);
-      return plan === undefined ? {} : { flashed: await opener.write(plan, tell) };
-    }
+    case 'write':
+      for (const { disk, name } of request.plan.cards) await requireDevice(disk, name);
+      return { flashed: await opener.write(request.plan, tell) };
     case 'probe':
+      await requireDevice(request.disk);
       prober = await opener.probe(request.disk);
       return {};
     case 'order': {
@@ -120,8 +125,9 @@ async function serve({ head, take, length }: Frame<Down>): Promise<void> {
     case 'error':
       return readers.get(head.reader)?.events.error(errorOf(head.fault));
     default: {
-      const plan = head.type === 'plan' ? await planOf(head, take) : undefined;
-      const job = obey(head, plan).then(
+      const work =
+        head.type === 'plan' ? ({ type: 'write', id: head.id, plan: await planOf(head, take) } as const) : head;
+      const job = obey(work).then(
         ({ bytes, ...done }) => say({ type: 'done', id: head.id, ...done }, bytes),
         (error: unknown) => say({ type: 'failed', id: head.id, fault: faultOf(error) }),
       );
@@ -147,11 +153,15 @@ async function planOf({ plan }: Extract<Request, { type: 'plan' }>, take: Frame<
 
 async function main(): Promise<void> {
   say({ type: 'ready' });
+  let why: unknown = new Error('piimg has gone');
   try {
     for await (const frame of readFrames<Down>(process.stdin)) await serve(frame);
+  } catch (error) {
+    why = error;
+    throw error;
   } finally {
     // Nobody is there any more to read the image, nor to hear of it: cards are left so that they boot nowhere.
-    stopped.abort(new Error('piimg has gone'));
+    stopped.abort(why);
     await Promise.all(jobs);
     await prober?.end(false);
     await saying;
@@ -163,5 +173,5 @@ process.stdout.on('error', () => {});
 
 main().then(
   () => process.exit(0),
-  () => process.exit(1),
+  (error: unknown) => process.stderr.write(`${(error as Error).stack}\n`, () => process.exit(1)),
 );

@@ -4,7 +4,7 @@ import { run } from '../../host/exec.ts';
 import { CHUNK } from '../../flash/write/chunks.ts';
 import { LAST_ANSWER } from '../../flash/write/guarded.ts';
 import { startReader, type Reader } from '../../flash/write/reader.ts';
-import type { Tell } from '../../flash/write/types.ts';
+import type { FlashedCard, Tell } from '../../flash/write/types.ts';
 import { PiimgError } from '../../lib/errors.ts';
 import { within } from '../../lib/within.ts';
 import { errorOf, faultOf } from './fault.ts';
@@ -68,10 +68,16 @@ export async function startRootOpener(command: string[], signal: AbortSignal): P
     }
   };
   const listening = (async () => {
-    for await (const { head, take, length } of readFrames<Up>(running.stdout)) {
-      const bytes = new Uint8Array(length);
-      await take(bytes);
-      heard(head, bytes);
+    try {
+      for await (const { head, take, length } of readFrames<Up>(running.stdout)) {
+        const bytes = new Uint8Array(length);
+        await take(bytes);
+        heard(head, bytes);
+      }
+    } catch (error) {
+      // Where it ended in the midst of a frame, how it ended says more.
+      await within(LAST_ANSWER, running);
+      throw error;
     }
     await running;
     throw new PiimgError('The program that opens cards ended without a word');
@@ -91,11 +97,12 @@ export async function startRootOpener(command: string[], signal: AbortSignal): P
   const end = async (): Promise<void> => {
     signal.removeEventListener('abort', stop);
     pipe.end();
-    // With a thread that waits for a dead card it cannot end before the card is taken out.
+    // With a thread that waits for a dead card it cannot end before the card is taken out; nor may sudo, at its prompt, be ended by its user.
     await within(LAST_ANSWER, listening);
+    running.leave();
   };
   try {
-    await aborting(signal, answerTo(READY));
+    await aborting(signal, () => answerTo(READY));
   } catch (error) {
     running.kill();
     await end();
@@ -105,7 +112,7 @@ export async function startRootOpener(command: string[], signal: AbortSignal): P
     async look(disk) {
       return {
         async read(buffer, offset, length, position) {
-          const { bytes } = await aborting(signal, ask({ type: 'look', disk, offset: position, length }));
+          const { bytes } = await aborting(signal, () => ask({ type: 'look', disk, offset: position, length }));
           buffer.set(bytes, offset);
           return { bytesRead: bytes.length };
         },
@@ -115,22 +122,35 @@ export async function startRootOpener(command: string[], signal: AbortSignal): P
     async write(plan, tell) {
       signal.throwIfAborted();
       const { plan: wire, bytes } = wireOf(plan);
-      const readers = readersFor(plan, tell, send);
+      const ended = new Map<string, FlashedCard>();
+      let begun = false;
+      const readers = readersFor(plan, send, (name, event) => {
+        begun = true;
+        if (event.type === 'ended') ended.set(name, event.flashed);
+        tell(name, event);
+      });
       writing = readers.heard;
       try {
         const { flashed } = await ask({ type: 'plan', plan: wire }, bytes);
         if (flashed === undefined) throw new PiimgError('The writer ended without a word');
         return flashed;
+      } catch (error) {
+        if (!begun) throw error;
+        return plan.cards.map(({ name }) => {
+          const flashed = ended.get(name) ?? unended(name, error);
+          if (!ended.has(name)) tell(name, { type: 'ended', flashed });
+          return flashed;
+        });
       } finally {
         writing = undefined;
         readers.stop();
       }
     },
     async probe(disk) {
-      await aborting(signal, ask({ type: 'probe', disk }));
+      await aborting(signal, () => ask({ type: 'probe', disk }));
       return {
         async ask(order, progress) {
-          const { answer: answered } = await aborting(signal, ask({ type: 'order', order }, undefined, progress));
+          const { answer: answered } = await aborting(signal, () => ask({ type: 'order', order }, undefined, progress));
           if (answered === undefined) throw new PiimgError('The prober ended without a word');
           return answered;
         },
@@ -143,15 +163,27 @@ export async function startRootOpener(command: string[], signal: AbortSignal): P
   };
 }
 
-/** What `work` comes to; the reason of `signal` as soon as that aborts. */
-async function aborting<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+/** What `work` comes to; the reason of `signal` as soon as that aborts, or has: then it is not begun. */
+async function aborting<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   signal.throwIfAborted();
   const over = new AbortController();
   const aborted = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason as Error), { signal: over.signal });
   });
-  return Promise.race([work, aborted]).finally(() => over.abort());
+  return Promise.race([work(), aborted]).finally(() => over.abort());
 }
+
+/** A card of a writer that has gone. */
+const unended = (name: string, error: unknown): FlashedCard => ({
+  name,
+  verdict: 'failed',
+  problem: `what wrote it ended: ${(error as Error).message}`,
+  hint: 'Nothing boots from it but a whole image. Flash it again, with --resume.',
+  written: 0,
+  read: 0,
+  writing: 0,
+  reading: 0,
+});
 
 /** What the program needs of a plan: not the image, which is read here. */
 function wireOf(plan: WriterPlan): { plan: WirePlan; bytes: Uint8Array } {
@@ -167,8 +199,8 @@ function wireOf(plan: WriterPlan): { plan: WirePlan; bytes: Uint8Array } {
 /** The readers that the program asks for: pieces go to it as far as it has room for them. */
 function readersFor(
   plan: WriterPlan,
-  tell: Tell,
   send: (head: Down, bytes?: Uint8Array) => Promise<void>,
+  tell: Tell,
 ): { heard: (message: OfPlan) => void; stop: () => void } {
   const readers = new Map<number, Reader & { credit: number; waiting: (() => void)[] }>();
   const begin = ({ reader: id, ranges, from, slots }: Extract<Up, { type: 'open' }>): void => {

@@ -1,6 +1,7 @@
 // Starts the thread of a probe, asks it, and does not wait for ever.
 import { randomBytes } from 'node:crypto';
 import { within } from '../../lib/within.ts';
+import { LAST_ANSWER } from '../write/guarded.ts';
 import { startThread } from '../write/thread.ts';
 import { Fault } from './fault.ts';
 import type { Answer, Ask, FromProber } from './orders.ts';
@@ -8,8 +9,6 @@ import type { ProbeData } from './probe-thread.ts';
 
 /** Linux gives a SCSI command 30 seconds and tries it up to six times (drivers/scsi/sd.h: SD_TIMEOUT, SD_MAX_RETRIES). */
 const SILENCE = 180;
-/** Milliseconds that the thread has for its last answer. */
-const LAST_ANSWER = 2000;
 
 export interface Prober {
   ask: Ask;
