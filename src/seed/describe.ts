@@ -142,9 +142,13 @@ function describeWifi(card: Map): Wifi[] {
   return Object.entries(asMap(card['access-points'])).map(([ssid, point]) => ({
     ssid: plainLine(unescapeSsid(ssid)),
     ...optional('country', wordOf(card['regulatory-domain'])),
-    open: asMap(point).password === undefined && asMap(point).auth === undefined,
+    open: isOpen(asMap(point)),
   }));
 }
+
+/** As piimg writes it, with `key-management: none`, or as people do. */
+const isOpen = ({ password, auth }: Map): boolean =>
+  password === undefined && (auth === undefined || asMap(auth)['key-management'] === 'none');
 
 function hostKeysIn(keys: Map): SeedDescription['hostKeys'] {
   return Object.values(keys).flatMap((line) => {

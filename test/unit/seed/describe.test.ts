@@ -87,7 +87,7 @@ runcmd: [[curl, -u, "me:${SECRET}", https://example.org]]
 const network = `network:
   version: 2
   ethernets: { eth0: { dhcp4: true, addresses: [10.0.0.2/24], gateway4: 10.0.0.1 } }
-  wifis: { wlan0: { access-points: { home: { password: ${SECRET} }, work: { auth: { password: ${SECRET} } }, guests: {} } } }
+  wifis: { wlan0: { access-points: { home: { password: ${SECRET} }, work: { auth: { password: ${SECRET} } }, guests: {}, bar: { auth: { key-management: none } } } } }
 `;
 
 test('what people write by hand is masked', () => {
@@ -103,6 +103,7 @@ test('what people write by hand is masked', () => {
     'home (password set)',
     'work (password set)',
     'guests (open)',
+    'bar (open)',
   ]) {
     assert.ok(said.includes(fact), `${fact} in\n${said}`);
   }
