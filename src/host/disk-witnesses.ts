@@ -40,7 +40,7 @@ export function parseMount(text: string): Mounted[] {
 /** What is mounted, by node-disk-info (`df`): it ends a name at a blank. Empty where it cannot tell. */
 export async function dfMounts(): Promise<Mounted[]> {
   // It brings tables of character sets, which every flash would wait for.
-  const { getDiskInfo } = await import('node-disk-info');
+  const { getDiskInfo } = await import('./df.ts');
   const drives = await getDiskInfo().catch(() => []);
   return drives.map(({ filesystem, mounted }) => ({ source: filesystem, place: mounted }));
 }

@@ -93,6 +93,8 @@ async function goOn() {
   const program = path.join(root, verb === 'test' ? 'test/run.mjs' : 'dist/cli/main.js');
   const given = verb === 'start' && args.length === 0 ? ['build', '--role', 'web'] : args;
   process.argv = [process.argv[0], program, ...given];
+  // Compiled by now: tests start that (test/helpers/command.ts).
+  if (verb === 'test') process.env.PIIMG_TEST_BUILT = '1';
   await import(program);
 }
 

@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs';
 import { stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
-import { getDiskInfo } from 'node-disk-info';
 import { PiimgError } from '../lib/errors.ts';
+import { getDiskInfo } from './df.ts';
 
 /** Bytes that will be written below a folder, which need not exist yet, and what they are for. */
 export interface SpaceNeed {

@@ -1,11 +1,11 @@
 // The image of role web that the system tests share: built by the command line as a user would, once for all of them.
 import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { cacheFolder } from '../../src/cli/context.ts';
 import { run } from '../../src/host/exec.ts';
 import type { ImageManifest } from '../../src/image/manifest.ts';
 import { PiimgError } from '../../src/lib/errors.ts';
+import { piimgCommand } from './command.ts';
 
 export interface BuiltImage {
   image: string;
@@ -13,16 +13,6 @@ export interface BuiltImage {
   lock: string;
   manifest: ImageManifest;
   cacheDir: string;
-}
-
-/** The command line from its sources; `root` is the package's folder. */
-export function piimgCommand(root = fileURLToPath(new URL('../..', import.meta.url))): string[] {
-  return [
-    process.execPath,
-    '--import',
-    path.join(root, 'node_modules/tsx/dist/esm/index.mjs'),
-    path.join(root, 'src/cli/main.ts'),
-  ];
 }
 
 /**

@@ -11,7 +11,7 @@ import type { LedgerRow } from '../../src/flash/ledger.ts';
 import { PiimgError } from '../../src/lib/errors.ts';
 import { quote } from '../../src/lib/quote.ts';
 import { asRoot } from './as-root.ts';
-import { piimgCommand } from './built.ts';
+import { piimgCommand } from './command.ts';
 import type { Card } from './rig/card.ts';
 
 export const MIB = 1 << 20;

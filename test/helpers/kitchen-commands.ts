@@ -5,7 +5,8 @@ import * as assert from 'uvu/assert';
 import { cacheFolder } from '../../src/cli/context.ts';
 import { run, type RunResult } from '../../src/host/exec.ts';
 import type { ImageManifest } from '../../src/image/manifest.ts';
-import { piimgCommand, showDetail } from './built.ts';
+import { showDetail } from './built.ts';
+import { piimgCommand } from './command.ts';
 import type { Kitchen } from './kitchen-sink.ts';
 
 export const PIIMG_CACHE = cacheFolder(process.env);

@@ -7,7 +7,8 @@ import * as assert from 'uvu/assert';
 import type { BootReport, BootRun } from '../../src/boot/report.ts';
 import { run } from '../../src/host/exec.ts';
 import { healthCheck } from '../../src/role/schema/health.ts';
-import { builtWeb, piimgCommand, showDetail } from '../helpers/built.ts';
+import { builtWeb, showDetail } from '../helpers/built.ts';
+import { piimgCommand } from '../helpers/command.ts';
 import { imageWith, ROLE_FILE, roleWith } from '../helpers/changed-image.ts';
 
 const HEALTH = [

@@ -12,7 +12,8 @@ import { run } from '../../src/host/exec.ts';
 import type { ImageManifest } from '../../src/image/manifest.ts';
 import { loginSeed } from '../../src/seed/login.ts';
 import { padSlot } from '../../src/seed/minimal.ts';
-import { piimgCommand, showDetail } from '../helpers/built.ts';
+import { showDetail } from '../helpers/built.ts';
+import { piimgCommand } from '../helpers/command.ts';
 import { askAll } from '../helpers/login.ts';
 import { withQemu } from '../helpers/qemu.ts';
 

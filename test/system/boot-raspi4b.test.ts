@@ -9,7 +9,8 @@ import { run } from '../../src/host/exec.ts';
 import { packageRoot } from '../../src/host/package-root.ts';
 import { EXIT, PiimgError } from '../../src/lib/errors.ts';
 import { TRIPLET } from '../../src/sandbox/shadow.ts';
-import { builtWeb, piimgCommand } from '../helpers/built.ts';
+import { builtWeb } from '../helpers/built.ts';
+import { piimgCommand } from '../helpers/command.ts';
 import { bootstrapDebian } from '../helpers/fresh-debian.ts';
 
 const { image, cacheDir } = await builtWeb();

@@ -7,7 +7,8 @@ import * as assert from 'uvu/assert';
 import { stringify } from 'yaml';
 import type { BootReport } from '../../src/boot/report.ts';
 import { run } from '../../src/host/exec.ts';
-import { builtWeb, piimgCommand, showDetail } from '../helpers/built.ts';
+import { builtWeb, showDetail } from '../helpers/built.ts';
+import { piimgCommand } from '../helpers/command.ts';
 
 /** Seconds of silence after which an idle machine is one that hangs (src/boot/console.ts). */
 const SILENCE = 120;

@@ -6,7 +6,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { BootReport, Reason } from '../../src/boot/report.ts';
 import { run } from '../../src/host/exec.ts';
-import { builtWeb, piimgCommand } from '../helpers/built.ts';
+import { builtWeb } from '../helpers/built.ts';
+import { piimgCommand } from '../helpers/command.ts';
 import { imageWith, ROLE_FILE, roleWith } from '../helpers/changed-image.ts';
 
 const { image, cacheDir } = await builtWeb();

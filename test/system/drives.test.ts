@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import type { Judgement } from '../../src/flash/judge.ts';
 import { run } from '../../src/host/exec.ts';
 import { asRoot } from '../helpers/as-root.ts';
-import { piimgCommand } from '../helpers/built.ts';
+import { piimgCommand } from '../helpers/command.ts';
 
 /** Mounts are seen by nobody else and end with it; `look` prints what drives says, behind the loop's name. */
 const STAGES = `

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { run } from '../../src/host/exec.ts';
-import { piimgCommand } from '../helpers/built.ts';
+import { piimgCommand } from '../helpers/command.ts';
 import { fakeLsblk, type FakeReader } from '../helpers/fake-lsblk.ts';
 import { atTerminal, MIB, plainImage } from '../helpers/flashing.ts';
 import { withCard, type Card } from '../helpers/rig/card.ts';

@@ -8,7 +8,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { run } from '../../src/host/exec.ts';
 import { EXIT } from '../../src/lib/errors.ts';
-import { piimgCommand } from '../helpers/built.ts';
+import { piimgCommand } from '../helpers/command.ts';
 import { agreed, flashedOf, MIB, piimg, plainImage, refused } from '../helpers/flashing.ts';
 import { withCards, type CardOptions } from '../helpers/rig/card.ts';
 import { seedImage } from '../helpers/seed-image.ts';

@@ -11,7 +11,7 @@ import type { PiimgError } from '../../src/lib/errors.ts';
 import { asRoot } from '../helpers/as-root.ts';
 import { agreed, atTerminal, MIB, piimg, plainImage, refused, startPiimg, type Said } from '../helpers/flashing.ts';
 import { withCard, type Card, type CardOptions } from '../helpers/rig/card.ts';
-import { piimgCommand } from '../helpers/built.ts';
+import { piimgCommand } from '../helpers/command.ts';
 import { seedImage } from '../helpers/seed-image.ts';
 import { keyLine } from '../helpers/ssh-keys.ts';
 import { temporaryFolder } from '../helpers/temporary.ts';

@@ -14,7 +14,7 @@ import { encodeHeader } from '../../src/image/header.ts';
 import { HEADER_LBA } from '../../src/image/layout.ts';
 import { encodeMbr, SECTOR } from '../../src/image/mbr.ts';
 import { assertBooted } from '../helpers/booted.ts';
-import { piimgCommand } from '../helpers/built.ts';
+import { piimgCommand } from '../helpers/command.ts';
 import { withQemu, type TestGuest } from '../helpers/qemu.ts';
 
 test('a machine that never comes up is ended at its deadline, and said', async () => {

@@ -13,7 +13,8 @@ import type { BootReport } from '../../src/boot/report.ts';
 import { withBootPartition } from '../../src/cli/boot-partition.ts';
 import { run } from '../../src/host/exec.ts';
 import { packageRoot } from '../../src/host/package-root.ts';
-import { builtWeb, piimgCommand } from '../helpers/built.ts';
+import { builtWeb } from '../helpers/built.ts';
+import { piimgCommand } from '../helpers/command.ts';
 import { bootFiles } from '../helpers/qemu.ts';
 import { digestOfFile } from '../../src/lib/digest.ts';
 

@@ -9,7 +9,8 @@ import { run } from '../../src/host/exec.ts';
 import { SECTOR } from '../../src/image/mbr.ts';
 import { ERAS } from '../fixtures/raspios/eras.ts';
 import { makeLookAlike } from '../fixtures/raspios/make.ts';
-import { piimgCommand, showDetail } from '../helpers/built.ts';
+import { showDetail } from '../helpers/built.ts';
+import { piimgCommand } from '../helpers/command.ts';
 
 /** The names of what was looked at, all of it passed. */
 async function testRole(folder: string, role: string, base: string): Promise<string[]> {

@@ -6,7 +6,8 @@ import * as assert from 'uvu/assert';
 import { run } from '../../src/host/exec.ts';
 import type { EraName } from '../fixtures/raspios/eras.ts';
 import { makeLookAlike } from '../fixtures/raspios/make.ts';
-import { piimgCommand, showDetail } from '../helpers/built.ts';
+import { showDetail } from '../helpers/built.ts';
+import { piimgCommand } from '../helpers/command.ts';
 import { bootForeign } from '../helpers/foreign-boot.ts';
 
 const ERAS: { era: EraName; format: string }[] = [

@@ -10,7 +10,8 @@ import type { ImageManifest } from '../../src/image/manifest.ts';
 import { makeSeedKey } from '../../src/boot/seed-key.ts';
 import { cacheFolder } from '../../src/cli/context.ts';
 import { quote } from '../../src/lib/quote.ts';
-import { builtWeb, piimgCommand } from '../helpers/built.ts';
+import { builtWeb } from '../helpers/built.ts';
+import { piimgCommand } from '../helpers/command.ts';
 import { partitionOf } from '../helpers/image-files.ts';
 import { codeBlocks } from '../helpers/readme.ts';
 

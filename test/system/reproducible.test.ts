@@ -7,7 +7,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { dieWithParent, run } from '../../src/host/exec.ts';
 import { digestOfFile } from '../../src/lib/digest.ts';
-import { builtWeb, piimgCommand, readBuilt, showDetail } from '../helpers/built.ts';
+import { builtWeb, readBuilt, showDetail } from '../helpers/built.ts';
+import { piimgCommand } from '../helpers/command.ts';
 import { firstDifference, firstDifferentEntry } from '../helpers/first-difference.ts';
 
 const NOBODY = '65534';

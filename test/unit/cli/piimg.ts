@@ -1,12 +1,10 @@
-// Runs the command line as a process of its own, from its sources.
+// Runs the command line as a process of its own.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { run, type RunResult } from '../../../src/host/exec.ts';
+import { piimgCommand } from '../../helpers/command.ts';
 
-const main = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
-const tsx = import.meta.resolve('tsx');
 const EVERY_CODE = Array.from({ length: 256 }, (_, code) => code);
 
 /** What `piimg ARGS` prints and exits with; no colours, 80 columns, at most a minute. */
@@ -14,7 +12,7 @@ export function piimg(
   args: string[],
   options: { cwd?: string; env?: Record<string, string> } = {},
 ): Promise<RunResult> {
-  return run([process.execPath, '--import', tsx, main, ...args], {
+  return run([...piimgCommand(), ...args], {
     ...options,
     env: { FORCE_COLOR: '0', ...options.env },
     okCodes: EVERY_CODE,
