@@ -4,7 +4,7 @@ import { chmod, lstat, open, rename, rm, stat, type FileHandle } from 'node:fs/p
 import path from 'node:path';
 import { run } from '../host/exec.ts';
 import { requireSpace } from '../host/space.ts';
-import { copyImage } from '../image/copy.ts';
+import { copyImage, flushing } from '../image/copy.ts';
 import { removeAbandonedParts } from '../lib/alive.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
@@ -91,7 +91,7 @@ async function copyWhole(
     void file.stat().then(show, () => {});
   }, 250);
   try {
-    await run(['cp', '--reflink=auto', '--sparse=auto', '--', image, part], { signal });
+    await flushing(file, run(['cp', '--reflink=auto', '--sparse=auto', '--', image, part], { signal }));
   } finally {
     clearInterval(look);
   }

@@ -1,6 +1,7 @@
 // Copies an image file; its holes stay holes, and what is all zeros becomes one.
 import { open, type FileHandle } from 'node:fs/promises';
 import type { Step } from '../lib/progress.ts';
+import { settled } from '../lib/settled.ts';
 
 /** Bytes read at once, and the unit in which zeros are left out: a block of any file system here. */
 const CHUNK = 4 << 20;
@@ -28,6 +29,15 @@ export async function copyImage(
   } finally {
     await source.close();
   }
+}
+
+/** What `work` comes to, which writes to `file`: the disk begins with that at once, not only when it is synced in the end. */
+export async function flushing<T>(file: FileHandle, work: Promise<T>): Promise<T> {
+  const state = { working: true };
+  const flush = async (): Promise<void> => {
+    while (state.working) await file.datasync();
+  };
+  return (await settled([work.finally(() => (state.working = false)), flush()]))[0];
 }
 
 /** Writes what is not zeros, block by block, of at most 4 MiB; the file must have a hole, or its end, in its place. */

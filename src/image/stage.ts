@@ -4,10 +4,10 @@ import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { digestOf, sha256 } from '../lib/digest.ts';
 import type { Step } from '../lib/progress.ts';
-import { settled } from '../lib/settled.ts';
 import { touch } from '../lib/touch.ts';
 import type { Layer } from '../layers/layer.ts';
 import { BMAP_BLOCK } from './bmap.ts';
+import { flushing } from './copy.ts';
 import { crcOfRanges } from './digest.ts';
 import { ext4UsedRanges } from './ext4.ts';
 import { fatUsedRanges, openFat } from './fat.ts';
@@ -112,13 +112,8 @@ export async function stageDamage(dir: string, key: string, to?: string): Promis
  */
 async function copied(from: string, ranges: ByteRange[], to: string): Promise<string[]> {
   const file = await open(to, 'r+');
-  const state = { working: true };
-  const flush = async (): Promise<void> => {
-    while (state.working) await file.datasync();
-  };
   try {
-    const copying = crcOfRanges(from, ranges, to).finally(() => (state.working = false));
-    return (await settled([copying, flush()]))[0];
+    return await flushing(file, crcOfRanges(from, ranges, to));
   } finally {
     await file.close();
   }
