@@ -1,7 +1,5 @@
 // Opens an image or a card that somebody else made: src/image's readers under the files that src/vendor looks at.
-import { stat } from 'node:fs/promises';
 import { packingOf, type Packing } from '../flash/source/packing.ts';
-import { identifyDisk } from '../host/open-disk.ts';
 import { openExt4, type Ext4Volume } from '../image/ext4-inodes.ts';
 import { fatLabel, listFat, openFat, type FatVolume } from '../image/fat.ts';
 import { isProtective, readGpt } from '../image/gpt.ts';
@@ -44,9 +42,8 @@ export async function withImageView<T>(
   work: (view: ImageView, opened: OpenedImage) => Promise<T>,
   opener?: Opener,
 ): Promise<T> {
-  return withImageFile(file, opener, async ({ handle, block }) => {
+  return withImageFile(file, opener, async ({ handle, block, size }) => {
     try {
-      const { size } = block ? await identifyDisk(file) : await stat(file);
       const { view, opened } = await openImage(file, readerOf(handle), { size, block });
       return await work(view, opened);
     } catch (error) {

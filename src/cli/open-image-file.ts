@@ -1,6 +1,6 @@
 // Opens an image's file or a card, by the name that the user gave.
 import { constants, open, stat, type FileHandle } from 'node:fs/promises';
-import { identifyDisk } from '../host/open-disk.ts';
+import { identifyDisk, type DiskIdentity } from '../host/open-disk.ts';
 import type { Positioned } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Opener } from './flashing/opener.ts';
@@ -10,6 +10,8 @@ export interface OpenImageFile<Handle extends Positioned = Positioned> {
   handle: Handle;
   /** A device, not a file. */
   block: boolean;
+  /** Bytes. */
+  size: number;
 }
 
 /**
@@ -21,11 +23,11 @@ export async function withImageFile<T>(
   opener: Opener | undefined,
   work: (opened: OpenImageFile) => Promise<T>,
 ): Promise<T> {
-  const block = await isDevice(file);
-  const handle =
-    block && opener ? await opener.look(await identifyDisk(file)) : await openExclusively(file, false, block);
+  const { disk, size } = await find(file);
+  const block = disk !== undefined;
+  const handle = disk && opener ? await opener.look(disk) : await openExclusively(file, false, block);
   try {
-    return await work({ handle, block });
+    return await work({ handle, block, size });
   } finally {
     await handle.close();
   }
@@ -36,19 +38,23 @@ export async function withWritableFile<T>(
   file: string,
   work: (opened: OpenImageFile<FileHandle>) => Promise<T>,
 ): Promise<T> {
-  const block = await isDevice(file);
+  const { disk, size } = await find(file);
+  const block = disk !== undefined;
   const handle = await openExclusively(file, true, block);
   try {
-    return await work({ handle, block });
+    return await work({ handle, block, size });
   } finally {
     await handle.close();
   }
 }
 
-async function isDevice(file: string): Promise<boolean> {
+async function find(file: string): Promise<{ disk?: DiskIdentity; size: number }> {
   const found = await stat(file).catch(() => undefined);
-  const block = found?.isBlockDevice() ?? false;
-  if (found?.isFile() || block) return block;
+  if (found?.isFile()) return { size: found.size };
+  if (found?.isBlockDevice()) {
+    const disk = await identifyDisk(file);
+    return { disk, size: disk.size };
+  }
   throw new PiimgError(`There is no image or card ${file}`, {
     exitCode: EXIT.usage,
     hint: 'Name the file of an image, or the device of a card, such as /dev/sdX.',

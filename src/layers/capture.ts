@@ -52,8 +52,7 @@ export async function copyEntry(
   epoch: number,
 ): Promise<void> {
   const opaque = header.xattrs?.[OPAQUE] !== undefined;
-  const { nanoseconds: _, ...clamped } = { ...header, mtime: epoch };
-  const clean = withoutOverlayNotes(header.mtime < epoch ? header : clamped);
+  const clean = withoutOverlayNotes(header.mtime < epoch ? header : atSecond(header, epoch));
   if (header.type === 'character' && header.device?.[0] === 0 && header.device[1] === 0) {
     writer.whiteout(header.path);
   } else if (!isDevice(header.type)) {
@@ -61,6 +60,8 @@ export async function copyEntry(
     if (header.type === 'file') await data((chunk) => writer.write(chunk));
   }
 }
+
+const atSecond = ({ nanoseconds: _, ...header }: TarHeader, mtime: number): TarHeader => ({ ...header, mtime });
 
 function withoutOverlayNotes(header: TarHeader): TarHeader {
   if (!header.xattrs) return header;

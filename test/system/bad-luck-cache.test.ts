@@ -6,6 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { run } from '../../src/host/exec.ts';
 import type { ImageManifest } from '../../src/image/manifest.ts';
+import { piimgCommand } from '../helpers/command.ts';
 import {
   builtDigest,
   freshCache,
@@ -221,13 +222,7 @@ async function onSmallDisk(dir: string, mebibytes: number, command: string[], en
   });
 }
 
-const piimgIn = (...args: string[]): string[] => [
-  process.execPath,
-  '--import',
-  import.meta.resolve('tsx'),
-  path.resolve('src/cli/main.ts'),
-  ...args,
-];
+const piimgIn = (...args: string[]): string[] => [...piimgCommand(), ...args];
 
 test('too little room is said before anything starts: what is needed, what is free, where', async () => {
   await withProject(async (project) => {

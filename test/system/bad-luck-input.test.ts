@@ -5,6 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { run } from '../../src/host/exec.ts';
 import { quote } from '../../src/lib/quote.ts';
+import { piimgCommand } from '../helpers/command.ts';
 import { indexArchive } from '../helpers/bad-luck-archive.ts';
 import { makeDeb, mustBuild, mustFail, withProject, writeRole } from '../helpers/bad-luck-project.ts';
 
@@ -54,8 +55,7 @@ test('a maintainer script that fails: the package, its last lines, and a shell o
     );
 
     // script(1) gives it a terminal; what is typed goes to the shell.
-    const command = [process.execPath, '--import', import.meta.resolve('tsx'), path.resolve('src/cli/main.ts')];
-    const build = quote([...command, 'build', '--role', 'sour', '--shell-on-error', '--progress', 'log']);
+    const build = quote([...piimgCommand(), 'build', '--role', 'sour', '--shell-on-error', '--progress', 'log']);
     const { stdout, exitCode } = await run(['script', '-qec', build, '/dev/null'], {
       input: 'ls /etc/half-way && echo the image is $(uname -m)\nexit\n',
       cwd: project.dir,
@@ -139,8 +139,7 @@ test('a program that is not installed is named with its package before work begi
     const hide =
       'mount --bind /usr/bin "$1"; mount -t tmpfs tmpfs /usr/bin; "$1/ln" -s "$1"/* /usr/bin/; "$1/rm" /usr/bin/gpgv; shift; exec "$@"';
     const asRoot = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user', '--map-auto'];
-    const command = [process.execPath, '--import', import.meta.resolve('tsx'), path.resolve('src/cli/main.ts')];
-    const script = ['sh', '-ec', hide, 'sh', real, ...command, 'build', '--role', 'tiny'];
+    const script = ['sh', '-ec', hide, 'sh', real, ...piimgCommand(), 'build', '--role', 'tiny'];
     const { stderr, exitCode } = await run(['unshare', ...asRoot, '--mount', ...script], {
       cwd: project.dir,
       env: { PIIMG_CACHE: path.join(project.dir, 'empty'), FORCE_COLOR: '0' },

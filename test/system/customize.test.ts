@@ -6,6 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { EXIT } from '../../src/lib/errors.ts';
 import { run } from '../../src/host/exec.ts';
+import { piimgCommand } from '../helpers/command.ts';
 import { asRoot } from '../helpers/as-root.ts';
 import { checkFat, START, textsOf } from '../helpers/fat-image.ts';
 import { BOOT, foreignImage, ROOT_SIZE } from '../helpers/foreign-image.ts';
@@ -19,9 +20,6 @@ await writeFile(join(folder, 'me.pub'), `${keyLine()}\n`);
 const ROOT = { start: BOOT.start + BOOT.sectors, sectors: ROOT_SIZE * 2048 };
 const NODE = ['--node', 'pi1', '--ssh-key', 'me.pub'];
 
-const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
-const PIIMG = [process.execPath, '--import', import.meta.resolve('tsx'), main];
-
 async function sh(script: string, ...args: string[]): Promise<string> {
   const [program = '', ...command] = asRoot(['sh', '-euc', script, 'sh', ...args]);
   return (await execa(program, command, { timeout: 60_000 })).stdout;
@@ -29,7 +27,7 @@ async function sh(script: string, ...args: string[]): Promise<string> {
 
 /** As root, as devices are. */
 async function customize(...args: string[]): Promise<{ exitCode: number; all: string }> {
-  const [program = '', ...command] = asRoot([...PIIMG, 'customize', ...args]);
+  const [program = '', ...command] = asRoot([...piimgCommand(), 'customize', ...args]);
   const { exitCode = -1, all } = await execa(program, command, {
     cwd: folder,
     reject: false,
@@ -93,7 +91,7 @@ test('only root may open a card: the command through sudo is named', async () =>
   await chmod(join(folder, 'me.pub'), 0o644);
   await withLoop(image, async (device) => {
     await sh('chmod 600 "$1"', device);
-    const [program = '', ...command] = asRoot([...tool, ...PIIMG, 'customize', device, '--in-place', ...NODE]);
+    const [program = '', ...command] = asRoot([...tool, ...piimgCommand(), 'customize', device, '--in-place', ...NODE]);
     const { exitCode, all } = await execa(program, command, { cwd: folder, reject: false, all: true, timeout: 60_000 });
     assert.is(exitCode, EXIT.refused, all);
     assert.match(all, /Only root may open[\s\S]*sudo/);
@@ -102,7 +100,7 @@ test('only root may open a card: the command through sudo is named', async () =>
 
 test('Ctrl-C leaves no copy and no part of one', async () => {
   const line = '"$@" --out stopped.img --node pi1 & sleep 1.2; kill -INT $!; wait $!';
-  await run(['sh', '-c', `cd "$0"; ${line}`, folder, ...PIIMG, 'customize', 'card.img'], {
+  await run(['sh', '-c', `cd "$0"; ${line}`, folder, ...piimgCommand(), 'customize', 'card.img'], {
     okCodes: [0, EXIT.interrupted],
     signal: AbortSignal.timeout(60_000),
   });

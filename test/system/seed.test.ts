@@ -10,6 +10,7 @@ import { EXIT } from '../../src/lib/errors.ts';
 import { run } from '../../src/host/exec.ts';
 import { mountPointsOf } from '../../src/host/mounted.ts';
 import { minimalSeed, SLOT_LENGTHS } from '../../src/seed/minimal.ts';
+import { piimgCommand } from '../helpers/command.ts';
 import { BUILD_ID, SCHEMAS } from '../helpers/seed-image.ts';
 import { keyLine } from '../helpers/ssh-keys.ts';
 import { withLoop, withRootMounted } from '../helpers/loop.ts';
@@ -165,16 +166,7 @@ test('a folder in the place of a file is refused, and nothing is written', async
 
 /** As root, as devices are. */
 const seedAsRoot = (...args: string[]): Promise<string> =>
-  sh(
-    'cd "$1"; shift; "$@"',
-    work,
-    process.execPath,
-    '--import',
-    import.meta.resolve('tsx'),
-    new URL('../../src/cli/main.ts', import.meta.url).pathname,
-    'seed',
-    ...args,
-  );
+  sh('cd "$1"; shift; "$@"', work, ...piimgCommand(), 'seed', ...args);
 
 test('a card is written, also where a file has to be made anew', async () => {
   const disk = await card('card.img');

@@ -61,19 +61,19 @@ const opener = openerHere(signal, startReader);
 const looked = new Map<string, Promise<LookedAt>>();
 let prober: DiskProber | undefined;
 
-/** The disk that was identified so is opened once. */
-async function lookedAt(disk: DiskIdentity): Promise<LookedAt> {
-  const key = JSON.stringify(disk);
-  const file = looked.get(key) ?? opener.look(disk);
-  looked.set(key, file);
-  file.catch(() => looked.delete(key));
-  return file;
-}
-
 /** Of files, root has no business with any. */
 async function requireDevice(disk: DiskIdentity | undefined, name = disk?.path): Promise<void> {
   if (disk !== undefined && (await stat(disk.path)).isBlockDevice()) return;
   throw new PiimgError(`${name} is no disk`);
+}
+
+/** The disk that was identified so is opened once. */
+async function lookedAt(disk: DiskIdentity): Promise<LookedAt> {
+  const key = JSON.stringify(disk);
+  const file = looked.get(key) ?? requireDevice(disk).then(() => opener.look(disk));
+  looked.set(key, file);
+  file.catch(() => looked.delete(key));
+  return file;
 }
 
 type Work = (Exclude<Request, { type: 'plan' }> | { type: 'write'; plan: WriterPlan }) & { id: number };
@@ -82,7 +82,6 @@ async function obey(request: Work): Promise<Omit<Done, 'type' | 'id'> & { bytes?
   switch (request.type) {
     case 'look': {
       const { disk, offset, length } = request;
-      await requireDevice(disk);
       const buffer = Buffer.alloc(length);
       const { bytesRead } = await (await lookedAt(disk)).read(buffer, 0, length, offset);
       return { bytes: buffer.subarray(0, bytesRead) };

@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert';
 import { createProgram } from '../../../src/cli/program.ts';
 import { run } from '../../../src/host/exec.ts';
 import { EXIT } from '../../../src/lib/errors.ts';
+import { piimgCommand } from '../../helpers/command.ts';
 import { piimg } from './piimg.ts';
 
 const golden = fileURLToPath(new URL('../../golden/help.txt', import.meta.url));
@@ -83,9 +84,8 @@ test('schema prints that of roles, or of the kind that is named', async () => {
 });
 
 test('a reader that closes the pipe early is no failure', async () => {
-  const main = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
-  const script = `"$0" --import tsx "$1" schema; echo "exit $?" >&2`;
-  const { stderr } = await run(['sh', '-c', `(${script}) | head -c 1 >/dev/null`, process.execPath, main]);
+  const script = `"$0" "$@" schema; echo "exit $?" >&2`;
+  const { stderr } = await run(['sh', '-c', `(${script}) | head -c 1 >/dev/null`, ...piimgCommand()]);
   assert.is(stderr, 'exit 0');
 });
 
@@ -106,10 +106,9 @@ const outputs: [what: string, redirection: string, says: RegExp][] = [
 ];
 for (const [what, redirection, says] of outputs) {
   test(`output that cannot be written: ${what}`, async () => {
-    const main = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
     const command = what.includes('stderr') ? 'show no-such-role' : 'schema';
-    const script = `exec 3>&2; run() { "$0" --import tsx "$1" ${command}; echo "exit $?" >&3; }; run "$1" ${redirection}`;
-    const { stderr } = await run(['sh', '-c', script, process.execPath, main]);
+    const script = `exec 3>&2; run() { "$@" ${command}; echo "exit $?" >&3; }; run "$0" "$@" ${redirection}`;
+    const { stderr } = await run(['sh', '-c', script, ...piimgCommand()]);
     assert.match(stderr, says);
   });
 }
