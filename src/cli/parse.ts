@@ -25,11 +25,19 @@ export function parseSize(text: string): number {
   return bytes;
 }
 
-/** A whole number of at least 1. */
-export function parseCount(text: string): number {
-  if (!/^[1-9]\d{0,3}$/.test(text)) throw new InvalidArgumentError('It is a whole number of at least 1.');
+/** A whole number of at least `least`. */
+function wholeNumber(text: string, least: number): number {
+  if (!/^\d{1,4}$/.test(text) || Number(text) < least) {
+    throw new InvalidArgumentError(`It is a whole number of at least ${least}.`);
+  }
   return Number(text);
 }
+
+/** How many: at least 1. */
+export const parseCount = (text: string): number => wholeNumber(text, 1);
+
+/** An age in days: 0 is now. */
+export const parseDays = (text: string): number => wholeNumber(text, 0);
 
 /** `a,b`, and more when the option is given again; whatever is given takes the place of `initial`, the default. */
 export function parseNames(initial: string[]): (text: string, before: string[]) => string[] {

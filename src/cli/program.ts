@@ -6,7 +6,7 @@ import { piimgVersion } from '../host/package-root.ts';
 import { COMPRESSIONS } from '../image/compress.ts';
 import { addCardCommands } from './card-commands.ts';
 import { json, progress } from './common-options.ts';
-import { parseCount, parseDigest, parseNames, parseSize, parseUrl, parseWord } from './parse.ts';
+import { parseCount, parseDays, parseDigest, parseNames, parseSize, parseUrl, parseWord } from './parse.ts';
 
 /** Files that have a schema in images/schemas. */
 const SCHEMAS = ['role', 'base', 'machine', 'node', 'nodes'] as const;
@@ -257,7 +257,11 @@ function addCacheCommands(program: Command, signal: AbortSignal): void {
   cache
     .command('prune')
     .description('remove what no recent build used')
-    .addOption(new Option('--days <n>', 'keep what was used in the last days').argParser(parseCount).default(30))
+    .addOption(
+      new Option('--days <n>', 'keep what was used in the last days; 0: nothing, unless another piimg is at work')
+        .argParser(parseDays)
+        .default(30),
+    )
     .addOption(json('what was removed'))
     .action(async (options) => (await import('./commands/cache.ts')).prune(options, signal));
   cache

@@ -160,7 +160,7 @@ async function checkSpace(cacheDir: string): Promise<Check> {
   const gibibytes = (bytes: number) => `${(bytes / 1024 ** 3).toFixed(1)} GiB`;
   const remedy =
     bavail * bsize < WANTED_SPACE
-      ? `A first build wants ${gibibytes(WANTED_SPACE)} in ${folder}: make room (piimg cache prune) or set PIIMG_CACHE.`
+      ? `A first build wants ${gibibytes(WANTED_SPACE)} in ${folder}: make room (piimg cache prune --days 1) or set PIIMG_CACHE.`
       : undefined;
   return environment('free space', 'keep packages and layers', gibibytes(bavail * bsize), remedy);
 }

@@ -37,6 +37,14 @@ test('--machine takes one name, or several, and leaves the image alone', () => {
   assert.throws(() => given('--machine', 'virt,'), /names/);
 });
 
+test('cache prune --days 0 keeps nothing, and is taken', () => {
+  const cache = createProgram(new AbortController().signal).commands.find((one) => one.name() === 'cache');
+  const prune = cache?.commands.find((one) => one.name() === 'prune');
+  prune?.parseOptions(['--days', '0']);
+  assert.is(prune?.getOptionValue('days'), 0);
+  assert.throws(() => prune?.parseOptions(['--days', '-1']), /at least 0/);
+});
+
 test('--help and --version go to stdout and are no failure', async () => {
   const [help, version] = await Promise.all([piimg(['--help']), piimg(['--version'])]);
   assert.match(help.stdout, /^Usage: piimg/);
