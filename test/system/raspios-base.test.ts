@@ -11,9 +11,10 @@ import { ERAS } from '../fixtures/raspios/eras.ts';
 import { makeLookAlike } from '../fixtures/raspios/make.ts';
 import { showDetail } from '../helpers/built.ts';
 import { piimgCommand } from '../helpers/command.ts';
+import { readManifest } from '../helpers/kitchen-commands.ts';
 
-/** The names of what was looked at, all of it passed. */
-async function testRole(folder: string, role: string, base: string): Promise<string[]> {
+/** The names of what was looked at, all of it passed, and what the console said. */
+async function testRole(folder: string, role: string, base: string): Promise<{ names: string[]; console: string }> {
   const env = { PIIMG_CACHE: cacheFolder(process.env) };
   const build = ['build', '--role', role, '--base', `./${path.basename(base)}`, '--progress', 'log'];
   const signal = AbortSignal.timeout(20 * 60_000);
@@ -31,7 +32,7 @@ async function testRole(folder: string, role: string, base: string): Promise<str
   const seen = boots[0]?.checks.map(({ name, status, seen: what }) => `${status}: ${name}: ${what}`).join('\n');
   assert.ok(passed, `${reason?.message}\n${seen}\n${stderr}`);
   assert.match(notExercised.join('\n'), 'A real one is unverified until `npm run verify:raspios');
-  return boots[0]?.checks.map(({ name }) => name) ?? [];
+  return { names: boots[0]?.checks.map(({ name }) => name) ?? [], console: boots[0]?.console ?? '' };
 }
 
 async function withFolder(work: (folder: string) => Promise<void>): Promise<void> {
@@ -46,7 +47,7 @@ async function withFolder(work: (folder: string) => Promise<void>): Promise<void
 test('role web on trixie with cloud-init: seeded, booted, healthy', async () => {
   await withFolder(async (folder) => {
     const base = await makeLookAlike('trixie-512', { size: 'bootable', folder });
-    const names = await testRole(folder, 'web', base);
+    const { names } = await testRole(folder, 'web', base);
     for (const name of ['cloud-init is done', 'application calls itself ok', 'root fills the card'])
       assert.ok(names.includes(name), name);
   });
@@ -65,7 +66,7 @@ test('a role on trixie without cloud-init: told by firstrun.sh, restarted, healt
     await writeFile(path.join(folder, 'images/roles/quiet.yaml'), ROLE);
     const base = await makeLookAlike('trixie-systemd', { size: 'bootable', folder });
     await disableCloudInit(base, folder);
-    const names = await testRole(folder, 'quiet', base);
+    const { names, console } = await testRole(folder, 'quiet', base);
     assert.not.ok(names.includes('cloud-init is done'));
     for (const name of [
       'the machine is its role',
@@ -74,6 +75,10 @@ test('a role on trixie without cloud-init: told by firstrun.sh, restarted, healt
       'tcp port 9 is closed to others',
     ])
       assert.ok(names.includes(name), name);
+    // The initramfs gave the card an id of its own, by which its firmware and fstab found it when it started again.
+    const id = /Kernel command line: .*\broot=PARTUUID=([0-9a-f]{8})-02/.exec(console)?.[1];
+    assert.ok(id, console);
+    assert.is.not(id, (await readManifest(folder, 'quiet')).disk.id);
   });
 });
 
