@@ -18,7 +18,8 @@ const DISK_ERROR = 'The disk reported an error: see dmesg.';
 /** Errors of the system that are nobody's bug, with what to do about each. */
 const SYSTEM_HINTS: Record<string, string> = {
   ENOSPC: 'The disk is full: make room (piimg cache prune --days 1), or put the cache elsewhere with PIIMG_CACHE.',
-  EDQUOT: 'Your disk quota is used up: make room (piimg cache prune --days 1), or put the cache elsewhere with PIIMG_CACHE.',
+  EDQUOT:
+    'Your disk quota is used up: make room (piimg cache prune --days 1), or put the cache elsewhere with PIIMG_CACHE.',
   EACCES: 'Check the owner and mode of that file and of the folders above it.',
   EPERM: 'Check the owner and mode of that file and of the folders above it.',
   EISDIR: 'That is a folder: name a file.',

@@ -53,7 +53,8 @@ export function isDiskFull(error: unknown): boolean {
   return /No space left on device|Disk quota exceeded/.test(words) || isDiskFull(error.cause);
 }
 
-const ROOM = 'Make room (piimg cache prune --days 1), or choose another place: PIIMG_CACHE for the cache, --out for the image.';
+const ROOM =
+  'Make room (piimg cache prune --days 1), or choose another place: PIIMG_CACHE for the cache, --out for the image.';
 
 async function byFileSystem(needs: SpaceNeed[]): Promise<{ folder: string; bytes: number; whats: string[] }[]> {
   const systems = new Map<number, { folder: string; bytes: number; whats: string[] }>();
