@@ -4,7 +4,7 @@ import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { HostKey } from './host-keys.ts';
 import { splitCidr, type Network, type Ssid, type Wifi } from './network.ts';
 import type { User } from './node.ts';
-import { becomesRoot, commandsFor } from './run-commands.ts';
+import { becomesRoot, commandsFor, RADIO_ON } from './run-commands.ts';
 import { byteList, escapeSsid, looksLikeBytes, wifiKey } from './wifi.ts';
 
 export interface CloudInit {
@@ -47,16 +47,17 @@ const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16
 
 /** Without users the key is left out: the image's own list, an empty one, holds. */
 function userData(machine: CloudInit): Record<string, unknown> {
-  const { hostname, users, locale, timezone, hostKeys = [], raspberryPi = false } = machine;
+  const { hostname, users, locale, timezone, hostKeys = [], raspberryPi = false, network } = machine;
   // Raspberry Pi's cloud-init would give the name of one of the others to the image's own user.
   const listed = raspberryPi ? users.slice(0, 1) : users;
+  const commands = [...(users.length > 0 ? commandsFor(users, raspberryPi) : []), ...(network.wifi ? [RADIO_ON] : [])];
   return {
     hostname,
     ...(users.length > 0 && { users: listed.map((user, index) => login(user, index, raspberryPi)) }),
     ...(locale !== undefined && { locale }),
     ...(timezone !== undefined && { timezone }),
     ...(hostKeys.length > 0 && { ssh_keys: Object.fromEntries(hostKeys.flatMap(keyPair)) }),
-    ...(raspberryPi && users.length > 0 && { runcmd: commandsFor(users, raspberryPi) }),
+    ...(raspberryPi && commands.length > 0 && { runcmd: commands }),
   };
 }
 

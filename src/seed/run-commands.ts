@@ -24,6 +24,21 @@ export function commandsFor(users: Account[], raspberryPi: boolean): (string | s
   ];
 }
 
+/**
+ * Raspberry Pi OS ships with the radio blocked, and `WirelessEnabled=false` in NetworkManager's state, until raspi-config has set a country
+ * (raspberrypi-sys-mods, imager_custom, does this beside it); naming one in cmdline.txt or to netplan changes neither. What systemd-rfkill
+ * has noted would block it again.
+ */
+export const RADIO_ON: string[] = [
+  'sh',
+  '-c',
+  [
+    '! command -v rfkill > /dev/null || rfkill unblock wifi',
+    'for f in /var/lib/systemd/rfkill/*:wlan; do [ ! -f "$f" ] || echo 0 > "$f"; done',
+    '! command -v nmcli > /dev/null || nmcli radio wifi on',
+  ].join('; '),
+];
+
 export const becomesRoot = ({ sudo }: Partial<User>, index: number): boolean => sudo ?? index === 0;
 
 /** Imager does not leave it to `sudo:` alone, of which not every cloud-init of Raspberry Pi OS makes something. */

@@ -4,7 +4,7 @@
 // the modules users-groups, ssh, runcmd, resolv-conf; pi-gen, stage2/04-cloud-init.
 import { networkConfig, yaml } from '../cloud-init.ts';
 import type { Node, User } from '../node.ts';
-import { becomesRoot, commandsFor } from '../run-commands.ts';
+import { becomesRoot, commandsFor, RADIO_ON } from '../run-commands.ts';
 import { cmdlineEdit, REGDOM, regdomWord, textFile, type Edit, type ImageFacts } from './edits.ts';
 
 export function cloudinitEdits(node: Node, facts: ImageFacts, raspberryPi: boolean): Edit[] {
@@ -32,7 +32,7 @@ function sourceOf({ cmdline = '' }: ImageFacts): string[] {
   return word.split(';').filter((part) => !/^(i|instance-id)=/.test(part));
 }
 
-function userData({ node, users, locale, timezone }: Node, raspberryPi: boolean): object {
+function userData({ node, users, locale, timezone, network }: Node, raspberryPi: boolean): object {
   const [first, ...further] = users;
   // Raspberry Pi's cloud-init gives the name of the first user that it adds to the image's own, and the default user comes last.
   const listed = raspberryPi ? [] : further;
@@ -48,7 +48,7 @@ function userData({ node, users, locale, timezone }: Node, raspberryPi: boolean)
     ...(keys && { ssh_pwauth: false }),
     ...(locale !== undefined && { locale }),
     ...(timezone !== undefined && { timezone }),
-    runcmd: commandsFor(users, raspberryPi),
+    runcmd: [...commandsFor(users, raspberryPi), ...(network.wifi ? [RADIO_ON] : [])],
   };
 }
 

@@ -98,11 +98,11 @@ export function bestEdits(
 }
 
 const NOTHING =
-  'Build the image on it with piimg build --base, which brings a first boot of its own, or set it up by hand on the machine.';
+  'Set it up by hand on the machine, or take an image with a first boot: `piimg inspect` says how one is told.';
 
 function hintFor(format: WrittenFormat, { hostname }: ImageFacts, titles: Set<string>): string {
   if (format.startsWith('cloudinit'))
-    return 'The image has cloud-init at work, which another format would be at odds with. Leave these out and set them on the machine, or build the image on it with piimg build --base. Nothing was written.';
+    return 'The image has cloud-init at work, which another format would be at odds with. Leave these out and set them on the machine. Nothing was written.';
   if (format !== 'userconf')
     return 'Leave these out and set them on the machine, or use a newer image. Nothing was written.';
   return [

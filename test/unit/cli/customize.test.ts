@@ -134,7 +134,7 @@ test('refusals: nothing is written, and each says what to do', async () => {
   const before = await readFile(image);
   const nothing = await customize(folder, '--in-place', ...NODE);
   assert.is(nothing.exitCode, 2);
-  assert.match(nothing.stderr, /does nothing on its first boot[\s\S]*--base/);
+  assert.match(nothing.stderr, /does nothing on its first boot[\s\S]*piimg inspect/);
   assert.is((await customize(folder, ...NODE)).exitCode, 2);
   assert.is((await customize(folder, '--out', 'x.img')).exitCode, 2);
   await run(['gzip', '-k', 'card.img'], { cwd: folder });

@@ -90,6 +90,11 @@ test('built on a Raspberry Pi OS: groups and ssh by commands, names of Wi-Fi as 
     wifis: Record<string, { 'access-points': Record<string, object> }>;
   };
   assert.equal(Object.keys(wifis.wlan0?.['access-points'] ?? {}), [wifi.ssid]);
+  // The radio is off until somebody switches it on, also where the role has all users.
+  const radio = /rfkill unblock wifi.*nmcli radio wifi on/;
+  assert.match(scripts.at(-1) ?? '', radio);
+  assert.match(nodeTexts(nodeOf({ network: { wifi } }), made)['user-data'], radio);
+  assert.not.match(nodeTexts(nodeOf({ users }), made)['user-data'], radio);
   const bytes = { network: { wifi: { ...wifi, ssid: '1;2;' } } };
   assert.throws(() => nodeTexts(nodeOf(bytes), made), /takes it for a list of bytes/);
   nodeTexts(nodeOf(bytes), card);
