@@ -151,7 +151,12 @@ async function requireMountPoint(name: string, files: Files): Promise<void> {
 
 /** Throws PiimgError (usage) for an image that somebody has given an identity: every machine that is built on it would have that one. */
 async function requireNobody(name: string, boot: Files): Promise<void> {
-  const found = (await boot.list('')).filter((file) => IDENTITIES.includes(file.toLowerCase()));
+  const cmdline = (await boot.read('cmdline.txt'))?.toString('utf8') ?? '';
+  const found = [
+    ...(await boot.list('')).filter((file) => IDENTITIES.includes(file.toLowerCase())),
+    // What cloud-init is told here counts for more than any meta-data.
+    ...cmdline.split(/\s+/).filter((word) => /^ds=nocloud.*;(i|instance-id)=/.test(word)),
+  ];
   if (found.length === 0) return;
   throw new PiimgError(`${name} cannot be a base: it carries the identity of a machine already (${found.join(', ')})`, {
     exitCode: EXIT.usage,

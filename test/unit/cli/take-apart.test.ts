@@ -171,6 +171,12 @@ const refused: [what: string, make: () => Promise<string>, message: RegExp, exit
     /carries the identity of a machine already \(firstrun\.sh\)/,
     EXIT.usage,
   ],
+  [
+    'one that cloud-init was told an id of a machine for',
+    () => tinyImage({ ...GENERATOR }, { boot: { 'cmdline.txt': 'root=LABEL=x ds=nocloud;i=piimg-pi1-00 rootwait\n' } }),
+    /carries the identity of a machine already \(ds=nocloud;i=piimg-pi1-00\)/,
+    EXIT.usage,
+  ],
   ...NO_CLOUD_INIT.map(([what, changes]): (typeof refused)[number] => [
     `no first boot that is told anything; cloud-init: ${what}`,
     () => tinyImage(changes),
