@@ -12,16 +12,17 @@ export interface Fact {
   what: string;
   /** What its source says, of which releases. */
   documented: string;
-  /** Public: repository and path or commit, or documentation. */
+  /** Public: repository and path or commit, or documentation; pi-gen at the tag of the release. */
   source: string;
   /** As this image has it; disk ids as `XXXXXXXX`, `none` for what is not there. */
   read: (view: ImageView) => Promise<string> | string;
 }
 
 const NONE = 'none';
-const PRERUN = 'RPi-Distro/pi-gen export-image/prerun.sh';
-const CLOUD = 'RPi-Distro/pi-gen stage2/04-cloud-init';
-const SYS_MODS = 'RPi-Distro/raspberrypi-sys-mods';
+const PRERUN = 'RPi-Distro/pi-gen: export-image/prerun.sh';
+const FINALISE = 'RPi-Distro/pi-gen: export-image/05-finalise/01-run.sh';
+const SYS_MODS =
+  'RPi-Distro/raspberrypi-sys-mods (bookworm); trixie: pi-gen#861, raspberrypi-sys-mods#103 and third parties who have read it';
 
 /** Units that do something on a first boot, and never again. */
 const FIRST_BOOT_UNITS =
@@ -32,70 +33,70 @@ export const FACTS: Fact[] = [
     id: 'table',
     what: 'partition table',
     documented: 'mbr (parted mklabel msdos)',
-    source: PRERUN,
+    source: `${PRERUN}: mklabel msdos`,
     read: ({ layout }) => layout.table,
   },
   {
     id: 'p1-start',
     what: 'first sector of the boot partition',
-    documented: '16384 since 2025-03-13, 8192 before',
-    source: `${PRERUN}, f621f9e2`,
+    documented: '16384 in releases since 2025-05-06, 8192 before',
+    source: `${PRERUN}: ALIGN, 4 MiB up to 2024-11-19, 8 MiB from 2025-05-06 on (f621f9e2)`,
     read: (view) => number(bootPartition(view)?.start),
   },
   {
     id: 'p1-sectors',
     what: 'its length in sectors',
     documented: '1048576: 512 MiB',
-    source: PRERUN,
+    source: `${PRERUN}: BOOT_SIZE`,
     read: (view) => number(bootPartition(view)?.sectors),
   },
   {
     id: 'p1-type',
     what: 'its type',
     documented: '0x0c: FAT with LBA (parted mkpart fat32)',
-    source: PRERUN,
+    source: `${PRERUN}: mkpart primary fat32; a bootloader's log: MBR: 0x00004000, 1048576 type: 0x0c`,
     read: (view) => bootPartition(view)?.type ?? NONE,
   },
   {
     id: 'p1-label',
     what: 'its label',
     documented: 'bootfs; rpi-image-gen makes BOOT',
-    source: `${PRERUN} (mkdosfs -n)`,
+    source: `${PRERUN}: mkdosfs -n bootfs`,
     read: ({ boot }) => boot.facts.label || NONE,
   },
   {
     id: 'cluster-bytes',
     what: 'bytes of its clusters',
-    documented: '512 since 2026-03-27 (mkdosfs -s 1), 2048 before and on bookworm (-s 4)',
-    source: `${PRERUN}, 46c69572`,
+    documented: '512 in releases since 2026-04-13 (mkdosfs -s 1), 2048 before and on bookworm (-s 4)',
+    source: `${PRERUN}: mkdosfs -F 32 -s 4, -s 1 from 2026-04-13 on (46c69572)`,
     read: ({ boot }) => number(boot.facts.clusterBytes),
   },
   {
     id: 'p2-start',
     what: 'first sector of the root partition',
-    documented: '1064960 since 2025-03-13, 1056768 before',
-    source: `${PRERUN}, f621f9e2`,
+    documented: '1064960 in releases since 2025-05-06, 1056768 before',
+    source: `${PRERUN}: ROOT_PART_START`,
     read: (view) => number(rootPartition(view)?.start),
   },
   {
     id: 'p2-type',
     what: 'its type',
     documented: '0x83: Linux (parted mkpart ext4)',
-    source: PRERUN,
+    source: `${PRERUN}: mkpart primary ext4; a bootloader's log: MBR: 0x00104000, 123977728 type: 0x83`,
     read: (view) => rootPartition(view)?.type ?? NONE,
   },
   {
     id: 'p2-label',
     what: 'its label',
     documented: 'rootfs; rpi-image-gen makes ROOT',
-    source: `${PRERUN} (mkfs.ext4 -L)`,
+    source: `${PRERUN}: mkfs.ext4 -L rootfs`,
     read: ({ root }) => root.facts.label || NONE,
   },
   {
     id: 'ext4-features',
     what: 'features of the ext4',
     documented: "neither 64bit nor huge_file; the rest is the build host's default (not documented)",
-    source: `${PRERUN} (ROOT_FEATURES)`,
+    source: `${PRERUN}: -O ^64bit,^huge_file; the rest is mke2fs.conf's of the computer it was made on, here of Debian 12 or 13`,
     read: ({ root }) => root.facts.features.join(' '),
   },
   {
@@ -104,7 +105,7 @@ export const FACTS: Fact[] = [
     documented:
       'trixie: console=serial0,115200 console=tty1 root=PARTUUID=XXXXXXXX-02 rootfstype=ext4 fsck.repair=yes rootwait resize; bookworm ends with: rootwait quiet init=/usr/lib/raspberrypi-sys-mods/firstboot',
     source:
-      'RPi-Distro/pi-gen stage1/00-boot-files/files/cmdline.txt, 04bc6843; bookworm: stage2/01-sys-tweaks/00-patches/07-resize-init.diff',
+      'RPi-Distro/pi-gen: stage1/00-boot-files/files/cmdline.txt; bookworm: stage2/01-sys-tweaks/00-patches/07-resize-init.diff; ids: export-image/04-set-partuuid',
     read: async (view) => plain(view, await textOf(view.boot.files, 'cmdline.txt')),
   },
   {
@@ -112,21 +113,21 @@ export const FACTS: Fact[] = [
     what: '/etc/fstab, partitions of the image',
     documented:
       'PARTUUID=XXXXXXXX-01 /boot/firmware vfat defaults 0 2; PARTUUID=XXXXXXXX-02 / ext4 defaults,noatime 0 1',
-    source: 'RPi-Distro/pi-gen stage1/01-sys-tweaks/files/fstab, export-image/04-set-partuuid',
+    source: 'RPi-Distro/pi-gen: stage1/01-sys-tweaks/files/fstab',
     read: fstab,
   },
   {
     id: 'machine-id',
     what: '/etc/machine-id',
     documented: 'trixie: uninitialized; bookworm: empty',
-    source: 'RPi-Distro/pi-gen export-image/05-finalise/01-run.sh; machine-id(5)',
+    source: `${FINALISE}: \`true >\` for bookworm, \`echo "uninitialized" >\` since trixie`,
     read: ({ root }) => machineIdOf(root.files),
   },
   {
     id: 'host-keys',
     what: 'ssh host keys in the image',
     documented: 'none: removed when it is built, made on the first boot',
-    source: 'RPi-Distro/pi-gen stage2/01-sys-tweaks/01-run.sh',
+    source: 'RPi-Distro/pi-gen: stage2/01-sys-tweaks/01-run.sh: rm -f …/ssh_host_*_key*',
     read: async ({ root }) =>
       listed((await root.files.list('etc/ssh')).filter((name) => /^ssh_host_.*_key$/.test(name))),
   },
@@ -135,7 +136,8 @@ export const FACTS: Fact[] = [
     what: 'files in /etc/cloud/cloud.cfg.d',
     documented:
       '99_raspberry-pi.cfg since 2025-10-01 (of rpi-cloud-init-mods since 2025-11-24) beside those of Debian; none on bookworm',
-    source: `${CLOUD}, 372e5636, cb05dfcc`,
+    source:
+      'RPi-Distro/pi-gen 2025-10-01: stage2/04-cloud-init/files/99_raspberry-pi.cfg; later in the package rpi-cloud-init-mods',
     read: async ({ root }) =>
       listed((await root.files.list('etc/cloud/cloud.cfg.d')).filter((name) => name.endsWith('.cfg'))),
   },
@@ -143,7 +145,8 @@ export const FACTS: Fact[] = [
     id: 'datasource',
     what: "cloud-init's data source",
     documented: 'NoCloud, None; seedfrom: file:///boot/firmware',
-    source: `${CLOUD}/files/99_raspberry-pi.cfg, 372e5636`,
+    source:
+      'RPi-Distro/pi-gen 2025-10-01: stage2/04-cloud-init/files/99_raspberry-pi.cfg; later in the package rpi-cloud-init-mods',
     read: async (view) => {
       const { list, seed } = await dataSource(view);
       return [list?.join(', '), seed].filter((part) => part !== undefined).join('; ') || NONE;
@@ -154,7 +157,7 @@ export const FACTS: Fact[] = [
     what: 'units of the first boot that are enabled',
     documented:
       'trixie: rpi-resize, userconfig, sshswitch, and those of cloud-init; bookworm: regenerate_ssh_host_keys, userconfig, sshswitch',
-    source: `${SYS_MODS} debian/*.service, RPi-Distro/userconf-pi, RPi-Distro/pi-gen stage2/01-sys-tweaks/01-run.sh (e2893c11, 0a8f9826)`,
+    source: `${SYS_MODS}; RPi-Distro/userconf-pi; pi-gen: systemctl enable rpi-resize; raspberrypi/rpi-preseed: systemd/`,
     read: async (view) => listed((await unitsOf(view)).names().filter((name) => FIRST_BOOT_UNITS.test(name))),
   },
   {
@@ -162,7 +165,7 @@ export const FACTS: Fact[] = [
     what: 'how it grows',
     documented:
       'trixie: resize on the command line for the partition (initramfs, resize_early), rpi-resize.service for the file system; bookworm: init=…/firstboot with an initramfs script for both',
-    source: `${SYS_MODS} initramfs-tools/scripts/local-premount/{resize_early,firstboot}, debian/raspberrypi-sys-mods.rpi-resize.service (5c673174)`,
+    source: `${SYS_MODS}; pi-gen 04bc6843 (2025-08-19)`,
     read: async (view) => {
       const ways = (await growthOf(view)).map(
         ({ what, how, armed }) => `${what}: ${how}${armed ? '' : ' (not armed)'}`,
@@ -174,23 +177,22 @@ export const FACTS: Fact[] = [
     id: 'kernel8-gzip',
     what: 'how kernel8.img is packed',
     documented: 'gzip',
-    source: 'airplanes-live/feed#54 (third party, read from a real image)',
+    source: 'airplanes-live/feed#54; the documentation of config.txt: arm_64bit',
     read: async (view) => (await kernelsOf(view)).find(({ file }) => file === 'kernel8.img')?.packing ?? NONE,
   },
   {
     id: 'config-auto-initramfs',
     what: 'auto_initramfs in config.txt',
     documented: '1',
-    source: 'RPi-Distro/pi-gen stage1/00-boot-files/files/config.txt',
+    source: 'RPi-Distro/pi-gen: stage1/00-boot-files/files/config.txt',
     read: async ({ boot }) => /^auto_initramfs=(\S+)/m.exec(await textOf(boot.files, 'config.txt'))?.[1] ?? NONE,
   },
   {
     id: 'init-format',
     what: 'how its first boot is told who it is',
     documented:
-      'bookworm and trixie of 2025-10-01: systemd (bookworm reads custom.toml, too); later trixie: cloudinit-rpi',
-    source:
-      'raspberrypi/rpi-imager doc/os_customisation_formats.md; custom.toml: raspberrypi-sys-mods init_config (bookworm)',
+      'bookworm: custom-toml, and firstrun.sh (systemd, which is the one its makers name); trixie of 2025-10-01: systemd; later: cloudinit-rpi',
+    source: 'raspberrypi/rpi-imager: doc/os_customisation_formats.md; custom.toml: raspberrypi-sys-mods, firstboot',
     read: async (view) => (await recognise(view)).format,
   },
 ];
