@@ -7,7 +7,8 @@ import { findProgram } from '../../src/host/requirements.mjs';
 export interface FakeReader {
   /** The folder that belongs in front of PATH. */
   folder: string;
-  putIn: () => Promise<void>;
+  /** `locked`: with the switch of the card on. */
+  putIn: (locked?: boolean) => Promise<void>;
   takeOut: () => Promise<void>;
 }
 
@@ -16,16 +17,18 @@ export async function fakeLsblk(folder: string, device: string): Promise<FakeRea
   const card = path.join(folder, 'put-in');
   const script = `#!${process.execPath}
 const { execFileSync } = require('node:child_process');
-const { existsSync } = require('node:fs');
+const { existsSync, readFileSync } = require('node:fs');
 const listing = JSON.parse(execFileSync(${JSON.stringify(findProgram('lsblk'))}, process.argv.slice(2)));
 const others = listing.blockdevices.filter(({ path }) => path !== ${JSON.stringify(device)});
 const reader = { type: 'disk', tran: 'usb', rm: true, vendor: 'Reader', model: 'of a test', serial: null };
 const [card] = listing.blockdevices.filter(({ path }) => path === ${JSON.stringify(device)});
-listing.blockdevices = existsSync(${JSON.stringify(card)}) ? [...others, { ...card, ...reader }] : others;
+listing.blockdevices = existsSync(${JSON.stringify(card)}) 
+  ? [...others, { ...card, ...reader, ro: readFileSync(${JSON.stringify(card)}, 'utf8') === 'locked' }]
+  : others;
 console.log(JSON.stringify(listing));
 `;
   const program = path.join(folder, 'lsblk');
   await writeFile(program, script);
   await chmod(program, 0o755);
-  return { folder, putIn: () => writeFile(card, ''), takeOut: () => rm(card) };
+  return { folder, putIn: (locked = false) => writeFile(card, locked ? 'locked' : ''), takeOut: () => rm(card) };
 }

@@ -175,6 +175,8 @@ test('a mounted card is unmounted; one that is busy is refused; the disk of the 
       ...name(card),
     );
     refused(busy, /is mounted at .*\/at, and cannot be unmounted/, /lsof/);
+    assert.match(busy.stderr, `! ${card.path}: FAILED`);
+    assert.not.match(busy.stderr, `= ${card.path}: done`);
     refused(await inside(card, 'cd "$AT/at"', folder, image, card.path, ...name(card)), /holds the folder you are in/);
     const within = await inside(
       card,

@@ -83,6 +83,9 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
   const say = sayer(flags.progress);
   for (const warning of [...image.warnings, ...identities.flatMap(({ warnings }) => warnings)])
     say(`warning: ${warning}`);
+  const why = resumable ? 'nothing is known of an earlier run' : 'from stdin, or with such an identity, none can go on';
+  for (const { target, resumeFrom } of flags.resume ? ready : [])
+    if (resumeFrom === 0) say(`warning: ${target?.device.path} is written from the beginning: ${why}`);
   const digest = await notedDigest(image);
   const shown = formatFlashPlan(await shownImage(image, digest), ready.flatMap(shownTarget), styleFor(process.stderr));
   if (flags.dryRun) {

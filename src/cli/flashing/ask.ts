@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Judgement } from '../../flash/judge.ts';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
 import { formatDrives } from '../../ui/drives.ts';
-import { styleFor } from '../../ui/style.ts';
+import { styleFor, type Style } from '../../ui/style.ts';
 import { tell } from '../commands/output.ts';
 
 /** Whether there is somebody. */
@@ -35,7 +35,7 @@ export async function chooseCard(list: () => Promise<Judgement[]>, signal: Abort
     const all = await list();
     const cards = all.filter(({ verdict }) => verdict === 'card');
     const style = styleFor(process.stderr);
-    if (cards.length === 0) tell('No card is in a reader of this computer. Put one in, or press Ctrl-C.');
+    if (cards.length === 0) tell(`${nothingToChoose(all, style)} Put one in, or press Ctrl-C.`);
     else tell(`${formatDrives(cards, style).replaceAll(/^/gm, () => '  ')}\n`);
     const changed = new AbortController();
     const stop = AbortSignal.any([signal, changed.signal]);
@@ -61,6 +61,13 @@ export async function chooseCard(list: () => Promise<Judgement[]>, signal: Abort
     if (typed === '' && names.length === 1 && process.stdin.readable) tell('Type its name.');
     if (!process.stdin.readable) throw new PiimgError('No card was chosen', { exitCode: EXIT.usage });
   }
+}
+
+/** A card with its lock on, or one that is in use, is there all the same: why it cannot be taken helps more than that there is none. */
+function nothingToChoose(all: Judgement[], style: Style): string {
+  const others = all.filter(({ device }) => device.size > 0 && ['usb', 'sd'].includes(device.bus));
+  if (others.length === 0) return 'No card is in a reader of this computer.';
+  return `${formatDrives(others, style).replaceAll(/^/gm, () => '  ')}\nNone of these can be chosen: none is a card, free to be written.`;
 }
 
 /** True as soon as the disks are others than `before`; false when `signal` aborts. */

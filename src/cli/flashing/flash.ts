@@ -107,11 +107,19 @@ async function showing(
         if (problem !== undefined) step?.failed(problem);
         else step?.note(verdict);
         settle?.();
+        steps.delete(name);
       } else {
         const { phase, done, total } = event;
         step?.update({ message: phase, done, ...(total !== undefined && { total }), unit: 'bytes' });
       }
     });
+  } catch (error) {
+    // Those that have ended have said how.
+    for (const { step, settle } of steps.values()) {
+      step.failed((error as Error).message);
+      settle();
+    }
+    throw error;
   } finally {
     for (const { settle } of steps.values()) settle();
     await Promise.all(open);
