@@ -22,6 +22,7 @@ export async function firstBootFacts(view: ImageView): Promise<ImageFacts> {
     hostname: hostname === '' ? undefined : hostname,
     released: (await releaseOf(view))?.date,
     network: await networkOf(view),
+    netplan: await isThere(view.root.files, 'usr/sbin/netplan'),
     bootFiles: await view.boot.files.list(''),
     accounts: passwd.map(([name = '', , uid, , , , shell = '']) => ({
       name,

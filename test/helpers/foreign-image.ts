@@ -20,6 +20,7 @@ const COMMON: Tree = {
 const SYSTEMD: Tree = { 'usr/lib/systemd/system-generators/systemd-run-generator': '' };
 const CLOUD_INIT: Tree = {
   'usr/bin/cloud-init': '',
+  'usr/sbin/netplan': '',
   'usr/lib/python3/dist-packages/cloudinit/version.py': '',
   'etc/cloud/cloud.cfg.d/99_raspberry-pi.cfg':
     'datasource_list: [ NoCloud, None ]\ndatasource:\n  NoCloud:\n    seedfrom: file:///boot/firmware\n',

@@ -28,6 +28,7 @@ export const factsOf = (format: OtherFormat, more: Partial<ImageFacts> = {}): Im
   released: '2025-12-04',
   // Images with a cloud-init that is not Raspberry Pi's have networkd.
   network: format === 'userconf' ? 'dhcpcd' : format === 'cloudinit' ? undefined : 'NetworkManager',
+  netplan: true,
   bootFiles: ['cmdline.txt', 'config.txt'],
   accounts: [
     { name: 'root', uid: 0, shell: true },

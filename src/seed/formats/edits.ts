@@ -14,6 +14,8 @@ export interface ImageFacts {
   released?: string | undefined;
   /** What runs its network: since bookworm NetworkManager, before it dhcpcd with wpa_supplicant; undefined where it is neither of them. */
   network?: 'NetworkManager' | 'dhcpcd' | undefined;
+  /** Whether netplan is there: cloud-init hands Wi-Fi to no other renderer, and only warns (its renderers, `handle_wifis`). */
+  netplan: boolean;
   /** Names in the root folder of the boot partition. */
   bootFiles: string[];
   /** Of /etc/passwd. `shell`: whether it is one that somebody can work in. */

@@ -57,6 +57,12 @@ export function editsFor(format: Exclude<InitFormat, 'piimg'>, node: Node, facts
     throw usage('The boot partition has no cmdline.txt to name firstrun.sh in', 'Is it the image of a whole system?');
   }
   if (format === 'userconf') requireUserconf(node, facts);
+  if (format.startsWith('cloudinit') && node.network.wifi !== undefined && !facts.netplan) {
+    throw usage(
+      'The image has no netplan, the only one that its cloud-init would hand Wi-Fi to: it would be left out',
+      'Leave --wifi out, and set it up on the machine. Nothing was written.',
+    );
+  }
   requireOwnNames(format, node, facts);
   requireHashes(node, facts);
   return withoutEarlier(WRITERS[format](node, facts), facts);

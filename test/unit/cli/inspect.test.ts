@@ -28,7 +28,7 @@ test('an image is told in text, as JSON, and fact by fact', async () => {
   assert.equal([release?.date, layout.partitions[0]?.start], ['2023-10-10', 8192]);
   assert.match(
     facts.stdout,
-    /^p1-start .*\n +image +8192\n +documented +16384 since 2025-03-13, 8192 before\n +source +RPi-Distro\/pi-gen/m,
+    /^p1-start .*\n +image +8192\n +documented +16384 in releases since 2025-05-06, 8192 before\n +source +RPi-Distro\/pi-gen/m,
   );
   const values = JSON.parse(both.stdout) as FactValue[];
   assert.is(values.find(({ id }) => id === 'machine-id')?.value, 'empty');

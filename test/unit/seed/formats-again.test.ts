@@ -147,6 +147,8 @@ test('cloud-init with NetworkManager: the name of a Wi-Fi as it is; one that wou
   };
   assert.equal([ssidOf('NetworkManager'), ssidOf(undefined)], ['a "b"', 'a \\x22b\\x22']);
   refuses('cloudinit', wifi('1;2'), { network: 'NetworkManager' }, /takes it for a list of bytes/);
+  for (const format of ['cloudinit', 'cloudinit-rpi'] as const)
+    refuses(format, wifi('home'), { netplan: false }, /has no netplan/);
   assert.ok(editsFor('cloudinit', nodeOf(wifi('1;2')), factsOf('cloudinit', { network: undefined })));
 });
 
