@@ -79,9 +79,10 @@ export async function customizeImage(
         return stages;
       };
       changed = await writeStages(file, { offset, prepare: ready }, signal);
+      // While the old file has its name still: the new one never lies beside a map of another.
+      if (out !== undefined) await removeMaps(out);
     };
     await writeTarget({ image, out, secret }, write, { step, signal });
-    if (out !== undefined) await removeMaps(out);
     return beside !== undefined && (await writeChangedMap(beside, target, changed));
   });
   const { wifi, addresses } = node.network;

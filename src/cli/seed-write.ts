@@ -8,6 +8,7 @@ import { writeAll } from '../image/copy.ts';
 import { readerOf } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { NodeSlot } from '../seed/node-slots.ts';
+import { checkWritten } from './boot-copy.ts';
 import {
   findResult,
   findSlots,
@@ -47,6 +48,8 @@ export async function writeSeed(file: string, contents: Contents, signal?: Abort
     }
     await card.handle.sync();
     for (const slot of slots) await compare(card, slot, contents[slot.name]);
+    // The files' own bytes are no business of the file system's.
+    if (broken.length > 0) await checkWritten(readerOf(card.handle), { offset: card.start, what: file });
   });
 }
 
