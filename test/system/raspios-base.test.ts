@@ -11,6 +11,7 @@ import { ERAS } from '../fixtures/raspios/eras.ts';
 import { makeLookAlike } from '../fixtures/raspios/make.ts';
 import { showDetail } from '../helpers/built.ts';
 import { piimgCommand } from '../helpers/command.ts';
+import { bootForeign } from '../helpers/foreign-boot.ts';
 import { readManifest } from '../helpers/kitchen-commands.ts';
 
 /** The names of what was looked at, all of it passed, and what the console said. */
@@ -50,8 +51,36 @@ test('role web on trixie with cloud-init: seeded, booted, healthy', async () => 
     const { names } = await testRole(folder, 'web', base);
     for (const name of ['cloud-init is done', 'application calls itself ok', 'root fills the card'])
       assert.ok(names.includes(name), name);
+    const { disk } = await readManifest(folder, 'web');
+    const [hostname, user, partuuid, address, health] = await seedAndAsk(path.join(folder, 'out/web.img'), folder);
+    assert.equal([hostname, user, address], ['pi1', 'ann', '10.0.2.15/24']);
+    assert.match(partuuid ?? '', /^[0-9a-f]{8}-02$/);
+    assert.is.not(partuuid, `${disk.id}-02`, 'the initramfs has changed the disk id');
+    assert.match(health ?? '', /^HTTP\/1\.1 200 /);
   });
 });
+
+/** A card from `piimg seed`, booted: what the machine says of itself to the one whose key it was given, a line each. */
+async function seedAndAsk(image: string, folder: string): Promise<string[]> {
+  const key = path.join(folder, 'key');
+  await run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', key]);
+  const out = path.join(folder, 'pi1.img');
+  // QEMU forwards to that address.
+  const network = ['--ip', '10.0.2.15/24', '--gateway', '10.0.2.2'];
+  const node = ['--node', 'pi1', '--user', 'ann', '--ssh-key', `${key}.pub`, ...network];
+  await run([...piimgCommand(), 'seed', image, ...node, '--out', out]).catch(showDetail);
+  const ask = `hostname; id -un; findmnt -no PARTUUID /; ip -o -4 addr show scope global | awk '{ print $4 }'
+exec 3<>/dev/tcp/127.0.0.1/3000; printf 'GET /health HTTP/1.1\\r\\nHost: pi1\\r\\nConnection: close\\r\\n\\r\\n' >&3; head -n 1 <&3 | grep 200`;
+  const { result } = await bootForeign({ machine: 'raspi3b', image: out, folder, minutes: 25 }, (guest) =>
+    guest.until('ssh and the application', async () => {
+      const settings = ['BatchMode=yes', 'StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null'];
+      const login = ['ssh', ...settings.flatMap((setting) => ['-o', setting]), '-i', key, '-p', `${guest.ports[22]}`];
+      const { stdout } = await run([...login, 'ann@127.0.0.1', ask], { signal: AbortSignal.timeout(60_000) });
+      return stdout.trim().split('\n');
+    }),
+  );
+  return result;
+}
 
 /** With a look from outside: the second network card is given its address once somebody is logged in. */
 const ROLE = `version: 1
