@@ -38,7 +38,8 @@ export class CardFailure extends Error {
 function wordsOf(code: string, op: string, offset: number | undefined): string {
   const place = offset === undefined ? '' : ` at byte ${offset} (sector ${Math.floor(offset / 512)})`;
   if (GONE.includes(code)) return 'the card is gone: it was taken out, or its reader has failed';
-  if (code === 'ENOSPC') return `the card ends before${place.replace(' at', '')}`;
+  // Linux says so too of a reader that was pulled, whose disk has no size any more.
+  if (code === 'ENOSPC') return `the card ends before${place.replace(' at', '')}, or it was taken out`;
   if (code === 'stopped') return 'it was given up';
   if (code === 'silent') return `the card has not answered for ${op}`;
   const verb = op === 'read' ? 'read' : 'written';
