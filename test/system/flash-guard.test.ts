@@ -1,6 +1,6 @@
 // What `piimg flash` must never overwrite, on real disks: refused with exit code 3, a reason and what to do, and not a byte touched.
 import { once } from 'node:events';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rename, stat, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PassThrough } from 'node:stream';
 import { test } from 'uvu';
@@ -12,7 +12,7 @@ import { asRoot } from '../helpers/as-root.ts';
 import { agreed, atTerminal, MIB, piimg, plainImage, refused, startPiimg, type Said } from '../helpers/flashing.ts';
 import { withCard, type Card, type CardOptions } from '../helpers/rig/card.ts';
 import { piimgCommand } from '../helpers/command.ts';
-import { seedImage } from '../helpers/seed-image.ts';
+import { BUILD_ID, seedImage } from '../helpers/seed-image.ts';
 import { keyLine } from '../helpers/ssh-keys.ts';
 import { temporaryFolder } from '../helpers/temporary.ts';
 
@@ -157,6 +157,44 @@ test('a disk that somebody writes to, be it by a partition; a disk that is the i
     await run(asRoot(['losetup', '--detach', loop]));
   }
   assert.ok((await readFile(image)).equals(before));
+});
+
+test('without an image it is the one built last: role, age and digest are shown', async () => {
+  const folder = await seedImage();
+  await mkdir(path.join(folder, 'out'));
+  await withCard(OPTIONS, async (card) => {
+    const dry = (): Promise<Said> => piimg(folder, 'flash', card.path, ...agreed([card]), '--no-login', '--dry-run');
+    const none = await dry();
+    assert.is(none.code, 2, none.stderr);
+    for (const [name, digest, seconds] of [
+      ['web', 'a1'.repeat(32), 3600],
+      ['older', 'b2'.repeat(32), 7200],
+    ] as const) {
+      const file = path.join(folder, `out/${name}.img`);
+      await copyFile(path.join(folder, 'web.img'), file);
+      const image = { file: `${name}.img`, sha256: digest, size: (await stat(file)).size };
+      const manifest = path.join(folder, `out/${name}.manifest.json`);
+      await writeFile(manifest, JSON.stringify({ buildId: BUILD_ID, image }));
+      const then = new Date(Date.now() - seconds * 1000);
+      for (const each of [file, manifest]) await utimes(each, then, then);
+    }
+    const { code, stderr } = await dry();
+    assert.is(code, 0, stderr);
+    assert.match(stderr, /out\/web\.img: role web · sha256 a1a1a1a1a1a1 · made 1 h 00 min ago/);
+  });
+});
+
+test('a disk that does not look like a card is taken by its serial number', async () => {
+  const folder = temporaryFolder();
+  const image = await plainImage(folder);
+  await withCard(OPTIONS, async (card) => {
+    const named = 'mkdir -p /dev/disk/by-id; mount -t tmpfs none /dev/disk/by-id; ln -s "$CARD" /dev/disk/by-id/usb-1';
+    const flash = (name: string): Promise<Said> =>
+      inside(card, named, folder, image, name, '--dry-run', '--confirm', path.basename(card.path));
+    refused(await flash(card.path), /not what cards look like/, /by-id/);
+    const bySerial = await flash('/dev/disk/by-id/usb-1');
+    assert.is(bySerial.code, 0, bySerial.stderr);
+  });
 });
 
 test('a mounted card is unmounted; one that is busy is refused; the disk of the folder one is in, of the image, and swap are', async () => {
