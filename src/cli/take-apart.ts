@@ -8,6 +8,7 @@ import { makeImageLayer } from '../layers/image-layer.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
 import { imageLayerKey } from '../plan/image-base.ts';
+import { EARLIER } from '../seed/formats/edits.ts';
 import { IDENTITIES } from '../seed/formats/write.ts';
 import { cloudInitOf } from '../vendor/cloud-init.ts';
 import { recognise } from '../vendor/recognise.ts';
@@ -155,7 +156,7 @@ async function requireNobody(name: string, boot: Files): Promise<void> {
   const found = [
     ...(await boot.list('')).filter((file) => IDENTITIES.includes(file.toLowerCase())),
     // What cloud-init is told here counts for more than any meta-data.
-    ...cmdline.split(/\s+/).filter((word) => /^ds=nocloud.*;(i|instance-id)=/.test(word)),
+    ...cmdline.split(/\s+/).filter((word) => EARLIER.test(word)),
   ];
   if (found.length === 0) return;
   throw new PiimgError(`${name} cannot be a base: it carries the identity of a machine already (${found.join(', ')})`, {

@@ -22,7 +22,7 @@ const listing = JSON.parse(execFileSync(${JSON.stringify(findProgram('lsblk'))},
 const others = listing.blockdevices.filter(({ path }) => path !== ${JSON.stringify(device)});
 const reader = { type: 'disk', tran: 'usb', rm: true, vendor: 'Reader', model: 'of a test', serial: null };
 const [card] = listing.blockdevices.filter(({ path }) => path === ${JSON.stringify(device)});
-listing.blockdevices = existsSync(${JSON.stringify(card)}) 
+listing.blockdevices = existsSync(${JSON.stringify(card)})
   ? [...others, { ...card, ...reader, ro: readFileSync(${JSON.stringify(card)}, 'utf8') === 'locked' }]
   : others;
 console.log(JSON.stringify(listing));

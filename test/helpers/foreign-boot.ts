@@ -47,3 +47,12 @@ export async function bootForeign<T>(
   }
   throw new Error(`${image} has restarted ${MOST_BOOTS} times and never asked for a login`);
 }
+
+/** What ann, who was given `key`, gets for `command`, without blanks around it. Rejects as long as nobody lets her in. */
+export async function askAnn({ ports }: TestGuest, key: string, command: string): Promise<string> {
+  const settings = ['BatchMode=yes', 'StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null'];
+  const options = settings.flatMap((setting) => ['-o', setting]);
+  const login = ['ssh', ...options, '-i', key, '-p', `${ports[22]}`, 'ann@127.0.0.1'];
+  const { stdout } = await run([...login, command], { signal: AbortSignal.timeout(60_000) });
+  return stdout.trim();
+}

@@ -11,7 +11,7 @@ import { ERAS } from '../fixtures/raspios/eras.ts';
 import { makeLookAlike } from '../fixtures/raspios/make.ts';
 import { showDetail } from '../helpers/built.ts';
 import { piimgCommand } from '../helpers/command.ts';
-import { bootForeign } from '../helpers/foreign-boot.ts';
+import { askAnn, bootForeign } from '../helpers/foreign-boot.ts';
 import { readManifest } from '../helpers/kitchen-commands.ts';
 
 /** The names of what was looked at, all of it passed, and what the console said. */
@@ -72,14 +72,9 @@ async function seedAndAsk(image: string, folder: string): Promise<string[]> {
   const ask = `hostname; id -un; findmnt -no PARTUUID /; ip -o -4 addr show scope global | awk '{ print $4 }'
 exec 3<>/dev/tcp/127.0.0.1/3000; printf 'GET /health HTTP/1.1\\r\\nHost: pi1\\r\\nConnection: close\\r\\n\\r\\n' >&3; head -n 1 <&3 | grep 200`;
   const { result } = await bootForeign({ machine: 'raspi3b', image: out, folder, minutes: 25 }, (guest) =>
-    guest.until('ssh and the application', async () => {
-      const settings = ['BatchMode=yes', 'StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null'];
-      const login = ['ssh', ...settings.flatMap((setting) => ['-o', setting]), '-i', key, '-p', `${guest.ports[22]}`];
-      const { stdout } = await run([...login, 'ann@127.0.0.1', ask], { signal: AbortSignal.timeout(60_000) });
-      return stdout.trim().split('\n');
-    }),
+    guest.until('ssh and the application', () => askAnn(guest, key, ask)),
   );
-  return result;
+  return result.split('\n');
 }
 
 /** With a look from outside: the second network card is given its address once somebody is logged in. */

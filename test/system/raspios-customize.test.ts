@@ -8,7 +8,7 @@ import type { EraName } from '../fixtures/raspios/eras.ts';
 import { makeLookAlike } from '../fixtures/raspios/make.ts';
 import { showDetail } from '../helpers/built.ts';
 import { piimgCommand } from '../helpers/command.ts';
-import { bootForeign } from '../helpers/foreign-boot.ts';
+import { askAnn, bootForeign } from '../helpers/foreign-boot.ts';
 
 const ERAS: { era: EraName; format: string }[] = [
   { era: 'trixie-512', format: 'cloud-init' },
@@ -28,13 +28,7 @@ for (const { era, format } of ERAS) {
       const node = ['--node', 'pi1', '--user', 'ann', '--ssh-key', `${key}.pub`];
       await run([...piimgCommand(), 'customize', image, ...node, '--out', out]).catch(showDetail);
       await bootForeign({ machine: 'raspi3b', image: out, folder, minutes: 25 }, async (guest) => {
-        const settings = ['BatchMode=yes', 'StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null'];
-        const options = settings.flatMap((setting) => ['-o', setting]);
-        const login = ['ssh', ...options, '-i', key, '-p', `${guest.ports[22]}`, 'ann@127.0.0.1'];
-        const said = await guest.until('ssh', async () => {
-          const { stdout } = await run([...login, 'hostname; id -un'], { signal: AbortSignal.timeout(60_000) });
-          return stdout.trim();
-        });
+        const said = await guest.until('ssh', () => askAnn(guest, key, 'hostname; id -un'));
         assert.is(said, 'pi1\nann');
       });
     } finally {

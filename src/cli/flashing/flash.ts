@@ -115,10 +115,7 @@ async function showing(
     });
   } catch (error) {
     // Those that have ended have said how.
-    for (const { step, settle } of steps.values()) {
-      step.failed((error as Error).message);
-      settle();
-    }
+    for (const { step } of steps.values()) step.failed((error as Error).message);
     throw error;
   } finally {
     for (const { settle } of steps.values()) settle();

@@ -37,7 +37,7 @@ export type Edit = { path: string; content: Buffer } | { path: string; remove: t
 export const textFile = (path: string, text: string): Edit => ({ path, content: Buffer.from(text) });
 
 /** Words that only an identity of an earlier time has put there; `firstrun.sh` is what Raspberry Pi Imager calls its script too. */
-const EARLIER = /^ds=nocloud.*;(i|instance-id)=/;
+export const EARLIER = /^ds=nocloud.*;(i|instance-id)=/;
 const EARLIER_SCRIPT =
   /^systemd\.(run|run_success_action|run_failure_action)=|^systemd\.unit=kernel-command-line\.target$/;
 const namesScript = (word: string): boolean => /^systemd\.run=.*\/firstrun\.sh$/.test(word);
