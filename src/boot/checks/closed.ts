@@ -49,6 +49,7 @@ export const closedCheck: Kind<HealthCheckOf<'closed'>> = {
 /** Whatever runs the network there may take it away once more, as long as it is still at work. */
 async function giveAddress(session: Session, mac: string, attempt: Attempt): Promise<void> {
   const give = `dev=$(ip -o link | awk -v mac=${mac} 'index($0, mac) { sub(":", "", $2); print $2 }')
+[ -n "$dev" ] || { echo "no driver of it has made a link of address ${mac}" >&2; exit 1; }
 nmcli device set "$dev" managed no >/dev/null 2>&1
 ip link set "$dev" up && ip address replace ${MACHINE_ADDRESS} dev "$dev"`;
   const { status, stderr } = await session.ask(give, attempt);

@@ -20,7 +20,7 @@ import {
 import type { Look } from '../../../../src/boot/retry.ts';
 import { healthCheck } from '../../../../src/role/schema/health.ts';
 import { type Behaviour, IP4, IP6, MAC, withFakeMachine } from '../../../helpers/fake-machine.ts';
-import { attempt, sayingSession } from '../../../helpers/local-session.ts';
+import { attempt, localSession, sayingSession } from '../../../helpers/local-session.ts';
 
 const work = await mkdtemp(path.join(tmpdir(), 'piimg-closed-'));
 const pair = { source: 50_000, destination: 5432 };
@@ -201,6 +201,19 @@ test('a card that no seed could give an address gets it when it is asked by, and
   };
   assert.match((await given(true)).join(), /mac=5[^]*198\.51\.100\.1\/24/);
   assert.equal(await given(false), []);
+});
+
+test('a card that no driver of the machine has taken is said to be that', async () => {
+  // This computer has no such card.
+  const session = localSession();
+  const check = healthCheck.parse({ check: 'closed', port: 53 }) as HealthCheckOf<'closed'>;
+  await withFakeMachine(path.join(work, 'wire'), { ipv4: 'drop', ipv6: 'drop', ping: true, onUdp: () => {} }, () =>
+    withOutside({ file: path.join(work, 'wire'), mac: MAC, givesAddress: true }, async (outside) => {
+      const look = closedCheck.look({ ports: {}, session, outside }, check, attempt());
+      const said = await look.catch((error: unknown) => error);
+      assert.match((said as Error).message, `no driver of it has made a link of address ${MAC}`);
+    }),
+  );
 });
 
 test('the work is cleaned up', async () => {
