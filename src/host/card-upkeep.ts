@@ -32,23 +32,30 @@ function busy(disk: string, place: string, cause: unknown): PiimgError {
 }
 
 /**
- * Tells a disk that nothing on it is needed any more, where it can be told so; false where it cannot. `fd` is the disk, open for this
- * process alone: by that it is the very one, whatever has been put in under the same name.
+ * Tells a disk that nothing on it is needed any more, where it can be told so; false where it cannot. Its first `head` bytes are zeroed
+ * before: some take a discard and keep what they hold, which must not boot. `fd` is the disk, open for this process alone: by that it is the
+ * very one, whatever has been put in under the same name.
  */
-export async function discardDisk(disk: string, fd: number, signal: AbortSignal): Promise<boolean> {
+export async function discardDisk(disk: string, fd: number, head: number, signal: AbortSignal): Promise<boolean> {
   const folder = await deviceFolder(disk);
   if (folder === undefined || findProgram('blkdiscard') === undefined) return false;
   // Documentation/ABI/stable/sysfs-block: 0 where the device does not take it.
   const most = await readFile(`${folder}/queue/discard_max_bytes`, 'utf8').catch(() => '0');
   if (Number(most) === 0) return false;
+  const opened = `/proc/${process.pid}/fd/${fd}`;
+  // Not blkdiscard --zeroout: a disk may take that as lightly as a discard.
+  const zero = ['dd', 'if=/dev/zero', `of=${opened}`, `bs=${head}`, 'count=1', 'oflag=direct', 'conv=notrunc,fsync'];
+  const zeroed = run([...zero, 'status=none'], { signal });
   // --force: without, it would want it for itself alone.
-  return run(['blkdiscard', '--force', `/proc/${process.pid}/fd/${fd}`], { signal }).then(
-    () => true,
-    (error: unknown) => {
-      if (signal.aborted) throw error;
-      return false;
-    },
-  );
+  return zeroed
+    .then(() => run(['blkdiscard', '--force', opened], { signal }))
+    .then(
+      () => true,
+      (error: unknown) => {
+        if (signal.aborted) throw error;
+        return false;
+      },
+    );
 }
 
 /** What Linux tells of a disk's queue. */

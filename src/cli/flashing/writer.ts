@@ -170,7 +170,8 @@ async function discard(
   if (disk === undefined || resumeFrom > 0) return {};
   const limit = AbortSignal.any([signal, AbortSignal.timeout(DISCARD_LIMIT)]);
   const aborted = new Promise<undefined>((resolve) => limit.addEventListener('abort', () => resolve(undefined)));
-  const discarded = await Promise.race([discardDisk(disk.path, handle.fd, limit), aborted]).catch(() => undefined);
+  const discarding = discardDisk(disk.path, handle.fd, BLOCK, limit);
+  const discarded = await Promise.race([discarding, aborted]).catch(() => undefined);
   if (discarded === true) tell(name, { type: 'note', message: 'discarded' });
   if (discarded !== undefined) return { emptied: discarded ? 'yes' : 'no' };
   return signal.aborted ? { emptied: 'perhaps' } : { dead: true };
