@@ -25,6 +25,7 @@ const SYSTEM = [
   'probe',
   'flash-file',
   'flash-guard',
+  'flash-changing',
   'flash',
   'flash-foreign',
   'flash-user',

@@ -17,8 +17,8 @@ const ledgerRow = z.object({
   node: z.string().optional(),
   role: z.string().optional(),
   buildId: z.string().optional(),
-  /** `sha256` of all of it, where it is known. */
-  image: z.object({ name: z.string(), sha256: digest.optional(), size: count }),
+  /** `sha256` of all of it, where it is known; `digest` of what was written of it, worked out as the card's. */
+  image: z.object({ name: z.string(), sha256: digest.optional(), digest: digest.optional(), size: count }),
   /** Which bytes of the image were written: offset and length of each range. */
   map: z.object({ imageSize: count, ranges: z.array(z.tuple([count, count])) }),
   /** Of an image that piimg has not built: which bytes are the card's own instead, as its identity has no place of its own there. */

@@ -85,6 +85,20 @@ export async function piimg(folder: string, ...args: string[]): Promise<Said> {
   return { stdout, stderr, code: exitCode };
 }
 
+/** Flashes `image` to the card from where its mounts are seen, after a script there. */
+export async function inside(card: Card, script: string, folder: string, ...args: string[]): Promise<Said> {
+  const all = `${script}\n"$@" && echo code=0 || echo "code=$?"`;
+  const command = ['sh', '-euc', all, 'sh', ...piimgCommand(), 'flash', ...args];
+  const { stdout, stderr } = await run(
+    card.inside(['env', `PIIMG_CACHE=${folder}/cache`, `CARD=${card.path}`, `AT=${folder}`, ...command]),
+    {
+      cwd: folder,
+      signal: AbortSignal.timeout(60_000),
+    },
+  );
+  return { code: Number(/code=(\d+)/.exec(stdout)?.[1]), stdout, stderr };
+}
+
 /** It refused, said why and what to do, and did not fall over. */
 export function refused({ code, stderr }: Said, reason: RegExp, hint?: RegExp): void {
   assert.is(code, 3, stderr);
@@ -116,15 +130,24 @@ export async function atTerminal(
   );
   let screen = '';
   const open = [...answers];
-  running.stdout.on('data', (bytes: Buffer) => {
-    screen += bytes.toString();
+  let before: Promise<void> = Promise.resolve();
+  const answer = async (): Promise<void> => {
     const [next] = open;
     if (!next?.[0].test(screen)) return;
     open.shift();
     if (typeof next[1] === 'string') keyboard.write(`${next[1]}\n`);
-    else void next[1]();
+    else {
+      await next[1]();
+      // One question may want something done, and then to be answered.
+      await answer();
+    }
+  };
+  running.stdout.on('data', (bytes: Buffer) => {
+    screen += bytes.toString();
+    before = before.then(answer);
   });
   const { exitCode } = await running.finally(() => keyboard.end());
+  await before;
   return { screen, code: exitCode };
 }
 

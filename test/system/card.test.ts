@@ -265,6 +265,8 @@ test('after the switch-off both file systems are clean', async () => {
   assert.is.not(await counts(SECRET, card), '0', 'where it was, it is found');
   const { stdout } = await run([...piimgCommand(), 'result', raw], minutes(1));
   assert.match(stdout, /^piimg: seeded is web: 2 steps/);
+  const asCard = await run([...piimgCommand(), 'card', raw], { cwd: work, ...minutes(2) });
+  assert.match(asCard.stdout, /node +seeded\n[^]*as flashed +unknown: [^]*first boot +went well/);
   // The first boot enabled nothing that the image leaves off, and later packages get Debian's presets.
   const enabled = async (from: string) =>
     [...(await readRoot(from)).keys()].filter((file) =>

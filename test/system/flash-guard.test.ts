@@ -5,13 +5,20 @@ import path from 'node:path';
 import { PassThrough } from 'node:stream';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { identifyDisk, openDisk } from '../../src/host/open-disk.ts';
 import { run } from '../../src/host/exec.ts';
-import type { PiimgError } from '../../src/lib/errors.ts';
 import { asRoot } from '../helpers/as-root.ts';
-import { agreed, atTerminal, MIB, piimg, plainImage, refused, startPiimg, type Said } from '../helpers/flashing.ts';
+import {
+  agreed,
+  atTerminal,
+  inside,
+  MIB,
+  piimg,
+  plainImage,
+  refused,
+  startPiimg,
+  type Said,
+} from '../helpers/flashing.ts';
 import { withCard, type Card, type CardOptions } from '../helpers/rig/card.ts';
-import { piimgCommand } from '../helpers/command.ts';
 import { BUILD_ID, seedImage } from '../helpers/seed-image.ts';
 import { keyLine } from '../helpers/ssh-keys.ts';
 import { temporaryFolder } from '../helpers/temporary.ts';
@@ -23,20 +30,6 @@ async function untouched(card: Card, work: () => Promise<void>): Promise<void> {
   const before = await card.read(0, card.size);
   await work();
   assert.ok((await card.read(0, card.size)).equals(before), 'the card was touched');
-}
-
-/** Flashes `image` to the card from where its mounts are seen, after a script there. */
-async function inside(card: Card, script: string, folder: string, ...args: string[]): Promise<Said> {
-  const all = `${script}\n"$@" && echo code=0 || echo "code=$?"`;
-  const command = ['sh', '-euc', all, 'sh', ...piimgCommand(), 'flash', ...args];
-  const { stdout, stderr } = await run(
-    card.inside(['env', `PIIMG_CACHE=${folder}/cache`, `CARD=${card.path}`, `AT=${folder}`, ...command]),
-    {
-      cwd: folder,
-      signal: AbortSignal.timeout(60_000),
-    },
-  );
-  return { code: Number(/code=(\d+)/.exec(stdout)?.[1]), stdout, stderr };
 }
 
 test('without consent: nobody to ask; with --yes a disk that is not card-like; with its name but not --allow-fixed', async () => {
@@ -194,83 +187,6 @@ test('a disk that does not look like a card is taken by its serial number', asyn
     refused(await flash(card.path), /not what cards look like/, /by-id/);
     const bySerial = await flash('/dev/disk/by-id/usb-1');
     assert.is(bySerial.code, 0, bySerial.stderr);
-  });
-});
-
-test('a mounted card is unmounted; one that is busy is refused; the disk of the folder one is in, of the image, and swap are', async () => {
-  const folder = temporaryFolder();
-  const image = await plainImage(folder);
-  await mkdir(path.join(folder, 'at'));
-  const name = (card: Card): string[] => ['--yes', '--allow-fixed', '--confirm', path.basename(card.path)];
-  await withCard(OPTIONS, async (card) => {
-    const mounted = 'mkfs.ext4 -q "$CARD"; mount "$CARD" "$AT/at"';
-    const busy = await inside(
-      card,
-      `${mounted}; sleep 30 <"$AT/at" & sleep 0.2`,
-      folder,
-      image,
-      card.path,
-      ...name(card),
-    );
-    refused(busy, /is mounted at .*\/at, and cannot be unmounted/, /lsof/);
-    assert.match(busy.stderr, `! ${card.path}: FAILED`);
-    assert.not.match(busy.stderr, `= ${card.path}: done`);
-    refused(await inside(card, 'cd "$AT/at"', folder, image, card.path, ...name(card)), /holds the folder you are in/);
-    const within = await inside(
-      card,
-      'cp "$AT/plain.img" "$AT/at/plain.img"',
-      folder,
-      path.join(folder, 'at/plain.img'),
-      card.path,
-      ...name(card),
-    );
-    refused(within, /holds the image/);
-  });
-  await withCard(OPTIONS, async (card) => {
-    const { code, stderr } = await inside(
-      card,
-      'mkfs.ext4 -q "$CARD"; mount "$CARD" "$AT/at"',
-      folder,
-      image,
-      card.path,
-      ...name(card),
-    );
-    assert.is(code, 0, stderr);
-    assert.ok((await card.read(0, 24 * MIB)).equals(await readFile(image)));
-  });
-  await withCard(OPTIONS, async (card) => {
-    const swap = await inside(
-      card,
-      'mkswap -q "$CARD" 2>/dev/null || mkswap "$CARD" >/dev/null; swapon "$CARD"',
-      folder,
-      image,
-      card.path,
-      ...name(card),
-    );
-    refused(swap, /is used as swap/);
-  });
-});
-
-test('a disk that changed between listing and opening is refused, and so is one that something holds', async () => {
-  await withCard({ size: 16 * MIB }, async (card) => {
-    const said = (work: Promise<unknown>): Promise<string> =>
-      work.then(
-        () => 'opened',
-        (error: PiimgError) => `${error.exitCode} ${error.message}`,
-      );
-    if (process.getuid?.() !== 0) return;
-    const listed = await identifyDisk(card.path);
-    const held = await openDisk(listed, true);
-    assert.match(await said(openDisk(listed, true)), /^3 .* is in use/);
-    await held.close();
-    const again = await openDisk(listed, true);
-    await again.close();
-    assert.match(
-      await said(openDisk({ ...listed, sequence: '0' }, true)),
-      /^3 .* is not the disk any more that was shown/,
-    );
-    await card.resize(8 * MIB);
-    assert.match(await said(openDisk(listed, true)), /^3 .* is not the disk any more/);
   });
 });
 

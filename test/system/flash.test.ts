@@ -105,6 +105,14 @@ nodes:
         .split('\n')
         .map((line) => JSON.parse(line) as object);
       assert.equal(rows, ledger);
+      const [first, second] = ledger.map(({ image: { digest }, card }) => ({ image: digest, card: card.digest }));
+      assert.match(first?.image ?? '', /^[0-9a-f]{64}$/);
+      assert.is(second?.image, first?.image, 'one image');
+      assert.is(
+        new Set([first?.image, first?.card, second?.card]).size,
+        3,
+        'on two cards that have bytes of their own',
+      );
 
       const { request = 0, depth = 0 } = (await queueOf(one.path)) ?? {};
       assert.ok(request * depth >= 4096, `a loop takes many requests at once, not ${depth} of ${request} KiB`);
@@ -148,7 +156,11 @@ test('four cards at once, each somebody; discarded before; one row and one line 
         assert.match(stdout, `ssh ann@${names[index]}`);
         assert.ok((await withoutOwn(card, image, header)).equals(image));
         const kinds = (await card.requests()).filter(({ kind, length }) => kind !== 'read' && length > 0);
-        assert.is(kinds[0]?.kind, 'discard');
+        assert.equal(
+          kinds.slice(0, 2).map(({ kind }) => kind),
+          ['write', 'discard'],
+          'of the first block, of all',
+        );
         assert.match((await piimg(folder, 'card', card.path)).stdout, new RegExp(`${names[index]}[^]*yes, every byte`));
       }
       assert.match(stdout, 'green LED');

@@ -1,6 +1,6 @@
 // Everything the role language can say, looked for in the image it is built into; what is built again when something changes.
 import { existsSync } from 'node:fs';
-import { access, appendFile, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { access, appendFile, copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -277,6 +277,12 @@ test('a project that init makes builds on the same base, by an installed piimg t
     );
   }
   assert.ok(ours.some(({ title }) => title === 'files'));
+  // Of a role, `flash` takes what is built, or builds it.
+  const flash = [command, 'flash', '--role', 'mine', '--no-login', '--to', 'card.img', '--json', '--progress', 'log'];
+  const flashed = await start(flash, mine);
+  assert.is(flashed.exitCode, 0, flashed.lines.join('\n'));
+  assert.match(flashed.lines.join('\n'), /role mine/);
+  assert.is((await stat(path.join(mine, 'card.img'))).size, (await readManifest(mine, 'mine')).image.size);
 });
 
 test('what the tests were given is taken back', async () => {

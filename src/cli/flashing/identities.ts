@@ -2,15 +2,18 @@
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { CARD_RECORD, encodeCardRecord, newCardId } from '../../flash/card-record.ts';
+import type { Source } from '../../flash/source/source.ts';
 import type { Patch } from '../../flash/write/types.ts';
 import { hasPlaces, type ImageHeader } from '../../image/header.ts';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
 import type { Given } from '../../seed/given.ts';
 import type { User } from '../../seed/node.ts';
 import { loadNodes } from '../../seed/nodes-file.ts';
+import { letsAnybodyIn } from '../../vendor/identity.ts';
 import type { SearchPaths } from '../context.ts';
 import { cardSeeds, machinesFor, type CardSeed } from '../flash-seeds.ts';
 import { readImageSeed, readOwnSeed, type ImageSeed } from '../image-seed.ts';
+import { withImageView } from '../image-view.ts';
 import { loginOf, type Logins } from '../logins.ts';
 import { readGiven, type NodeFlags } from '../seed-options.ts';
 import { findPublicKeys } from '../ssh-keys.ts';
@@ -59,6 +62,11 @@ export async function prepareIdentities(
   const wanted = nodes !== undefined || names.some((name) => name !== undefined) || isGiven(given);
   const { header, source } = image;
   if (header === undefined) {
+    if (!wanted && flags.login && (await isKnownClosed(source))) {
+      const keys = await offerKeys(source.name, CLOSED, signal);
+      const who = soleName(names, UNNAMED);
+      return foreignIdentities(source, who, { nodes, given: { ...given, keys } }, signal);
+    }
     const warning = `piimg has not built ${source.name}: whether anybody can log in to it is not known here`;
     if (!wanted) return names.map((_, index) => ({ ...keptIdentity([]), warnings: index === 0 ? [warning] : [] }));
     requirePlain(source);
@@ -93,9 +101,24 @@ export async function prepareIdentities(
   if (own && !plain) throw packedOwn(source.name);
   const keys = await offerKeys(source.name, ofRole(header.role), signal);
   if (plain && !own) await readImageSeed(source.name);
-  if (names.length > 1)
-    throw new PiimgError('Each card needs a name', { exitCode: EXIT.usage, hint: 'Name them as NODE=/dev/sdX.' });
-  return identities({ ...given, keys }, [`pi-${header.role}`]);
+  return identities({ ...given, keys }, soleName(names, `pi-${header.role}`));
+}
+
+/** The name of the one card that nobody has named. */
+function soleName(names: (string | undefined)[], name: string): string[] {
+  if (names.length === 1) return [name];
+  throw new PiimgError('Each card needs a name', { exitCode: EXIT.usage, hint: 'Name them as NODE=/dev/sdX.' });
+}
+
+/** Of what is packed, elsewhere, or no system that piimg can read, it is not known. */
+async function isKnownClosed({ kind, name, packing }: Source): Promise<boolean> {
+  if (kind !== 'file' || packing !== 'none') return false;
+  try {
+    return (await withImageView(name, letsAnybodyIn)) === false;
+  } catch (error) {
+    if (error instanceof PiimgError) return false;
+    throw error;
+  }
 }
 
 const packedOwn = (image: string): PiimgError =>
@@ -114,6 +137,7 @@ const readInside = (file: string, { own, wanted }: { own: boolean; wanted: boole
 
 const isClosed = ({ keys, passwordHash }: User): boolean => keys.length === 0 && passwordHash === undefined;
 const UNKNOWN = 'and whether the image itself lets somebody in is not known';
+const CLOSED = 'nor a user: Raspberry Pi OS has none before one is made, here or with screen and keyboard';
 const ofRole = (role: string): string => `nor a user with one in role ${role}`;
 
 const isGiven = ({ variables, secrets, ...others }: Given): boolean =>

@@ -47,7 +47,8 @@ function rowOf(
   wipe: boolean,
   sha256: string | undefined,
 ): LedgerRow[] {
-  const { card, verdict, problem, imageSize = source.size ?? 0, written, read, writing, reading, digest } = one;
+  const { card, verdict, problem, imageSize = source.size ?? 0, written, read, writing, reading } = one;
+  const { digest, imageDigest } = one;
   const { target, node, cardId, patches } = card;
   if (target === undefined) return [];
   const { device, identity } = target;
@@ -62,7 +63,12 @@ function rowOf(
       time: new Date().toISOString(),
       ...(node !== undefined && { node }),
       ...(header && { role: header.role, buildId: header.buildId }),
-      image: { name: source.name, size: imageSize, ...(sha256 !== undefined && { sha256 }) },
+      image: {
+        name: source.name,
+        size: imageSize,
+        ...(sha256 !== undefined && { sha256 }),
+        ...(imageDigest !== undefined && { digest: imageDigest }),
+      },
       map: { imageSize, ranges: pieces.map(pair) },
       ...(!hasPlaces(header) && patches.length > 0 && { own: patches.map(pair) }),
       card: {

@@ -100,7 +100,7 @@ async function wipe(life: Life, { ranges }: FlashJob): Promise<void> {
   for (const piece of chunksOf(between(mapped, target.size))) {
     const digest = digestOfZeros(piece.length);
     const [written = digest] = await card.write(NO_RING, [{ ...piece, digest }]);
-    note(life, piece, written, true);
+    note(life, piece, { digest: written, written: true });
     advance(life, 'wiping', piece.length);
   }
 }

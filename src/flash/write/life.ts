@@ -1,5 +1,5 @@
 // What is known of one card while it is written.
-import { digestOfPieces } from '../card-digest.ts';
+import { digestOfPieces, type DigestedPiece } from '../card-digest.ts';
 import { startCard, type Card } from './card.ts';
 import { between, inBlocks, totalOf, type Range } from './chunks.ts';
 import type { CardToWrite, FlashedCard, FlashEvent, FlashJob, Phase, Tell } from './types.ts';
@@ -7,8 +7,8 @@ import type { CardToWrite, FlashedCard, FlashEvent, FlashJob, Phase, Tell } from
 export interface Life {
   target: CardToWrite;
   card: Card;
-  /** Pieces by their offset, and what is to be read there. */
-  pieces: Map<number, Range & { digest: string; assumed: boolean }>;
+  /** Pieces by their offset, and what is to be read there; `image`: the digest of what the image has there. */
+  pieces: Map<number, Range & { digest: string; image: string | undefined; assumed: boolean }>;
   imageSize?: number;
   written: number;
   read: number;
@@ -54,9 +54,13 @@ export function newLife(target: CardToWrite, { ranges, size, mode, wipe }: Flash
 }
 
 /** A piece is on the card, or thought to be there. */
-export function note(life: Life, { offset, length: most }: Range, digest: string, written: boolean): void {
+export function note(
+  life: Life,
+  { offset, length: most }: Range,
+  { digest, image, written }: { digest: string; image?: string; written: boolean },
+): void {
   const length = Math.min(most, life.target.size - offset);
-  life.pieces.set(offset, { offset, length, digest, assumed: !written });
+  life.pieces.set(offset, { offset, length, digest, image, assumed: !written });
   if (!written) return;
   life.written += length;
   life.upTo = Math.max(life.upTo, offset + length);
@@ -80,5 +84,10 @@ export function outcome({ target, written, read, imageSize, problem, verified, t
     writing: (end - begun) / 1000,
     reading: (last - end) / 1000,
     ...(verified && { digest: digestOfPieces([...pieces.values()]) }),
+    ...(imageSize !== undefined && { imageDigest: digestOfPieces(ofImage([...pieces.values()])) }),
   };
 }
+
+/** Without what was wiped, which the image does not have. */
+const ofImage = (pieces: (Range & { image: string | undefined })[]): DigestedPiece[] =>
+  pieces.flatMap(({ offset, length, image }) => (image === undefined ? [] : [{ offset, length, digest: image }]));

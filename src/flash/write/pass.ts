@@ -22,7 +22,7 @@ export interface Member {
   /** Whether this piece is to be written; when not, what it should be is noted all the same. */
   wants(chunk: Range): boolean;
   /** A piece is on the card, or was passed over, with this digest. */
-  noted(chunk: Range, digest: string, written: boolean): void;
+  noted(chunk: Chunk, digest: string, written: boolean): void;
 }
 
 export interface Feed {

@@ -67,4 +67,6 @@ export interface FlashedCard {
   reading: number;
   /** Of all that was read back: sha256 over a line `OFFSET LENGTH SHA256` for each piece. */
   digest?: string;
+  /** The same of what the image has there. Without an identity, and if nothing was wiped, the two are one. */
+  imageDigest?: string;
 }

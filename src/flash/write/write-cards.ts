@@ -90,7 +90,7 @@ function memberOf(life: Life, { mode }: FlashJob): Member {
       chunk.offset + chunk.length > target.resumeFrom ||
       own.some((range) => overlap(range, chunk)),
     noted(chunk, digest, written) {
-      note(life, chunk, digest, written && mode !== 'verify');
+      note(life, chunk, { digest, image: chunk.digest, written: written && mode !== 'verify' });
       if (mode !== 'verify') advance(life, 'writing', chunk.length);
     },
   };

@@ -79,6 +79,30 @@ test('an identity that lets nobody in is refused, --no-login insists', async () 
   assert.match(insisted.stderr, 'no ssh key was given');
 });
 
+test('a Raspberry Pi OS that nobody has told of a user is not written as it is; one that was told, or is insisted on, is', async () => {
+  const options = { cwd: folder, env: { PIIMG_CACHE: join(folder, 'cache'), HOME: folder } };
+  const flashPlain = (...args: string[]): Promise<RunResult> => piimg(['flash', ...args, '--json'], options);
+  const no = await flashPlain('card.img', '--to', 'plain.img');
+  assert.is(no.exitCode, 2, no.stderr);
+  assert.match(
+    no.stderr,
+    /Nobody could log in to card\.img: [^]*Raspberry Pi OS has none before one is made[^]*--no-login/,
+  );
+  assert.is((await flashPlain('card.img', '--to', 'plain.img', '--no-login')).exitCode, 0);
+  const told = ['customize', 'card.img', '--node', 'pi1', '--ssh-key', 'me.pub', '--out', 'told.img'];
+  assert.is((await piimg(told, options)).exitCode, 0);
+  const yes = await flashPlain('told.img', '--to', 'plain.img');
+  assert.is(yes.exitCode, 0, yes.stderr);
+  // Of what cannot be looked into it is not known.
+  await run(['gzip', '-kf', 'card.img'], { cwd: folder });
+  const packed = await flashPlain('card.img.gz', '--to', 'plain.img');
+  assert.is(packed.exitCode, 0, packed.stderr);
+  assert.match(
+    packed.stderr,
+    'warning: piimg has not built card.img.gz: whether anybody can log in to it is not known',
+  );
+});
+
 test('a card with an identity is equal to its image where the ledger notes what is its own, and different elsewhere', async () => {
   const { signal } = new AbortController();
   const opened = await openImage(image, signal);

@@ -1,0 +1,140 @@
+// `piimg flash` and disks that change under it: mounted ones, busy ones, another one of the same name.
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { run } from '../../src/host/exec.ts';
+import { identifyDisk, openDisk } from '../../src/host/open-disk.ts';
+import type { PiimgError } from '../../src/lib/errors.ts';
+import { asRoot } from '../helpers/as-root.ts';
+import { agreed, atTerminal, inside, MIB, plainImage, refused, type Said } from '../helpers/flashing.ts';
+import { withCard, type Card, type CardOptions } from '../helpers/rig/card.ts';
+import { temporaryFolder } from '../helpers/temporary.ts';
+
+const OPTIONS: CardOptions = { size: 64 * MIB, content: 'random' };
+
+test('a mounted card is unmounted; one that is busy is refused; the disk of the folder one is in, of the image, and swap are', async () => {
+  const folder = temporaryFolder();
+  const image = await plainImage(folder);
+  await mkdir(path.join(folder, 'at'));
+  const name = (card: Card): string[] => ['--yes', '--allow-fixed', '--confirm', path.basename(card.path)];
+  await withCard(OPTIONS, async (card) => {
+    const mounted = 'mkfs.ext4 -q "$CARD"; mount "$CARD" "$AT/at"';
+    const busy = await inside(
+      card,
+      `${mounted}; sleep 30 <"$AT/at" & sleep 0.2`,
+      folder,
+      image,
+      card.path,
+      ...name(card),
+    );
+    refused(busy, /is mounted at .*\/at, and cannot be unmounted/, /lsof/);
+    assert.match(busy.stderr, `! ${card.path}: FAILED`);
+    assert.not.match(busy.stderr, `= ${card.path}: done`);
+    refused(await inside(card, 'cd "$AT/at"', folder, image, card.path, ...name(card)), /holds the folder you are in/);
+    const within = await inside(
+      card,
+      'cp "$AT/plain.img" "$AT/at/plain.img"',
+      folder,
+      path.join(folder, 'at/plain.img'),
+      card.path,
+      ...name(card),
+    );
+    refused(within, /holds the image/);
+  });
+  await withCard(OPTIONS, async (card) => {
+    const { code, stderr } = await inside(
+      card,
+      'mkfs.ext4 -q "$CARD"; mount "$CARD" "$AT/at"',
+      folder,
+      image,
+      card.path,
+      ...name(card),
+    );
+    assert.is(code, 0, stderr);
+    assert.ok((await card.read(0, 24 * MIB)).equals(await readFile(image)));
+  });
+  await withCard(OPTIONS, async (card) => {
+    const swap = await inside(
+      card,
+      'mkswap -q "$CARD" 2>/dev/null || mkswap "$CARD" >/dev/null; swapon "$CARD"',
+      folder,
+      image,
+      card.path,
+      ...name(card),
+    );
+    refused(swap, /is used as swap/);
+  });
+});
+
+test('a card whose partition is mounted is unmounted; the folder one is in may not lie there', async () => {
+  const folder = temporaryFolder();
+  const image = await plainImage(folder);
+  await mkdir(path.join(folder, 'at'));
+  const mounted = `printf 'label: dos\\nstart=2048,type=83\\n' | sfdisk -q --no-reread "$CARD"
+partx --update "$CARD" 2>/dev/null || partx --add "$CARD"; mkfs.ext4 -q "$CARD"p1; mount "$CARD"p1 "$AT/at"`;
+  await withCard({ ...OPTIONS, partitions: true }, async (card) => {
+    const flash = (script: string): Promise<Said> => inside(card, script, folder, image, card.path, ...agreed([card]));
+    refused(await flash(`${mounted}; cd "$AT/at"`), /holds the folder you are in/);
+    const { code, stderr } = await flash('');
+    assert.is(code, 0, stderr);
+    assert.ok((await card.read(0, 24 * MIB)).equals(await readFile(image)));
+    const { stdout } = await run(card.inside(['findmnt', '-rno', 'SOURCE']));
+    assert.not.match(stdout, `${card.path}p1`);
+  });
+});
+
+test('another disk of the same name and size, put in while the question waits, is refused and not touched', async () => {
+  const folder = temporaryFolder();
+  const image = await plainImage(folder);
+  const [one, two] = ['one', 'two'].map((name) => path.join(folder, name));
+  for (const file of [one, two]) await writeFile(file ?? '', Buffer.alloc(64 * MIB, 7));
+  const losetup = async (...args: (string | undefined)[]): Promise<string> =>
+    (await run(asRoot(['losetup', ...args.map((arg) => arg ?? '')]))).stdout.trim();
+  const disk = await losetup('--find', '--show', one);
+  try {
+    const swap = async (): Promise<void> => {
+      await losetup('--detach', disk);
+      await losetup(disk, two);
+    };
+    const asked = /Type loop\d+ to go on/;
+    const { code, screen } = await atTerminal(
+      folder,
+      ['flash', image, disk, '--allow-fixed'],
+      [
+        [asked, swap],
+        [asked, path.basename(disk)],
+      ],
+    );
+    assert.is(code, 3, screen);
+    assert.match(screen, 'is not the disk any more that was shown');
+    assert.ok((await readFile(two ?? '')).equals(Buffer.alloc(64 * MIB, 7)));
+  } finally {
+    await losetup('--detach', disk);
+  }
+});
+
+test('a disk that changed between listing and opening is refused, and so is one that something holds', async () => {
+  await withCard({ size: 16 * MIB }, async (card) => {
+    const said = (work: Promise<unknown>): Promise<string> =>
+      work.then(
+        () => 'opened',
+        (error: PiimgError) => `${error.exitCode} ${error.message}`,
+      );
+    if (process.getuid?.() !== 0) return;
+    const listed = await identifyDisk(card.path);
+    const held = await openDisk(listed, true);
+    assert.match(await said(openDisk(listed, true)), /^3 .* is in use/);
+    await held.close();
+    const again = await openDisk(listed, true);
+    await again.close();
+    assert.match(
+      await said(openDisk({ ...listed, sequence: '0' }, true)),
+      /^3 .* is not the disk any more that was shown/,
+    );
+    await card.resize(8 * MIB);
+    assert.match(await said(openDisk(listed, true)), /^3 .* is not the disk any more/);
+  });
+});
+
+test.run();
