@@ -12,7 +12,7 @@ import { PiimgError } from '../../src/lib/errors.ts';
 import { quote } from '../../src/lib/quote.ts';
 import { asRoot } from './as-root.ts';
 import { piimgCommand } from './command.ts';
-import type { Card } from './rig/card.ts';
+import { moved, type Card } from './rig/card.ts';
 
 export const MIB = 1 << 20;
 const SECTOR = 512;
@@ -29,13 +29,9 @@ export async function plainImage(folder: string, size = 24 * MIB): Promise<strin
   return file;
 }
 
-/** Until so many bytes have been written to the card. */
-export async function untilWritten(card: Card, bytes: number): Promise<void> {
-  for (;;) {
-    const written = (await card.requests()).filter(({ kind }) => kind === 'write');
-    if (written.reduce((sum, { length }) => sum + length, 0) >= bytes) return;
-    await sleep(20);
-  }
+/** Until so many bytes have been written to the card, or read from it. */
+export async function untilMoved(card: Card, kind: 'write' | 'read', bytes: number): Promise<void> {
+  while (moved(await card.requests(), kind) < bytes) await sleep(20);
 }
 
 export interface FlashedJson {

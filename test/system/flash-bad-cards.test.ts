@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { run, type Running } from '../../src/host/exec.ts';
 import type { FlashedCard } from '../../src/flash/write/types.ts';
 import { asRoot } from '../helpers/as-root.ts';
-import { agreed, flashedOf, MIB, piimg, plainImage, untilWritten, type FlashedJson } from '../helpers/flashing.ts';
+import { agreed, flashedOf, MIB, piimg, plainImage, untilMoved, type FlashedJson } from '../helpers/flashing.ts';
 import type { Behaviour } from '../helpers/rig/behaviour.ts';
 import { isBootable, withCard, withCards, type Card } from '../helpers/rig/card.ts';
 import { temporaryFolder } from '../helpers/temporary.ts';
@@ -82,7 +82,7 @@ test('a card that becomes smaller while it is written is told as such, and does 
   const image = await plainImage(folder);
   await withCard({ size: SIZE, bytesPerSecond: 8 * MIB }, async (card) => {
     const flashing = piimg(folder, 'flash', image, card.path, ...agreed([card]), '--json');
-    await untilWritten(card, 4 * MIB);
+    await untilMoved(card, 'write', 4 * MIB);
     await card.resize(16 * MIB);
     const { code, cards: told } = flashedOf(await flashing);
     assert.is(code, 1);

@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { agreed, flashedOf, MIB, piimg, plainImage, startPiimg, untilWritten } from '../helpers/flashing.ts';
-import { isBootable, withCard } from '../helpers/rig/card.ts';
+import { agreed, flashedOf, MIB, piimg, plainImage, startPiimg, untilMoved } from '../helpers/flashing.ts';
+import { isBootable, moved, withCard } from '../helpers/rig/card.ts';
 import { temporaryFolder } from '../helpers/temporary.ts';
 import { random } from '../power/cuts.ts';
 
@@ -18,13 +18,12 @@ test('killed at random instants and resumed: it does not boot before, and is equ
   const folder = temporaryFolder();
   const image = await plainImage(folder, 48 * MIB);
   await withCard({ size: SIZE, content: 'random', bytesPerSecond: 30e6, seconds: 400 }, async (card) => {
-    for (let kill = 0; kill < 2; kill++) {
+    // Twice while it is written, once while it is read back.
+    for (const kind of ['write', 'write', 'read'] as const) {
       const flashing = startPiimg(folder, ['flash', image, card.path, ...agreed([card]), '--resume']);
       const ended = flashing.catch(() => undefined);
-      const before = (await card.requests())
-        .filter(({ kind }) => kind === 'write')
-        .reduce((sum, { length }) => sum + length, 0);
-      await untilWritten(card, before + MIB * (2 + next() * 14));
+      const before = moved(await card.requests(), kind);
+      await untilMoved(card, kind, before + MIB * (2 + next() * 14));
       flashing.kill('SIGKILL');
       await ended;
       assert.not.ok(await isBootable(card));
@@ -44,7 +43,7 @@ test('Ctrl-C: exit code 130, a card that does not boot, and the command to go on
   await withCard({ size: SIZE, bytesPerSecond: 15e6, seconds: 400 }, async (card) => {
     const flashing = startPiimg(folder, ['flash', image, card.path, ...agreed([card])]);
     // Notes of how far it is are a second apart.
-    await untilWritten(card, 30 * MIB);
+    await untilMoved(card, 'write', 30 * MIB);
     flashing.kill('SIGINT');
     const { exitCode, stderr } = await flashing;
     assert.is(exitCode, 130, stderr);

@@ -12,7 +12,7 @@ import type { Tell } from '../../src/flash/write/types.ts';
 import { run } from '../../src/host/exec.ts';
 import { identifyDisk } from '../../src/host/open-disk.ts';
 import { asRoot } from '../helpers/as-root.ts';
-import { MIB, plainImage, untilWritten } from '../helpers/flashing.ts';
+import { MIB, plainImage, untilMoved } from '../helpers/flashing.ts';
 import { isBootable, withCard, withCards, type Card } from '../helpers/rig/card.ts';
 import { temporaryFolder } from '../helpers/temporary.ts';
 
@@ -91,7 +91,7 @@ test('stopped midway it says so, and ends', async () => {
     const plan = await orderFor(file, card, signal);
     const opener = await startRootOpener(asRoot(rootCommand()), signal);
     const writing = opener.write(plan, () => {});
-    await untilWritten(card, 8 * MIB);
+    await untilMoved(card, 'write', 8 * MIB);
     assert.ok((await running()).length > 0, 'the control');
     stopping.abort(new Error('stopped'));
     const [stopped] = await writing;
@@ -111,7 +111,7 @@ test('when piimg dies, in the midst of a piece, it stops in order, whether someb
       const how = { input: pipe, okCodes: [1], signal: AbortSignal.timeout(60_000) };
       const writer = run(asRoot(rootCommand()), listens ? how : { ...how, stdout: 'stream' });
       await sendFrame(pipe, { type: 'plan', id: 1, plan });
-      await untilWritten(card, 1);
+      await untilMoved(card, 'write', 1);
       if (!listens) writer.stdout.destroy();
       // A frame of a piece of 1 MiB, of which there is no more than its first words.
       const chunk = { offset: 0, length: MIB, digest: '' };

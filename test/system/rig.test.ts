@@ -7,8 +7,8 @@ import * as assert from 'uvu/assert';
 import { run } from '../../src/host/exec.ts';
 import { packageRoot } from '../../src/host/package-root.ts';
 import { asRoot } from '../helpers/as-root.ts';
-import type { Behaviour, CardRequest } from '../helpers/rig/behaviour.ts';
-import { withCard, withCards, type Card } from '../helpers/rig/card.ts';
+import type { Behaviour } from '../helpers/rig/behaviour.ts';
+import { moved, withCard, withCards, type Card } from '../helpers/rig/card.ts';
 import { get, put } from '../helpers/rig/dd.ts';
 import { loopIdentity, untilFree } from '../helpers/rig/users.ts';
 import { temporaryFolder } from '../helpers/temporary.ts';
@@ -25,9 +25,6 @@ const failure = (running: Promise<unknown>): Promise<string> =>
   );
 
 const root = async (...command: string[]): Promise<string> => (await run(asRoot(command))).stdout.trim();
-const moved = (requests: CardRequest[], kind: CardRequest['kind']): number =>
-  requests.filter((request) => request.kind === kind).reduce((sum, { length }) => sum + length, 0);
-
 function same(found: Buffer, expected: Buffer, what: string): void {
   assert.ok(found.equals(expected), what);
 }
@@ -227,7 +224,7 @@ test('a failure of the work is the one that is reported, and nothing is left', a
 
 /** One card that is mounted and swap, one that hangs, and a writer that waits for it for ever. */
 const FOREVER = `
-import { withCards } from './test/helpers/rig/card.ts';
+import { moved, withCards } from './test/helpers/rig/card.ts';
 import { loopIdentity } from './test/helpers/rig/users.ts';
 import { put } from './test/helpers/rig/dd.ts';
 import { run } from './src/host/exec.ts';

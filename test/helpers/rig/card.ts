@@ -47,6 +47,10 @@ export interface Card {
 /** Whether it has a partition table: piimg writes that last. */
 export const isBootable = async (card: Card): Promise<boolean> => (await card.read(510, 2)).readUInt16BE(0) === 0x55aa;
 
+/** Bytes of its requests of one kind. */
+export const moved = (requests: CardRequest[], kind: CardRequest['kind']): number =>
+  requests.filter((request) => request.kind === kind).reduce((sum, { length }) => sum + length, 0);
+
 /** A card for the time of `work`. Rejects when somebody uses it longer than that, and says who. */
 export async function withCard<T>(options: CardOptions, work: (card: Card) => Promise<T>): Promise<T> {
   const { size, content, plain = false, readOnly, sectorSize, partitions, seconds = 120, ...behaviour } = options;

@@ -120,14 +120,19 @@ const scenario = fc.record({
   stopAt: fc.double({ min: 0, max: 1.2, noNaN: true }),
   liar: fc.boolean(),
   patchAt: fc.nat(2000),
+  /** A run of zeros in the image: where it begins, in blocks, and how many. */
+  zeros: fc.tuple(fc.nat(2000), fc.nat(800)),
   /** Pieces at a time. */
   atATime: fc.integer({ min: 1, max: 4 }),
 });
 
 test('any image, any old card, stopped anywhere and resumed: equal on every mapped block, everywhere without a map or with --wipe', async () => {
   await fc.assert(
-    fc.asyncProperty(scenario, async ({ blocks, odd, spare, mapped, wipe, seed, stopAt, liar, patchAt, atATime }) => {
+    fc.asyncProperty(scenario, async (drawn) => {
+      const { blocks, odd, spare, mapped, wipe, seed, stopAt, liar, patchAt, zeros, atATime } = drawn;
       const bytes = noise(blocks * BLOCK - (blocks > 1 ? odd : 0), seed);
+      const [from, to] = [zeros[0] * BLOCK, (zeros[0] + zeros[1]) * BLOCK].map((at) => Math.min(at, bytes.length));
+      bytes.fill(0, from, to);
       const size = Math.ceil((bytes.length + spare) / 512) * 512;
       const old = noise(size, seed + 1);
       await writeFile(card, old);
