@@ -2,8 +2,13 @@
 import { findProgram } from '../host/requirements.mjs';
 import { quote } from '../lib/quote.ts';
 
-/** Its words for a shell, absolute: root's PATH knows nothing of the user's Node, from nvm for example. Where there is no sudo, su does. */
+/**
+ * Its words for a shell, absolute: root's PATH knows nothing of the user's Node, from nvm for example. Where there is no sudo, su does, which
+ * does not tell whose the files are to be that it makes (src/host/give-back.ts).
+ */
 export function withSudo(sudo = findProgram('sudo') !== undefined): string {
   const words = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
-  return quote(sudo ? ['sudo', ...words] : ['su', '-c', quote(words)]);
+  if (sudo) return quote(['sudo', ...words]);
+  const owner = [`SUDO_UID=${process.getuid?.()}`, `SUDO_GID=${process.getgid?.()}`];
+  return quote(['su', '-c', quote(['env', ...owner, ...words])]);
 }

@@ -31,31 +31,32 @@ function busy(disk: string, place: string, cause: unknown): PiimgError {
   });
 }
 
+/** `untouched` where a disk cannot be told to forget; `zeroed` where it refused after all. */
+export type Discarded = 'untouched' | 'zeroed' | 'discarded';
+
 /**
- * Tells a disk that nothing on it is needed any more, where it can be told so; false where it cannot. Its first `head` bytes are zeroed
- * before: some take a discard and keep what they hold, which must not boot. `fd` is the disk, open for this process alone: by that it is the
- * very one, whatever has been put in under the same name.
+ * Tells a disk that nothing on it is needed any more, where it can be told so. Its first `head` bytes are zeroed before: some take a discard
+ * and keep what they hold, which must not boot. `fd` is the disk, open for this process alone: by that it is the very one, whatever has been
+ * put in under the same name.
  */
-export async function discardDisk(disk: string, fd: number, head: number, signal: AbortSignal): Promise<boolean> {
+export async function discardDisk(disk: string, fd: number, head: number, signal: AbortSignal): Promise<Discarded> {
   const folder = await deviceFolder(disk);
-  if (folder === undefined || findProgram('blkdiscard') === undefined) return false;
+  if (folder === undefined || findProgram('blkdiscard') === undefined) return 'untouched';
   // Documentation/ABI/stable/sysfs-block: 0 where the device does not take it.
   const most = await readFile(`${folder}/queue/discard_max_bytes`, 'utf8').catch(() => '0');
-  if (Number(most) === 0) return false;
+  if (Number(most) === 0) return 'untouched';
   const opened = `/proc/${process.pid}/fd/${fd}`;
   // Not blkdiscard --zeroout: a disk may take that as lightly as a discard.
   const zero = ['dd', 'if=/dev/zero', `of=${opened}`, `bs=${head}`, 'count=1', 'oflag=direct', 'conv=notrunc,fsync'];
-  const zeroed = run([...zero, 'status=none'], { signal });
+  const refused = (to: Discarded) => (error: unknown) => {
+    if (signal.aborted) throw error;
+    return to;
+  };
+  const zeroed = await run([...zero, 'status=none'], { signal }).then(() => 'zeroed' as const, refused('untouched'));
+  signal.throwIfAborted();
+  if (zeroed !== 'zeroed') return zeroed;
   // --force: without, it would want it for itself alone.
-  return zeroed
-    .then(() => run(['blkdiscard', '--force', opened], { signal }))
-    .then(
-      () => true,
-      (error: unknown) => {
-        if (signal.aborted) throw error;
-        return false;
-      },
-    );
+  return run(['blkdiscard', '--force', opened], { signal }).then(() => 'discarded' as const, refused('zeroed'));
 }
 
 /** What Linux tells of a disk's queue. */

@@ -25,7 +25,7 @@ export interface CloudInit {
 
 const PYTHON = 'usr/lib/python3/dist-packages/cloudinit';
 const MODULE = `${PYTHON}/config/cc_raspberry_pi.py`;
-/** By which the release of their images is told, too (describe.ts); no other maker's has it. */
+/** pi-gen writes it (describe.ts): into Raspberry Pi OS, and into what others make of it. */
 const RASPBERRY_PI = 'etc/rpi-issue';
 const CONFIGURATION = 'etc/cloud';
 /** Of cloud-init before and after 24.3, which made one unit of several; any of them masked is somebody's intention. */

@@ -1,6 +1,6 @@
 // Pure: what identity an image carries, by names only: nothing secret of it is read out.
 import { namesOfWifi, promisedByScript } from './first-boot-script.ts';
-import { asObject, commandLine, isThere, onBoot, parseObject, textOf, unitsOf } from './system.ts';
+import { asObject, commandLine, onBoot, parseObject, textOf, unitsOf } from './system.ts';
 import type { Files, ImageView } from './view.ts';
 
 export interface Identity {
@@ -113,24 +113,6 @@ export async function promisedLogins(view: ImageView): Promise<string[]> {
     if (user !== undefined) found.push(user);
   }
   return found;
-}
-
-/** user-data's own keys for its default user (cloud-init's modules cc_ssh and cc_set_passwords). */
-const DEFAULT_USER = ['ssh_authorized_keys', 'ssh_import_id', 'password', 'chpasswd'];
-
-/**
- * Whether anybody could log in to a machine of that image as it is. Raspberry Pi OS has no account with a password before somebody makes one;
- * of another system it is not known that nobody could, as its makers may have thought of a way: undefined.
- */
-export async function letsAnybodyIn(view: ImageView): Promise<boolean | undefined> {
-  const { root, boot } = view;
-  const { users } = await identityOf(view);
-  if (users.some(({ password }) => password !== 'locked')) return true;
-  for (const home of ['root', ...users.map(({ name }) => `home/${name}`)])
-    if ((await textOf(root.files, `${home}/.ssh/authorized_keys`)).trim() !== '') return true;
-  const userData = parseObject(await textOf(boot.files, 'user-data')) ?? {};
-  if (DEFAULT_USER.some((key) => key in userData)) return true;
-  return (await isThere(root.files, 'etc/rpi-issue')) ? false : undefined;
 }
 
 /** A string of one table; enough of TOML for names, and nothing that has to be right for more than showing. */

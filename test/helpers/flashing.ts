@@ -126,7 +126,7 @@ export async function atTerminal(
   );
   let screen = '';
   const open = [...answers];
-  let before: Promise<void> = Promise.resolve();
+  let acting: Promise<void> = Promise.resolve();
   const answer = async (): Promise<void> => {
     const [next] = open;
     if (!next?.[0].test(screen)) return;
@@ -138,12 +138,20 @@ export async function atTerminal(
       await answer();
     }
   };
+  let failed: unknown;
   running.stdout.on('data', (bytes: Buffer) => {
     screen += bytes.toString();
-    before = before.then(answer);
+    acting = acting.then(answer).catch((error: unknown) => {
+      failed ??= error;
+      running.kill();
+    });
   });
-  const { exitCode } = await running.finally(() => keyboard.end());
-  await before;
+  const { exitCode } = await running
+    .catch((error: unknown) => {
+      throw failed ?? error;
+    })
+    .finally(() => keyboard.end());
+  await acting;
   return { screen, code: exitCode };
 }
 

@@ -9,7 +9,7 @@ import { EXIT, PiimgError } from '../../lib/errors.ts';
 import type { Given } from '../../seed/given.ts';
 import type { User } from '../../seed/node.ts';
 import { loadNodes } from '../../seed/nodes-file.ts';
-import { letsAnybodyIn } from '../../vendor/identity.ts';
+import { letsAnybodyIn } from '../../vendor/logins.ts';
 import type { SearchPaths } from '../context.ts';
 import { cardSeeds, machinesFor, type CardSeed } from '../flash-seeds.ts';
 import { readImageSeed, readOwnSeed, type ImageSeed } from '../image-seed.ts';
@@ -62,13 +62,15 @@ export async function prepareIdentities(
   const wanted = nodes !== undefined || names.some((name) => name !== undefined) || isGiven(given);
   const { header, source } = image;
   if (header === undefined) {
-    if (!wanted && flags.login && (await isKnownClosed(source))) {
-      const keys = await offerKeys(source.name, CLOSED, signal);
+    const open = wanted ? undefined : await isOpen(source);
+    if (open === false && flags.login) {
       const who = soleName(names, UNNAMED);
+      const keys = await offerKeys(source.name, CLOSED, signal);
       return foreignIdentities(source, who, { nodes, given: { ...given, keys } }, signal);
     }
     const warning = `piimg has not built ${source.name}: whether anybody can log in to it is not known here`;
-    if (!wanted) return names.map((_, index) => ({ ...keptIdentity([]), warnings: index === 0 ? [warning] : [] }));
+    const warnings = open === undefined ? [warning] : [];
+    if (!wanted) return names.map((_, index) => ({ ...keptIdentity([]), warnings: index === 0 ? warnings : [] }));
     requirePlain(source);
     const closed = machinesFor(names, { nodes, given }).filter(({ users }) => users.every(isClosed));
     const list = closed.map(({ node }) => node).join(', ');
@@ -99,9 +101,10 @@ export async function prepareIdentities(
     return names.map(() => withoutSeed(header, logins, inside.carried));
   }
   if (own && !plain) throw packedOwn(source.name);
+  const who = soleName(names, `pi-${header.role}`);
   const keys = await offerKeys(source.name, ofRole(header.role), signal);
   if (plain && !own) await readImageSeed(source.name);
-  return identities({ ...given, keys }, soleName(names, `pi-${header.role}`));
+  return identities({ ...given, keys }, who);
 }
 
 /** The name of the one card that nobody has named. */
@@ -110,13 +113,13 @@ function soleName(names: (string | undefined)[], name: string): string[] {
   throw new PiimgError('Each card needs a name', { exitCode: EXIT.usage, hint: 'Name them as NODE=/dev/sdX.' });
 }
 
-/** Of what is packed, elsewhere, or no system that piimg can read, it is not known. */
-async function isKnownClosed({ kind, name, packing }: Source): Promise<boolean> {
-  if (kind !== 'file' || packing !== 'none') return false;
+/** Of what is packed, elsewhere, or no system that piimg can read, it is not known whether it lets anybody in. */
+async function isOpen({ kind, name, packing }: Source): Promise<boolean | undefined> {
+  if (kind !== 'file' || packing !== 'none') return undefined;
   try {
-    return (await withImageView(name, letsAnybodyIn)) === false;
+    return await withImageView(name, letsAnybodyIn);
   } catch (error) {
-    if (error instanceof PiimgError) return false;
+    if (error instanceof PiimgError) return undefined;
     throw error;
   }
 }

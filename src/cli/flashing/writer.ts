@@ -172,8 +172,8 @@ async function discard(
   const aborted = new Promise<undefined>((resolve) => limit.addEventListener('abort', () => resolve(undefined)));
   const discarding = discardDisk(disk.path, handle.fd, BLOCK, limit);
   const discarded = await Promise.race([discarding, aborted]).catch(() => undefined);
-  if (discarded === true) tell(name, { type: 'note', message: 'discarded' });
-  if (discarded !== undefined) return { emptied: discarded ? 'yes' : 'no' };
+  if (discarded === 'discarded') tell(name, { type: 'note', message: 'discarded' });
+  if (discarded !== undefined) return { emptied: discarded === 'untouched' ? 'no' : 'yes' };
   return signal.aborted ? { emptied: 'perhaps' } : { dead: true };
 }
 

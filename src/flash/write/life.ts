@@ -7,8 +7,8 @@ import type { CardToWrite, FlashedCard, FlashEvent, FlashJob, Phase, Tell } from
 export interface Life {
   target: CardToWrite;
   card: Card;
-  /** Pieces by their offset, and what is to be read there; `image`: the digest of what the image has there. */
-  pieces: Map<number, Range & { digest: string; image: string | undefined; assumed: boolean }>;
+  /** Pieces by their offset, and what is to be read there; `image`: what the image has there, which has nothing of what is wiped. */
+  pieces: Map<number, Range & { digest: string; image: DigestedPiece | undefined; assumed: boolean }>;
   imageSize?: number;
   written: number;
   read: number;
@@ -60,7 +60,8 @@ export function note(
   { digest, image, written }: { digest: string; image?: string; written: boolean },
 ): void {
   const length = Math.min(most, life.target.size - offset);
-  life.pieces.set(offset, { offset, length, digest, image, assumed: !written });
+  const ofImage = image === undefined ? undefined : { offset, length: most, digest: image };
+  life.pieces.set(offset, { offset, length, digest, image: ofImage, assumed: !written });
   if (!written) return;
   life.written += length;
   life.upTo = Math.max(life.upTo, offset + length);
@@ -84,10 +85,8 @@ export function outcome({ target, written, read, imageSize, problem, verified, t
     writing: (end - begun) / 1000,
     reading: (last - end) / 1000,
     ...(verified && { digest: digestOfPieces([...pieces.values()]) }),
-    ...(imageSize !== undefined && { imageDigest: digestOfPieces(ofImage([...pieces.values()])) }),
+    ...(imageSize !== undefined && {
+      imageDigest: digestOfPieces([...pieces.values()].flatMap(({ image }) => image ?? [])),
+    }),
   };
 }
-
-/** Without what was wiped, which the image does not have. */
-const ofImage = (pieces: (Range & { image: string | undefined })[]): DigestedPiece[] =>
-  pieces.flatMap(({ offset, length, image }) => (image === undefined ? [] : [{ offset, length, digest: image }]));

@@ -19,7 +19,7 @@ export interface CardToWrite {
   patches: Patch[];
   /** What lies before this byte was written in an earlier run, it is thought: it is read back all the same. */
   resumeFrom: number;
-  /** Whether what was on it is gone already, discarded; `perhaps` where that was broken off. */
+  /** Whether what was on it is gone already, its first block at least; `perhaps` where that was broken off. */
   emptied?: 'yes' | 'no' | 'perhaps';
   /** It did not answer even before it was written. */
   dead?: boolean;

@@ -20,7 +20,13 @@ test('what is printed has the very words run, whichever program it names', async
       const typed = withSudo(name === 'sudo');
       assert.is(typed.split(' ')[0], name);
       const { stdout } = await run(['sh', '-c', typed], { env: { PATH: `${only}:${process.env.PATH}` } });
-      assert.equal(stdout.trim().split('\n'), [process.execPath, ...process.execArgv, ...process.argv.slice(1)]);
+      const owner = ['env', `SUDO_UID=${process.getuid?.()}`, `SUDO_GID=${process.getgid?.()}`];
+      assert.equal(stdout.trim().split('\n'), [
+        ...(name === 'su' ? owner : []),
+        process.execPath,
+        ...process.execArgv,
+        ...process.argv.slice(1),
+      ]);
     }
   } finally {
     process.argv.pop();
