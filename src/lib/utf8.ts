@@ -1,4 +1,4 @@
-// Text that people write must be UTF-8: decoding would silently put U+FFFD in place of what is not.
+// What need not be UTF-8: decoding would silently put U+FFFD in place of what is not.
 import { isUtf8 } from 'node:buffer';
 
 /** The place, from 1, of the first bytes of `bytes` that are not UTF-8; undefined when all are. */
@@ -15,3 +15,6 @@ export function notUtf8(bytes: Buffer): { line: number; column: number } | undef
     start = end + 1;
   }
 }
+
+/** Bytes that are a name, such as that of a Wi-Fi, for people: the text that they are, in hex where they are none. */
+export const shownOctets = (bytes: Buffer): string => (isUtf8(bytes) ? bytes.toString() : `0x${bytes.toString('hex')}`);

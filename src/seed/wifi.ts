@@ -1,5 +1,6 @@
 // A Wi-Fi as netplan and wpa_supplicant want it: the key that its password stands for, and its name.
 import { pbkdf2Sync } from 'node:crypto';
+import { shownOctets } from '../lib/utf8.ts';
 import type { Ssid } from './network.ts';
 
 /** The name as it is sent. */
@@ -29,11 +30,15 @@ export function escapeSsid(ssid: Ssid): string {
   return text.replaceAll(special, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
-/** The name that `escapeSsid`, or a person, has written. */
+/** The name that `escapeSsid`, or a person, has written, for people. */
 export function unescapeSsid(text: string): string {
-  return text.replaceAll(/\\(?:x([0-9a-fA-F]{2})|(["\\]))/g, (_all, hex?: string, plain?: string) =>
-    hex === undefined ? (plain ?? '') : String.fromCharCode(Number.parseInt(hex, 16)),
-  );
+  // An escape is a byte, and so is each character of latin1.
+  const bytes = Buffer.from(text)
+    .toString('latin1')
+    .replaceAll(/\\(?:x([0-9a-fA-F]{2})|(["\\]))/g, (_all, hex?: string, plain?: string) =>
+      hex === undefined ? (plain ?? '') : String.fromCharCode(Number.parseInt(hex, 16)),
+    );
+  return shownOctets(Buffer.from(bytes, 'latin1'));
 }
 
 /** As NetworkManager's keyfile has what is not plain (nm-settings-keyfile(5)): a list of bytes. */

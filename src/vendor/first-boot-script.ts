@@ -1,4 +1,5 @@
 // Pure: what identity a firstrun.sh will give: piimg's own, and Raspberry Pi Imager's.
+import { shownOctets } from '../lib/utf8.ts';
 import { commandLine, textOf } from './system.ts';
 import type { ImageView } from './view.ts';
 
@@ -47,9 +48,9 @@ function note(words: string[], promised: Promised): void {
 export function namesOfWifi(text: string): string[] {
   return [...text.matchAll(/^\s*ssid=(?:"([^"\n]*)"$|(\d+;[\d;]*)$|([0-9a-fA-F]+)$|(.*))/gm)].map(
     ([, quoted, bytes, hex, plain]) => {
-      if (bytes !== undefined) return Buffer.from(bytes.split(';').filter(Boolean).map(Number)).toString();
+      if (bytes !== undefined) return shownOctets(Buffer.from(bytes.split(';').filter(Boolean).map(Number)));
       // Eight digits may be a name: a keyfile says `type=wifi`, and has no hex digits.
-      if (hex !== undefined && !text.includes('type=wifi')) return Buffer.from(hex, 'hex').toString();
+      if (hex !== undefined && !text.includes('type=wifi')) return shownOctets(Buffer.from(hex, 'hex'));
       return quoted ?? hex ?? plain ?? '';
     },
   );

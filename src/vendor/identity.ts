@@ -1,4 +1,5 @@
 // Pure: what identity an image carries, by names only: nothing secret of it is read out.
+import { shownOctets } from '../lib/utf8.ts';
 import { namesOfWifi, promisedByScript } from './first-boot-script.ts';
 import { asObject, commandLine, onBoot, parseObject, textOf, unitsOf } from './system.ts';
 import type { Files, ImageView } from './view.ts';
@@ -176,7 +177,7 @@ async function wifiOf({ boot, root }: ImageView): Promise<Identity['wifi']> {
   for (const file of ['custom.toml', 'rpi-preseed.toml']) {
     const text = await textOf(boot.files, file);
     const hex = tomlString(text, 'wlan', 'ssid_hex');
-    const name = hex === undefined ? tomlString(text, 'wlan', 'ssid') : Buffer.from(hex, 'hex').toString();
+    const name = hex === undefined ? tomlString(text, 'wlan', 'ssid') : shownOctets(Buffer.from(hex, 'hex'));
     if (name !== undefined) found.push({ name, from: file });
   }
   const supplicants: [Files, string, string][] = [

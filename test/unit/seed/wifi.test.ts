@@ -20,6 +20,10 @@ test('another name gives another key, and a key stays what it is', () => {
 test('names are escaped where netplan or wpa_supplicant would break them, and come back', () => {
   assert.is(escapeSsid('my "net" \\ #1 é😀'), 'my \\x22net\\x22 \\x5c \\x231 é😀');
   for (const name of ['plain', 'a"b', '\\x22', '\\\\', '#', 'é😀']) assert.is(unescapeSsid(escapeSsid(name)), name);
+  for (const hex of ['4bfc', '22ff', 'c3a9']) {
+    const seen = unescapeSsid(escapeSsid({ hex }));
+    assert.is(seen, hex === 'c3a9' ? 'é' : shownSsid({ hex }));
+  }
   assert.is(unescapeSsid('by \\"hand\\" \\\\'), 'by "hand" \\');
 });
 

@@ -93,6 +93,8 @@ test('words of a script, and names of Wi-Fi as files have them', () => {
   assert.equal(namesOfWifi('type=wifi\nssid="x" y\n'), ['"x" y']);
   assert.equal(namesOfWifi('type=wifi\nssid=1;abc\n'), ['1;abc']);
   assert.equal(namesOfWifi('[wifi]\nssid=67;97;102;195;169;\n'), ['Café']);
+  assert.equal(namesOfWifi('[wifi]\nssid=67;97;102;233;\n'), ['0x436166e9']);
+  assert.equal(namesOfWifi('network={\n\tssid=436166e9\n}\n'), ['0x436166e9']);
 });
 
 test.run();
