@@ -62,7 +62,7 @@ export async function cloudInitOf(view: ImageView, { seeded = false } = {}): Pro
   return { raspberryPi, evidence, against, disabled };
 }
 
-/** cloud-init's documentation, "How to disable cloud-init", and systemd's masks. */
+/** cloud-init's documentation, "How to disable cloud-init", systemd's masks, and `systemctl disable` of all that Debian's package enables. */
 async function disabledBy(view: ImageView): Promise<string[]> {
   const found: string[] = [];
   if (await isThere(view.root.files, `${CONFIGURATION}/cloud-init.disabled`))
@@ -73,6 +73,9 @@ async function disabledBy(view: ImageView): Promise<string[]> {
     const mask = await units.masked(unit);
     if (mask !== undefined) found.push(`${mask} masks it`);
   }
+  const packaged = (await packagesOf(view)).has('cloud-init');
+  if (packaged && !UNITS.some((unit) => units.enabled(unit) !== undefined))
+    found.push('none of its units is enabled: nothing starts it');
   return found;
 }
 

@@ -50,6 +50,8 @@ export interface Era {
 
 const cloudInit: Tree = {
   'usr/bin/cloud-init': '#!/usr/bin/python3\n',
+  ...enabled('cloud-init-local.service', 'cloud-init.target'),
+  ...enabled('cloud-init-main.service', 'cloud-init.target'),
   'usr/lib/python3/dist-packages/cloudinit/__init__.py': '',
   'usr/lib/python3/dist-packages/cloudinit/config/cc_raspberry_pi.py': '',
   'etc/cloud/cloud.cfg': 'users:\n- default\ncloud_init_modules: [seed_random, bootcmd, users_groups]\n',

@@ -161,7 +161,9 @@ test('facts have the ids that fixtures are compared by, a source each, and value
   );
   assert.is(trixie['datasource'], 'NoCloud, None; seedfrom: file:///boot/firmware');
   assert.equal([bookworm['datasource'], bookworm['cloud-cfg'], bookworm['machine-id']], ['none', 'none', 'empty']);
-  assert.is(trixie['first-boot-units'], 'rpi-resize.service sshswitch.service userconfig.service');
+  const units =
+    'cloud-init-local.service cloud-init-main.service rpi-resize.service sshswitch.service userconfig.service';
+  assert.is(trixie['first-boot-units'], units);
   const formats = [trixie, bookworm, preseed, first].map((fact) => fact['init-format']);
   assert.equal(formats, ['cloudinit-rpi', 'custom-toml', 'rpi-preseed', 'systemd']);
 });

@@ -65,6 +65,12 @@ const CASES: Record<
     is: 'systemd',
     says: /masks it/,
   },
+  'cloud-init whose units were disabled, as by systemctl': {
+    boot: TRIXIE.boot,
+    root: without(TRIXIE.root, 'etc/systemd/system/cloud-init.target.wants'),
+    is: 'systemd',
+    says: /none of its units is enabled/,
+  },
   'its data source elsewhere': {
     boot: TRIXIE.boot,
     root: cfg('datasource: { NoCloud: { seedfrom: "https://example.org/" } }'),
