@@ -23,7 +23,7 @@ test('a mounted card is unmounted; one that is busy is refused; the disk of the 
     const mounted = 'mkfs.ext4 -q "$CARD"; mount "$CARD" "$AT/at"';
     const busy = await inside(
       card,
-      `${mounted}; sleep 30 <"$AT/at" & sleep 0.2`,
+      `${mounted}; sleep 15 <"$AT/at" & sleep 0.2`,
       folder,
       image,
       card.path,
