@@ -46,13 +46,24 @@ async function networkOf(view: ImageView): Promise<ImageFacts['network']> {
 
 const ZONEINFO = 'usr/share/zoneinfo';
 
-/** Throws PiimgError (usage) for a time zone or a country that the image does not know: no first boot says that it left one out. */
+/** What locales can be made of (package locales). */
+const LOCALES = 'usr/share/i18n/SUPPORTED';
+
+/** Throws PiimgError (usage) for a group, a locale, a time zone or a country that the image does not know: no first boot says that it left one out. */
 export async function requireKnown(
-  { timezone, network: { wifi } }: Node,
+  { users, locale, timezone, network: { wifi } }: Node,
   { root: { files } }: ImageView,
 ): Promise<void> {
   const refuse = (what: string, hint: string): PiimgError =>
     new PiimgError(`The image knows no ${what}`, { exitCode: EXIT.usage, hint: `${hint} Nothing was written.` });
+  const rows = await textOf(files, 'etc/group');
+  const groups = [...rows.split('\n').map((row) => row.split(':')[0]), ...users.map(({ name }) => name)];
+  const group = users.flatMap((user) => user.groups ?? []).find((name) => !groups.includes(name));
+  if (rows !== '' && group !== undefined)
+    throw refuse(`group ${group}`, 'A package that is not in it may make that one.');
+  const locales = await textOf(files, LOCALES);
+  if (locale !== undefined && locales !== '' && !`\n${locales}`.includes(`\n${locale} `))
+    throw refuse(`locale ${locale}`, `Those that it knows are in its /${LOCALES}.`);
   if ((await files.list(ZONEINFO)).length === 0) return;
   if (timezone !== undefined && !(await isThere(files, `${ZONEINFO}/${timezone}`)))
     throw refuse(`time zone ${timezone}`, 'Old names are in the package tzdata-legacy: take the one of today.');

@@ -1,6 +1,7 @@
 // Takes an image apart: its two file systems become a layer, and what its packages need is kept beside that.
 import path from 'node:path';
 import { imageFacts } from '../base/image-facts.ts';
+import { highestId } from '../host/requirements.mjs';
 import { treeOfExt4, type TreeEntry } from '../image/ext4-tree.ts';
 import { streamFromFat, walkFat, type FatVolume } from '../image/fat.ts';
 import { findLayer } from '../layers/cache.ts';
@@ -26,6 +27,8 @@ interface ToTakeApart {
   expected?: { sha256: string; size: number };
   /** Throws for a digest that is not the wanted one. */
   accept?: (sha256: string) => void;
+  /** The highest id that this user may give files of an image. */
+  ids?: number;
 }
 
 /**
@@ -34,7 +37,7 @@ interface ToTakeApart {
  */
 export async function takeApart(
   packed: string,
-  { name, expected, accept }: ToTakeApart,
+  { name, expected, accept, ids = highestId() }: ToTakeApart,
   cacheDir: string,
   { step, signal }: { step: Step; signal: AbortSignal },
 ): Promise<{ sha256: string; size: number }> {
@@ -59,11 +62,12 @@ export async function takeApart(
       requireAtRest(name, view);
       const facts = await imageFacts(name, root.files);
       await requireMountPoint(name, root.files);
+      await requireTwo(name, root.files);
       await requireNobody(name, view.boot.files);
       const firstBoot = await requireFirstBoot(name, view);
       notes.forEach((note) => step.note(`${name}: ${note}`));
       const entries = entriesOf(name, opened, (note) => step.note(`${name}: ${note}`));
-      await makeImageLayer(cache, { key, title: 'image' }, bounded(name, opened, entries));
+      await makeImageLayer(cache, { key, title: 'image' }, bounded(name, opened, entries, ids));
       await writeImageRecord(cacheDir, sha256, { ...facts, ...(firstBoot && { firstBoot }) });
     });
     return { sha256, size };
@@ -113,10 +117,20 @@ async function* bounded(
   name: string,
   { fat, ext4 }: OpenedImage,
   entries: AsyncIterable<TreeEntry>,
+  ids: number,
 ): AsyncGenerator<TreeEntry> {
   let sum = 0;
   for await (const entry of entries) {
-    const { path: place, size } = entry.header;
+    const { path: place, size, uid, gid } = entry.header;
+    if (Math.max(uid, gid) > ids) {
+      throw new PiimgError(
+        `${name} cannot be a base for this user: /${place} belongs to the id ${Math.max(uid, gid)}`,
+        {
+          exitCode: EXIT.usage,
+          hint: `/etc/subuid and /etc/subgid give you ids up to ${ids} in an image. Build as root, or have a larger range: usermod(8).`,
+        },
+      );
+    }
     if ((sum += size) > MOST_HOLES * (ext4.length + fat.length)) {
       throw new PiimgError(
         `${name} cannot be a base: with /${place} (${size} bytes) its files are longer than it by far`,
@@ -148,6 +162,29 @@ async function requireMountPoint(name: string, files: Files): Promise<void> {
     exitCode: EXIT.usage,
     hint: 'Take a newer image. `piimg customize` works on this one too.',
   });
+}
+
+/** What names a file system of a disk (fstab(5)). */
+const OF_A_DISK = /^((PART)?(UUID|LABEL)=|\/dev\/)/;
+
+/** Throws PiimgError (usage) for a system that waits for a partition of its own beside the two: its cards have no other. */
+async function requireTwo(name: string, files: Files): Promise<void> {
+  const fstab = (await files.read('etc/fstab'))?.toString('utf8') ?? '';
+  const other = fstab
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .find(
+      ([device = '', place = '', , options = '']) =>
+        OF_A_DISK.test(device) && place !== '/' && place !== `/${BOOT}` && !/\b(noauto|nofail)\b/.test(options),
+    );
+  if (other === undefined) return;
+  throw new PiimgError(
+    `${name} cannot be a base: it has more than two partitions, its /etc/fstab waits for ${other[0]} (${other[1]})`,
+    {
+      exitCode: EXIT.usage,
+      hint: 'Cards of piimg have one to boot from and one for all else. Move what is on it there, and take its line out of fstab (or say nofail).',
+    },
+  );
 }
 
 /** Throws PiimgError (usage) for an image that somebody has given an identity: every machine that is built on it would have that one. */

@@ -36,6 +36,7 @@ export function packagesOf(rows: ToolRow[]): string[];
 export function compareVersions(a: string, b: string): number;
 export function checkTool(row: ToolRow, folders?: string): ToolCheck;
 export function hasSubIds(text: string, user: string, uid: number): boolean;
+export function highestId(): number;
 export function freeSubIdRange(text: string): string;
 /** Something a person has to see to. */
 type ByHand = Pick<ToolRow, 'name' | 'reason' | 'hint'>;

@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { Description } from '../../src/vendor/describe.ts';
 import { checkFat, textsOf } from '../helpers/fat-image.ts';
 import { agreed, flashedOf, piimg } from '../helpers/flashing.ts';
 import { foreignImage } from '../helpers/foreign-image.ts';
@@ -41,6 +42,9 @@ for (const [format, { file, names }] of Object.entries(WRITTEN)) {
           const [text] = await textsOf(copy, [file]);
           assert.match(text ?? '', names(nodes[index] ?? ''));
           assert.is((await checkFat(copy)).exitCode, 0);
+          const told = await piimg(folder, 'inspect', card.path, '--json');
+          assert.is(told.code, 0, told.stderr);
+          assert.is((JSON.parse(told.stdout) as Description).identity.hostname, nodes[index]);
           const same = await piimg(folder, 'verify', name, card.path);
           assert.is(same.code, 0, same.stdout + same.stderr);
           assert.match(same.stdout, /but for its identity/);

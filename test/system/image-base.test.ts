@@ -10,7 +10,7 @@ import { toolRunner } from '../../src/cli/build.ts';
 import { run } from '../../src/host/exec.ts';
 import { assembleImage } from '../../src/image/assemble.ts';
 import { treeOfExt4 } from '../../src/image/ext4-tree.ts';
-import { findInFat, walkFat } from '../../src/image/fat.ts';
+import { findInFat, readFromFat, walkFat } from '../../src/image/fat.ts';
 import { buildLayers } from '../../src/layers/build-layers.ts';
 import { removeTrees } from '../../src/layers/cache.ts';
 import type { Layer } from '../../src/layers/layer.ts';
@@ -18,6 +18,7 @@ import type { StepContext } from '../../src/layers/steps/context.ts';
 import { readInside } from '../../src/layers/steps/read-inside.ts';
 import { applyUnits } from '../../src/layers/steps/settings.ts';
 import { treeDifference } from '../../src/layers/verify-tree.ts';
+import { sha256 as digestOf } from '../../src/lib/digest.ts';
 import { imageLayerKey } from '../../src/plan/image-base.ts';
 import type { LayerRecipe } from '../../src/plan/plan.ts';
 import { minimalSeed } from '../../src/seed/minimal.ts';
@@ -90,14 +91,15 @@ async function assembled(layers: Layer[]): Promise<string> {
 const treeOf = (file: string): Promise<string> =>
   withImageView(file, (_view, { read, ext4 }) => digestOfTree(treeOfExt4(read, ext4)));
 
-/** With times; but for folders of the FAT, which mtools makes as of the build's clock. */
+/** With times, and of the FAT with contents; but for its folders, which mtools makes as of the build's clock. */
 const headersOf = (file: string): Promise<string[]> =>
   withImageView(file, async (_view, { read, ext4, fat }) => {
     const found: string[] = [];
     for await (const { header } of treeOfExt4(read, ext4)) found.push(JSON.stringify(header));
     const onBoot: string[] = [];
     for await (const { path: name, entry } of walkFat(fat))
-      if (!entry.directory && name in BOOT) onBoot.push(`${name} ${entry.size} ${entry.mtime}`);
+      if (!entry.directory && name in BOOT)
+        onBoot.push(`${name} ${entry.size} ${entry.mtime} ${digestOf(await readFromFat(fat, entry))}`);
     return [...found, ...onBoot.sort()];
   });
 

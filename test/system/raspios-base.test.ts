@@ -1,23 +1,26 @@
 // Roles on look-alikes of Raspberry Pi OS as their base: built, tested as a Raspberry Pi 3, healthy after the image's own first boot.
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { BootReport } from '../../src/boot/report.ts';
 import { cacheFolder } from '../../src/cli/context.ts';
+import { withImageView } from '../../src/cli/image-view.ts';
 import { run } from '../../src/host/exec.ts';
 import { SECTOR } from '../../src/image/mbr.ts';
+import { digestOfFile } from '../../src/lib/digest.ts';
 import { ERAS } from '../fixtures/raspios/eras.ts';
 import { makeLookAlike } from '../fixtures/raspios/make.ts';
 import { showDetail } from '../helpers/built.ts';
 import { piimgCommand } from '../helpers/command.ts';
+import { withServer } from '../helpers/bad-luck-archive.ts';
 import { askAnn, bootForeign } from '../helpers/foreign-boot.ts';
 import { readManifest } from '../helpers/kitchen-commands.ts';
 
 /** The names of what was looked at, all of it passed, and what the console said. */
-async function testRole(folder: string, role: string, base: string): Promise<{ names: string[]; console: string }> {
+async function testRole(folder: string, role: string, base: string[]): Promise<{ names: string[]; console: string }> {
   const env = { PIIMG_CACHE: cacheFolder(process.env) };
-  const build = ['build', '--role', role, '--base', `./${path.basename(base)}`, '--progress', 'log'];
+  const build = ['build', '--role', role, ...base, '--progress', 'log'];
   const signal = AbortSignal.timeout(20 * 60_000);
   await run([...piimgCommand(), ...build], { cwd: folder, env, signal }).catch(showDetail);
   // It gives its throw-away card a login and an identity of its own.
@@ -48,7 +51,7 @@ async function withFolder(work: (folder: string) => Promise<void>): Promise<void
 test('role web on trixie with cloud-init: seeded, booted, healthy', async () => {
   await withFolder(async (folder) => {
     const base = await makeLookAlike('trixie-512', { size: 'bootable', folder });
-    const { names } = await testRole(folder, 'web', base);
+    const { names } = await testRole(folder, 'web', ['--base', `./${path.basename(base)}`]);
     for (const name of ['cloud-init is done', 'application calls itself ok', 'root fills the card'])
       assert.ok(names.includes(name), name);
     const { disk } = await readManifest(folder, 'web');
@@ -82,6 +85,9 @@ const ROLE = `version: 1
 summary: Nothing but a closed port
 extends: base
 health: [{ check: closed, port: 9 }]
+# The image has both already: without a shell, and in other groups.
+groups: [{ name: pi }]
+users: [{ name: pi, shell: /bin/bash, groups: [video] }]
 `;
 
 test('a role on trixie without cloud-init: told by firstrun.sh, restarted, healthy', async () => {
@@ -90,8 +96,12 @@ test('a role on trixie without cloud-init: told by firstrun.sh, restarted, healt
     await writeFile(path.join(folder, 'images/roles/quiet.yaml'), ROLE);
     const base = await makeLookAlike('trixie-systemd', { size: 'bootable', folder });
     await disableCloudInit(base, folder);
-    const { names, console } = await testRole(folder, 'quiet', base);
+    const { names, console } = await listed(base, folder, (from) => testRole(folder, 'quiet', from));
     assert.not.ok(names.includes('cloud-init is done'));
+    const { passwd, group } = await accountsOf(path.join(folder, 'out/quiet.img'));
+    assert.match(passwd, /^pi:x:1000:1000:[^:]*:\/home\/pi:\/bin\/bash$/m);
+    assert.match(group, /^video:.*\bpi$/m);
+    assert.match(group, /^sudo:.*\bpi$/m, 'what its makers gave it stays');
     for (const name of [
       'the machine is its role',
       'identity of its own',
@@ -105,6 +115,38 @@ test('a role on trixie without cloud-init: told by firstrun.sh, restarted, healt
     assert.is.not(id, (await readManifest(folder, 'quiet')).disk.id);
   });
 });
+
+const accountsOf = (image: string): Promise<{ passwd: string; group: string }> =>
+  withImageView(image, async ({ root: { files } }) => ({
+    passwd: String(await files.read('etc/passwd')),
+    group: String(await files.read('etc/group')),
+  }));
+
+/** The image packed, as its makers offer it, in a list of theirs on loopback: `work` gets the options that take it from there. */
+async function listed<T>(image: string, folder: string, work: (from: string[]) => Promise<T>): Promise<T> {
+  const site = path.join(folder, 'site');
+  await mkdir(site);
+  const entry = {
+    name: 'Raspberry Pi OS Lite (64-bit)',
+    url: 'os.img.xz',
+    extract_size: (await stat(image)).size,
+    extract_sha256: await digestOfFile(image),
+    release_date: '2026-06-18',
+    devices: ['pi3-64bit'],
+  };
+  const packed = path.join(site, entry.url);
+  await run(['sh', '-euc', 'xz -0 -T0 -c "$1" >"$2"', 'sh', image, packed], { signal: AbortSignal.timeout(600_000) });
+  await rm(image);
+  const download = {
+    image_download_size: (await stat(packed)).size,
+    image_download_sha256: await digestOfFile(packed),
+  };
+  await writeFile(path.join(site, 'list.json'), JSON.stringify({ os_list: [{ ...entry, ...download }] }));
+  return withServer({ dir: site, keyring: '', gnupg: '' }, (server) => {
+    const pin = ['--base-sha256', download.image_download_sha256];
+    return work(['--base', 'raspios-lite', '--os-list', `${server.url}/list.json`, ...pin]);
+  });
+}
 
 /** By its own word on the kernel's command line (cloud-init's documentation, "How to disable cloud-init"). */
 async function disableCloudInit(image: string, folder: string): Promise<void> {

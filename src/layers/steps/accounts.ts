@@ -5,19 +5,22 @@ import type { StepContext } from './context.ts';
 import { runOrLack } from './lacking.ts';
 
 /**
- * groupadd and useradd for each account; passwords stay locked, an image carries none. Throws PiimgError when nobody makes a group
- * that a user is to be in.
+ * groupadd and useradd for each account; passwords stay locked, an image carries none. A base that is an image may have made groups, and an
+ * account for people: those become as the role says. Throws PiimgError when nobody makes a group that a user is to be in.
  */
 export async function makeAccounts(
   spec: { users: ResolvedRole['users']; groups: ResolvedRole['groups'] },
   context: StepContext,
 ): Promise<string[]> {
   // One script: each emulated program costs a tenth of a second to start.
-  return runOrLack([...spec.groups.map(addGroup), ...spec.users.map(addUser)], context);
+  return runOrLack([ID_IN, ...spec.groups.map(addGroup), ...spec.users.map(addUser)], context);
 }
 
 function addGroup({ name, system, gid }: ResolvedRole['groups'][number]): string {
-  return quote(['groupadd', ...flag(system), ...option('--gid', gid), name]);
+  const add = quote(['groupadd', ...flag(system), ...option('--gid', gid), name]);
+  const right = gid === undefined ? 'true' : `[ "$id" = ${gid} ]`;
+  return `id=$(idIn /etc/group ${quote([name])})
+if [ -z "$id" ]; then ${add}; elif ! ${right}; then echo ${quote([`the group ${name} has the gid`])} "$id" there, not ${gid} >&2; exit 1; fi`;
 }
 
 function addUser(user: ResolvedRole['users'][number]): string {
@@ -27,24 +30,31 @@ function addUser(user: ResolvedRole['users'][number]): string {
     (group) =>
       `cut -d: -f1 /etc/group | grep -qxF ${quote([group])} || lacks group ${quote([group])} $(cut -d: -f1 /etc/group)`,
   );
-  const words = [
-    'useradd',
-    ...flag(user.system),
+  const both = [
     ...option('--uid', user.uid),
-    ...(user.group === undefined ? ['--user-group'] : ['--gid', user.group, '--no-user-group']),
     ...(user.groups.length > 0 ? ['--groups', user.groups.join(',')] : []),
-    '--home-dir',
-    user.home,
-    user.system ? '--no-create-home' : '--create-home',
-    '--shell',
-    user.shell,
-    '--comment',
-    user.comment,
-    user.name,
+    ...['--shell', user.shell, '--comment', user.comment, user.name],
   ];
-  return [...there, quote(words)].join('\n');
+  const home = ['--home-dir', user.home, user.system ? '--no-create-home' : '--create-home'];
+  const group = user.group === undefined ? ['--user-group'] : ['--gid', user.group, '--no-user-group'];
+  const add = quote(['useradd', ...flag(user.system), ...group, ...home, ...both]);
+  if (user.system) return [...there, add].join('\n');
+  // Its makers may have put it into groups for hardware.
+  const append = user.groups.length > 0 ? ['--append'] : [];
+  const change = [...append, ...option('--gid', user.group), '--home', user.home, '--move-home', ...both];
+  return [
+    ...there,
+    `id=$(idIn /etc/passwd ${quote([user.name])})`,
+    `if [ "\${id:-0}" -ge ${FIRST_OF_PEOPLE} ]; then ${quote(['usermod', ...change])}; else ${add}; fi`,
+  ].join('\n');
 }
 
+/** Debian policy 9.2.2: those below are of the system and of packages, whose accounts are not the role's to change. */
+const FIRST_OF_PEOPLE = 1000;
+
+/** idIn TABLE NAME: the number that it has there, nothing when it is not. */
+const ID_IN = `idIn() { awk -F: -v name="$2" '$1 == name { print $3 }' "$1"; }`;
+
 const flag = (system: boolean): string[] => (system ? ['--system'] : []);
-const option = (name: string, value: number | undefined): string[] =>
+const option = (name: string, value: number | string | undefined): string[] =>
   value === undefined ? [] : [name, String(value)];

@@ -6,7 +6,8 @@ import * as assert from 'uvu/assert';
 import { EXIT } from '../../../src/lib/errors.ts';
 import type { Description } from '../../../src/vendor/describe.ts';
 import type { FactValue } from '../../../src/vendor/facts.ts';
-import { BOOKWORM } from '../../helpers/vendor-eras.ts';
+import { keyLine } from '../../helpers/ssh-keys.ts';
+import { BOOKWORM, dpkgStatus } from '../../helpers/vendor-eras.ts';
 import { temporaryFolder } from '../../helpers/temporary.ts';
 import { makeVendorImage } from '../../helpers/vendor-image.ts';
 import { piimg } from './piimg.ts';
@@ -32,6 +33,24 @@ test('an image is told in text, as JSON, and fact by fact', async () => {
   );
   const values = JSON.parse(both.stdout) as FactValue[];
   assert.is(values.find(({ id }) => id === 'machine-id')?.value, 'empty');
+});
+
+test('an image for armhf is no base, but it can be looked at, and told who it is', async () => {
+  const status = dpkgStatus('dpkg 1.21.22 armhf', 'python3-toml 0.10.2 all');
+  const { file } = await makeVendorImage({
+    ...BOOKWORM,
+    root: { ...BOOKWORM.root, 'var/lib/dpkg/status': status },
+    start: 8192,
+  });
+  const { stdout } = await piimg(['inspect', file, '--json']);
+  assert.is((JSON.parse(stdout) as Description).architecture, 'armhf');
+  const key = join(temporaryFolder(), 'me.pub');
+  await writeFile(key, `${keyLine()}\n`);
+  const told = await piimg(['customize', file, '--in-place', '--node', 'pi1', '--user', 'ann', '--ssh-key', key]);
+  assert.is(told.exitCode, 0, told.stderr);
+  const { identity } = JSON.parse((await piimg(['inspect', file, '--json'])).stdout) as Description;
+  assert.is(identity.hostname, 'pi1');
+  assert.ok(identity.users.some(({ name, from }) => name === 'ann' && from === 'custom.toml'));
 });
 
 test('what is no image is refused with a reason', async () => {

@@ -113,6 +113,20 @@ test('packed in whatever way, and with the boot partition at 8192, it is the sam
   assert.equal((await layerOf(xz)).index, index);
 });
 
+test('one that it does not wait for is no matter; an id that the user cannot give is', async () => {
+  const lines =
+    'PARTUUID=1a2b3c4d-03 /data ext4 defaults,nofail 0 2\n#/dev/sda1 /old ext4 defaults 0 2\ntmpfs /tmp tmpfs size=1g 0 0\n';
+  const three = await tinyImage({ 'etc/fstab': `${SYSTEM['etc/fstab']}${lines}` });
+  await takeApart(three, { name: 'tiny.img' }, temporaryFolder(), work);
+  const apart = (ids: number): Promise<unknown> =>
+    takeApart(image, { name: 'tiny.img', ids }, temporaryFolder(), work).catch((error: Error) => error.message);
+  assert.match(
+    String(await apart(59_999)),
+    /tiny\.img cannot be a base for this user: \/etc\/owned belongs to the id 60000/,
+  );
+  assert.type(await apart(60_000), 'object');
+});
+
 test('what its packages need is kept beside it', async () => {
   const cacheDir = temporaryFolder();
   const { sha256, size } = await takeApart(image, { name: 'tiny' }, cacheDir, work);
@@ -157,6 +171,12 @@ const refused: [what: string, make: () => Promise<string>, message: RegExp, exit
     'a boot partition at /boot',
     () => tinyImage({ 'etc/fstab': 'LABEL=boot /boot vfat defaults 0 2\n' }),
     /mounts its boot partition at \/boot, not/,
+    EXIT.usage,
+  ],
+  [
+    'a third partition that it waits for',
+    () => tinyImage({ 'etc/fstab': `${SYSTEM['etc/fstab']}PARTUUID=1a2b3c4d-03 /data ext4 defaults 0 2\n` }),
+    /tiny\.img cannot be a base: .* its \/etc\/fstab waits for PARTUUID=1a2b3c4d-03 \(\/data\)/,
     EXIT.usage,
   ],
   [
