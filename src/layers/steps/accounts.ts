@@ -33,7 +33,11 @@ function addUser(user: ResolvedRole['users'][number]): string {
   const both = [
     ...option('--uid', user.uid),
     ...(user.groups.length > 0 ? ['--groups', user.groups.join(',')] : []),
-    ...['--shell', user.shell, '--comment', user.comment, user.name],
+    '--shell',
+    user.shell,
+    '--comment',
+    user.comment,
+    user.name,
   ];
   const home = ['--home-dir', user.home, user.system ? '--no-create-home' : '--create-home'];
   const group = user.group === undefined ? ['--user-group'] : ['--gid', user.group, '--no-user-group'];
