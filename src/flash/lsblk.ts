@@ -77,7 +77,7 @@ export function parseLsblk(json: string, cardTypes: Record<string, string> = {})
 }
 
 function deviceOf(disk: Row, cardTypes: Record<string, string>): Device {
-  const { path, size, rm, ro, children } = disk;
+  const { path, size, rm, ro } = disk;
   const all = [disk, ...below(disk)];
   const places = all.flatMap(({ mountpoints }) => mountpoints).filter((place) => place !== null);
   const serial = disk.serial?.trim();
@@ -89,7 +89,7 @@ function deviceOf(disk: Row, cardTypes: Record<string, string>): Device {
     readOnly: ro,
     model: [vendorOf(disk), disk.model?.trim()].filter(Boolean).join(' '),
     ...(serial && { serial }),
-    partitions: children.filter(({ type }) => type === 'part').map(partitionOf),
+    partitions: partitionsOf(disk),
     mounts: [...new Set(places.filter((place) => place !== '[SWAP]'))],
     swap: places.includes('[SWAP]'),
     stacks: [
@@ -108,6 +108,12 @@ const MEMBER = /^(zfs_member|LVM2_member|linux_raid_member|bcachefs|bcache|drbd|
 
 const below = ({ children }: Row): Row[] => children.flatMap((child) => [child, ...below(child)]);
 const isStack = ({ type }: Row): boolean => !['part', 'disk', 'loop', 'rom'].includes(type);
+
+/** A stick may have a file system, or something encrypted, without any partition. */
+function partitionsOf(disk: Row): Device['partitions'] {
+  const parts = disk.children.filter(({ type }) => type === 'part');
+  return (parts.length === 0 && (disk.fstype || disk.label) ? [disk] : parts).map(partitionOf);
+}
 
 function partitionOf({ path, size, label, fstype }: Row): Device['partitions'][number] {
   return { path, size, ...(label && { label }), ...(fstype && { filesystem: fstype }) };

@@ -17,14 +17,21 @@ export async function mountPointsOf(device: string): Promise<string[] | undefine
     ),
   );
   const numbers = [whole, ...(await Promise.all(partitions)).filter((number) => number !== undefined)];
-  return mountPointsIn(await readFile('/proc/self/mountinfo', 'utf8'), numbers);
+  const uevents = numbers.map((number) => readFile(`/sys/dev/block/${number}/uevent`, 'utf8').catch(() => ''));
+  const names = (await Promise.all(uevents)).flatMap((text) => /^DEVNAME=(.+)$/m.exec(text)?.[1] ?? []);
+  const sources = names.map((name) => `/dev/${name}`);
+  return mountPointsIn(await readFile('/proc/self/mountinfo', 'utf8'), [...numbers, ...sources]);
 }
 
-/** proc_pid_mountinfo(5): the third field is the device, the fifth the mount point, with octal escapes. */
+/**
+ * proc_pid_mountinfo(5): the third field is the device's number, which of btrfs is of no device; the fifth the mount point, with octal escapes;
+ * behind ` - ` are the type and the device's path.
+ */
 export function mountPointsIn(mountinfo: string, devices: string[]): string[] {
   return mountinfo.split('\n').flatMap((line) => {
     const fields = line.split(' ');
-    if (!devices.includes(fields[2] ?? '')) return [];
+    const source = fields[fields.indexOf('-') + 2] ?? '';
+    if (!devices.includes(fields[2] ?? '') && !devices.includes(source)) return [];
     return (fields[4] ?? '').replaceAll(/\\([0-7]{3})/g, (_all, octal: string) =>
       String.fromCharCode(Number.parseInt(octal, 8)),
     );

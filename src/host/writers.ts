@@ -1,7 +1,8 @@
 // Who has a disk open for writing just now.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import { run } from './exec.ts';
 import { deviceFolder } from './open-disk.ts';
@@ -12,14 +13,36 @@ const PATIENCE = 20_000;
 /** open(2): the access mode's bits in the octal `flags` of proc_pid_fdinfo(5). */
 const ACCESS = 0o3;
 
-/** Throws PiimgError (refused) while another process has the disk open for writing. */
-export async function requireUnwritten(disk: string): Promise<void> {
-  const [writer] = await writersOf(disk);
+/**
+ * Throws PiimgError (refused) while another process has the disk open for writing. With `opened`, which takes a moment, it is asked also
+ * whether it gets data: root's processes are not to be looked at by an ordinary user who may open disks.
+ */
+export async function requireUnwritten(disk: string, { opened = false } = {}): Promise<void> {
+  const [known] = await writersOf(disk);
+  const writer = known ?? (opened && (await isBeingWritten(disk)) ? 'somebody else’s process' : undefined);
   if (writer === undefined) return;
   throw new PiimgError(`${disk} is being written by ${writer}`, {
     exitCode: EXIT.refused,
     hint: 'Wait until that is done.',
   });
+}
+
+/** Milliseconds between two looks: more than the pause of whatever writes without one. */
+const LOOK = 400;
+
+/** Whether the disk gets data just now: sectors written so far (Documentation/block/stat.rst, the seventh field). Root need not ask so. */
+async function isBeingWritten(disk: string): Promise<boolean> {
+  if (process.platform !== 'linux' || process.getuid?.() === 0) return false;
+  const before = await sectorsWritten(disk);
+  await sleep(LOOK);
+  return (await sectorsWritten(disk)) !== before;
+}
+
+/** Undefined where the system does not tell. */
+export async function sectorsWritten(disk: string): Promise<string | undefined> {
+  const folder = await deviceFolder(disk);
+  const text = folder === undefined ? '' : await readFile(`${folder}/stat`, 'utf8').catch(() => '');
+  return text.trim().split(/\s+/)[6];
 }
 
 /** Other processes of this user, all for root, as `dd (process 123)`. Partitions count. */

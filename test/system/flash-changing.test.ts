@@ -7,6 +7,7 @@ import { run } from '../../src/host/exec.ts';
 import { identifyDisk, openDisk } from '../../src/host/open-disk.ts';
 import type { PiimgError } from '../../src/lib/errors.ts';
 import { asRoot } from '../helpers/as-root.ts';
+import { piimgCommand } from '../helpers/command.ts';
 import { agreed, atTerminal, inside, MIB, plainImage, refused, type Said } from '../helpers/flashing.ts';
 import { withCard, type Card, type CardOptions } from '../helpers/rig/card.ts';
 import { loopIdentity, untilFree } from '../helpers/rig/users.ts';
@@ -85,13 +86,35 @@ partx --update "$CARD" 2>/dev/null || partx --add "$CARD"; mkfs.ext4 -q "$CARD"p
   });
 });
 
+const losetup = async (...args: (string | undefined)[]): Promise<string> =>
+  (await run(asRoot(['losetup', ...args.map((arg) => arg ?? '')]))).stdout.trim();
+
+test('a disk that stdin comes from, or that lies over its file, is refused and not touched', async () => {
+  const folder = temporaryFolder();
+  const image = await plainImage(folder);
+  const before = await readFile(image);
+  const disk = await losetup('--find', '--show', image);
+  try {
+    const words = [...piimgCommand(), 'flash', '-', disk, '--allow-fixed', '--confirm', path.basename(disk)];
+    for (const stdin of [disk, image]) {
+      const { stderr, exitCode } = await run(asRoot(['sh', '-c', 'exec "$@" <"$0"', stdin, ...words]), {
+        cwd: folder,
+        okCodes: [0, 1, 2, 3],
+        signal: AbortSignal.timeout(60_000),
+      });
+      refused({ code: exitCode, stdout: '', stderr }, /holds the image|is the image itself/, /hint: /);
+      assert.ok((await readFile(image)).equals(before), 'the disk was touched');
+    }
+  } finally {
+    await losetup('--detach', disk);
+  }
+});
+
 test('another disk of the same name and size, put in while the question waits, is refused and not touched', async () => {
   const folder = temporaryFolder();
   const image = await plainImage(folder);
   const [one, two] = ['one', 'two'].map((name) => path.join(folder, name));
   for (const file of [one, two]) await writeFile(file ?? '', Buffer.alloc(64 * MIB, 7));
-  const losetup = async (...args: (string | undefined)[]): Promise<string> =>
-    (await run(asRoot(['losetup', ...args.map((arg) => arg ?? '')]))).stdout.trim();
   const disk = await losetup('--find', '--show', one);
   try {
     const swap = async (): Promise<void> => {

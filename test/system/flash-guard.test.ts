@@ -18,7 +18,7 @@ import {
   startPiimg,
   type Said,
 } from '../helpers/flashing.ts';
-import { withCard, type Card, type CardOptions } from '../helpers/rig/card.ts';
+import { withCard, withCards, type Card, type CardOptions } from '../helpers/rig/card.ts';
 import { BUILD_ID, seedImage } from '../helpers/seed-image.ts';
 import { keyLine } from '../helpers/ssh-keys.ts';
 import { temporaryFolder } from '../helpers/temporary.ts';
@@ -107,6 +107,7 @@ test('a partition, a disk that is too small, one disk twice, a disk that is not 
         [image, large],
         [image, `Pi_1=${card.path}`],
         [image, '--to', 'x', '--wipe'],
+        [image, card.path, '--role', 'web'],
         [image, '--to', 'x', '--resume'],
         [image, card.path, '--verify-only', '--node', 'pi1'],
       ]) {
@@ -203,6 +204,11 @@ test('no image and no last build; no card; a card that nobody could log in to', 
   assert.is(closed.code, 2);
   assert.match(closed.stderr, /Nobody could log in/);
   assert.match(closed.stderr, /--no-login/);
+  await withCards([OPTIONS, OPTIONS], async (cards) => {
+    const two = await piimg(folder, 'flash', 'web.img', ...cards.map((card) => card.path), ...agreed(cards));
+    assert.is(two.code, 2, two.stderr);
+    assert.match(two.stderr, /Nobody could log in to web\.img[^]*Name each card, NODE=\/dev\/sdX[^]*--no-login/);
+  });
   assert.is((await piimg(folder, 'flash', 'web.img', '--to', 'x.img', '--no-login')).code, 0);
 });
 

@@ -121,6 +121,31 @@ test('without rights: refused before anything, with the command that would do; t
   });
 });
 
+test('a user who may open the disk alone does not see root’s processes, but that the disk gets data', async () => {
+  await withPlace(async (place) => {
+    await withCard({ size: 64 * MIB, bytesPerSecond: 3e6 }, async (card) => {
+      const before = (await run(['stat', '-c', '%U:%G', card.path])).stdout.trim();
+      await run(asRoot(['chown', USER, card.path]));
+      try {
+        const fill = ['dd', 'if=/dev/urandom', `of=${card.path}`, 'bs=64k', 'oflag=direct', 'status=none'];
+        const writing = run(asRoot(fill));
+        const ended = writing.catch(() => undefined);
+        const { code, stderr } = await place.run(MAY_NOT, flash(place, card));
+        writing.kill();
+        await ended;
+        assert.is(code, 3, stderr);
+        assert.match(stderr, 'is being written by somebody else’s process');
+        // The same, when nobody does.
+        const { cards } = flashedOf(await place.run(MAY_NOT, flash(place, card)));
+        assert.is(cards[0]?.verdict, 'verified', JSON.stringify(cards));
+      } finally {
+        // The next card may be of that name.
+        await run(asRoot(['chown', before, card.path]));
+      }
+    });
+  });
+});
+
 test('what looks at a card, or probes it, is the user’s too, but for what opens it; without rights it says the command', async () => {
   const made = await seedImage();
   await withPlace(async (place) => {

@@ -12,7 +12,7 @@ import { confirmTargets } from '../flashing/confirm.ts';
 import { requireFile } from '../flashing/file-target.ts';
 import { ageOf, flashCards, nameOf, type Flashed, type ReadyCard } from '../flashing/flash.ts';
 import { keptIdentity, prepareIdentities, type Identity } from '../flashing/identities.ts';
-import { coveringAll, mappedBytes, neededBytes, openImage, type FlashImage } from '../flashing/image.ts';
+import { coveringAll, keptFile, mappedBytes, neededBytes, openImage, type FlashImage } from '../flashing/image.ts';
 import { recordsOn } from '../flashing/known-card.ts';
 import { lastBuild } from '../flashing/last-build.ts';
 import { keepLedger, notedDigest, notedPlaces, withWhy } from '../flashing/note.ts';
@@ -156,7 +156,7 @@ async function targetsOf(
   { allowFixed = false, write }: Pick<FlashFlags, 'allowFixed'> & { write: boolean },
   signal: AbortSignal,
 ): Promise<Target[]> {
-  const file = image.source.kind === 'file' ? image.source.name : undefined;
+  const file = await keptFile(image);
   const named = cards.length > 0 ? cards : [{ path: await chooseCard(() => listTargets(file), signal) }];
   // Of a packed image, or one that comes by a pipe, only what its partitions need is known beforehand.
   return findTargets(named, { image: file, size: write ? neededBytes(image) : image.size, allowFixed, write });

@@ -64,8 +64,8 @@ export async function prepareIdentities(
   if (header === undefined) {
     const open = wanted ? undefined : await isOpen(source);
     if (open === false && flags.login) {
-      const who = soleName(names, UNNAMED);
-      const keys = await offerKeys(source.name, CLOSED, signal);
+      const who = names.length === 1 ? [UNNAMED] : names;
+      const keys = await offerKeys(source.name, CLOSED, signal, names.length);
       return foreignIdentities(source, who, { nodes, given: { ...given, keys } }, signal);
     }
     const warning = `piimg has not built ${source.name}: whether anybody can log in to it is not known here`;
@@ -101,16 +101,10 @@ export async function prepareIdentities(
     return names.map(() => withoutSeed(header, logins, inside.carried));
   }
   if (own && !plain) throw packedOwn(source.name);
-  const who = soleName(names, `pi-${header.role}`);
-  const keys = await offerKeys(source.name, ofRole(header.role), signal);
+  const who = names.length === 1 ? [`pi-${header.role}`] : names;
+  const keys = await offerKeys(source.name, ofRole(header.role), signal, names.length);
   if (plain && !own) await readImageSeed(source.name);
   return identities({ ...given, keys }, who);
-}
-
-/** The name of the one card that nobody has named. */
-function soleName(names: (string | undefined)[], name: string): string[] {
-  if (names.length === 1) return [name];
-  throw new PiimgError('Each card needs a name', { exitCode: EXIT.usage, hint: 'Name them as NODE=/dev/sdX.' });
 }
 
 /** Of what is packed, elsewhere, or no system that piimg can read, it is not known whether it lets anybody in. */
@@ -203,12 +197,15 @@ function refuseTwice(image: string, { node }: ImageSeed['carried']): void {
   });
 }
 
-/** A headless machine that nobody can reach is no use: keys of whoever is there, or the end. */
-async function offerKeys(what: string, besides: string, signal: AbortSignal): Promise<string[]> {
+/** A headless machine that nobody can reach is no use: keys of whoever is there, or the end. Several `cards` need names as well. */
+async function offerKeys(what: string, besides: string, signal: AbortSignal, cards = 1): Promise<string[]> {
   const found = await findPublicKeys(homedir());
   const problem = `Nobody could log in to ${what}: there is no ssh key in it, ${besides}`;
-  const hint = 'Give it a key: --node NAME --ssh-key ~/.ssh/id_ed25519.pub. To write it all the same: --no-login.';
-  if (found.length === 0 || !somebodyIsThere()) throw new PiimgError(problem, { exitCode: EXIT.usage, hint });
+  const names = cards > 1 ? 'Name each card, NODE=/dev/sdX, and give them' : 'Give it';
+  const node = cards > 1 ? '' : '--node NAME ';
+  const hint = `${names} a key: ${node}--ssh-key ~/.ssh/id_ed25519.pub. To write it all the same: --no-login.`;
+  if (cards > 1 || found.length === 0 || !somebodyIsThere())
+    throw new PiimgError(problem, { exitCode: EXIT.usage, hint });
   const list = found.map(({ file, comment }, index) => `  ${index + 1}  ${file}  ${comment}`).join('\n');
   const typed = await ask(`${problem}.\nLet one of these keys in?\n${list}\nNumber (nothing: stop): `, signal);
   const chosen = found[Number(typed) - 1];

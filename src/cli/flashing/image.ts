@@ -1,5 +1,6 @@
 // The image of a flash: where it is, how it is packed, how large it is, which blocks of it are to be written, what it says of itself.
-import { open } from 'node:fs/promises';
+import { fstatSync } from 'node:fs';
+import { open, realpath } from 'node:fs/promises';
 import type { parseBmap } from '../../flash/bmap.ts';
 import { CARD_RECORD } from '../../flash/card-record.ts';
 import { readBeginning } from '../../flash/source/beginning.ts';
@@ -106,6 +107,14 @@ async function isStale({ kind, name, packing }: Source): Promise<boolean> {
   } finally {
     await file.close();
   }
+}
+
+/** The file or the device that the image comes from, be it as stdin; undefined for a pipe and what is elsewhere. */
+export async function keptFile({ source: { kind, name } }: FlashImage): Promise<string | undefined> {
+  if (kind === 'file') return name;
+  if (kind !== 'stdin' || process.platform !== 'linux') return undefined;
+  const info = fstatSync(0);
+  return info.isFile() || info.isBlockDevice() ? realpath('/proc/self/fd/0') : undefined;
 }
 
 /** With all blocks of `patches` among those that are written, which a block map of the image need not name. */

@@ -112,7 +112,7 @@ async function proberOf(disk: DiskIdentity, signal: AbortSignal): Promise<DiskPr
   await unmountDisk(disk.path, signal);
   const handle = await openDisk(disk, true);
   try {
-    await requireUnwritten(disk.path);
+    await requireUnwritten(disk.path, { opened: true });
   } catch (error) {
     await handle.close();
     throw error;

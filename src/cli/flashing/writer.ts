@@ -96,7 +96,7 @@ async function openAll({ cards, mode }: WriterPlan, signal: AbortSignal): Promis
       if (changes) await unmountDisk(disk.path, signal);
       opened.push({ ...card, handle: await openDisk(disk, changes), size: disk.size });
       // O_EXCL keeps away mounts and other flashers, not dd. As root, all processes are seen.
-      if (changes) await requireUnwritten(disk.path);
+      if (changes) await requireUnwritten(disk.path, { opened: true });
     }
     return opened;
   } catch (error) {

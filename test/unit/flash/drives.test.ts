@@ -26,6 +26,20 @@ for (const file of readdirSync(folder)) {
   });
 }
 
+test('what lies on a whole disk is shown as a partition would be, and that only where there is none', () => {
+  const disk = { path: '/dev/sdb', type: 'disk', size: 32e9, rm: true, ro: false, mountpoints: [], tran: 'usb' };
+  const part = { ...disk, path: '/dev/sdb1', type: 'part', fstype: 'vfat', label: 'bootfs' };
+  const shown = (more: object): unknown =>
+    parseLsblk(JSON.stringify({ blockdevices: [{ ...disk, ...more }] }))[0]?.partitions;
+  const whole = { path: '/dev/sdb', size: 32e9 };
+  assert.equal(shown({ fstype: 'exfat', label: 'BACKUP' }), [{ ...whole, label: 'BACKUP', filesystem: 'exfat' }]);
+  assert.equal(shown({ fstype: 'crypto_LUKS' }), [{ ...whole, filesystem: 'crypto_LUKS' }]);
+  assert.equal(shown({ fstype: 'iso9660', children: [part] }), [
+    { path: '/dev/sdb1', size: 32e9, label: 'bootfs', filesystem: 'vfat' },
+  ]);
+  assert.equal(shown({}), []);
+});
+
 const card: Device = {
   path: '/dev/sdb',
   bus: 'usb',
