@@ -54,8 +54,10 @@ for (const [index, name] of FILES.entries()) {
       const sources = [path.join(folder, name), at(name)];
       for (const [place, source] of sources.entries()) {
         const out = path.join(folder, `out-${index}-${place}.img`);
-        const said = await piimg(folder, 'flash', source, '--to', out);
+        const said = await piimg(folder, 'flash', source, '--to', out, '--progress', 'json');
         assert.is(said.code, 0, said.stderr);
+        // How long it will take is told of each, though some have no size before their end.
+        assert.match(said.stderr, /"message":"writing","done":\d+,"total":\d+/);
         assert.ok(readFileSync(out).equals(wanted), source);
         // Logs are read by others.
         assert.not.match(said.stdout + said.stderr, /pa(%22|")ss/);

@@ -43,14 +43,14 @@ export async function flashCards(
   { progress, cacheDir, opener }: Pick<Context, 'progress' | 'cacheDir'> & { opener: Opener },
   ended: (flashed: Flashed) => void,
 ): Promise<Flashed[]> {
-  const { source, ranges, size, least } = image;
+  const { source, ranges, size, least, reach: about } = image;
   const writerCards = cards.map((card) => ({
     name: nameOf(card),
     ...(card.target === undefined ? { file: card.file ?? '' } : { disk: card.target.identity }),
     patches: card.patches,
     resumeFrom: card.resumeFrom,
   }));
-  const plan: WriterPlan = { source, ranges, size, least, mode, wipe, discard: !wipe, cards: writerCards };
+  const plan: WriterPlan = { source, ranges, size, least, about, mode, wipe, discard: !wipe, cards: writerCards };
   const kept = new Map(
     cards.map((card): [string, { card: ReadyCard; notes: string[]; keeper?: Keeper }] => {
       const keeper = card.target && mode !== 'verify' ? keepNotes(cacheDir, card.target, image) : undefined;

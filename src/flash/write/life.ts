@@ -26,7 +26,7 @@ export interface Life {
 
 const EMPTIED = { yes: 'begun', no: 'untouched', perhaps: 'beginning' } as const;
 
-export function newLife(target: CardToWrite, { ranges, size, mode, wipe }: FlashJob, tell: Tell): Life {
+export function newLife(target: CardToWrite, { ranges, size, about, mode, wipe }: FlashJob, tell: Tell): Life {
   const life: Life = {
     target,
     card: startCard({
@@ -46,8 +46,9 @@ export function newLife(target: CardToWrite, { ranges, size, mode, wipe }: Flash
     state: mode === 'verify' ? 'compared' : EMPTIED[target.emptied ?? 'no'],
     verified: false,
   };
-  if (ranges === undefined && size === undefined) return life;
-  const mapped = inBlocks(ranges ?? [{ offset: 0, length: size ?? 0 }]);
+  const end = size ?? about;
+  if (ranges === undefined && end === undefined) return life;
+  const mapped = inBlocks(ranges ?? [{ offset: 0, length: end ?? 0 }]);
   const bytes = totalOf(mapped) + (wipe ? totalOf(between(mapped, target.size)) : 0);
   life.total = mode === 'write+verify' ? 2 * bytes : bytes;
   return life;
@@ -69,6 +70,8 @@ export function note(
 
 export function advance(life: Life, phase: Phase, bytes: number): void {
   life.done += bytes;
+  // It was thought to have less.
+  if (life.total !== undefined && life.done > life.total) life.total = undefined;
   const { done, total, upTo } = life;
   life.tell({ type: 'progress', phase, done, total, upTo });
 }

@@ -33,6 +33,8 @@ export interface FlashJob {
   size?: number | undefined;
   /** Bytes that it must have at least, as its partitions reach so far. */
   least?: number | undefined;
+  /** What it is thought to have where `size` is not known, as its partitions reach so far: for progress. */
+  about?: number | undefined;
   cards: CardToWrite[];
   mode: 'write' | 'write+verify' | 'verify';
   /** Zero all that the image does not map, to the end of the card. */
@@ -43,7 +45,7 @@ export type Phase = 'writing' | 'wiping' | 'reading back';
 
 /** What happens to a card. */
 export type FlashEvent =
-  /** Bytes, those to be read back included; what lies before `upTo` need not be written again. */
+  /** Bytes, those to be read back included, of `total` or about so many; what lies before `upTo` need not be written again. */
   | { type: 'progress'; phase: Phase; done: number; total: number | undefined; upTo: number }
   | { type: 'note'; message: string }
   /** Nothing more is done to it, whatever the others do. */
