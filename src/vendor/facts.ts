@@ -4,7 +4,7 @@ import { growthOf } from './growth.ts';
 import { machineIdOf } from './identity.ts';
 import { kernelsOf } from './kernel.ts';
 import { recognise } from './recognise.ts';
-import { textOf, unitsOf } from './system.ts';
+import { isThere, textOf, unitsOf } from './system.ts';
 import type { ImageView, Partition } from './view.ts';
 
 export interface Fact {
@@ -27,6 +27,12 @@ const SYS_MODS =
 /** Units that do something on a first boot, and never again. */
 const FIRST_BOOT_UNITS =
   /^(rpi-resize|userconfig|sshswitch|regenerate_ssh_host_keys|cloud-init[\w-]*|cloud-config|cloud-final|rpi-preseed[\w-]*|resize2fs_once)\.service$/;
+
+/** Since trixie, and before. */
+const PARTUUID_HOOKS = [
+  'usr/share/initramfs-tools/scripts/local-bottom/set_partuuid',
+  'usr/lib/raspberrypi-sys-mods/firstboot',
+];
 
 export const FACTS: Fact[] = [
   {
@@ -117,6 +123,30 @@ export const FACTS: Fact[] = [
     read: fstab,
   },
   {
+    id: 'partuuid-hook',
+    what: 'what gives each card a disk id of its own',
+    documented:
+      'set_partuuid, in the initramfs: an id from /dev/hwrng, on the disk, then in fstab, then in cmdline.txt; the word resize goes; bookworm: firstboot, by fdisk',
+    source: 'RPi-Distro/raspberrypi-sys-mods: initramfs-tools/scripts/local-bottom/set_partuuid (5c673174)',
+    read: async ({ root }) => {
+      for (const path of PARTUUID_HOOKS) if (await isThere(root.files, path)) return `/${path}`;
+      return NONE;
+    },
+  },
+  {
+    id: 'first-user',
+    what: 'the account of number 1000: name, shell, password',
+    documented: 'pi, /usr/sbin/nologin, locked: no password until somebody is named',
+    source: 'RPi-Distro/pi-gen: stage1/01-sys-tweaks/00-run.sh; nologin read from an image of 2026-09 by a third party',
+    read: async ({ root }) => {
+      const [, name, shell] =
+        /^([^:\n]*):[^:]*:1000:(?:[^:\n]*:){3}(.*)$/m.exec(await textOf(root.files, 'etc/passwd')) ?? [];
+      if (name === undefined) return NONE;
+      const hash = new RegExp(`^${name}:([^:]*):`, 'm').exec(await textOf(root.files, 'etc/shadow'))?.[1];
+      return `${name}, ${shell}, ${hash === undefined ? 'unknown' : /^[!*]/.test(hash) ? 'locked' : 'with a password'}`;
+    },
+  },
+  {
     id: 'machine-id',
     what: '/etc/machine-id',
     documented: 'trixie: uninitialized; bookworm: empty',
@@ -153,10 +183,21 @@ export const FACTS: Fact[] = [
     },
   },
   {
+    id: 'meta-data',
+    what: 'meta-data, without comments',
+    documented:
+      'dsmode: local; instance_id: rpios-image, which cloud-init does not document; none on bookworm and in 2025-10-01',
+    source: 'RPi-Distro/pi-gen: stage2/04-cloud-init/files/meta-data',
+    read: async ({ boot }) => {
+      const lines = (await textOf(boot.files, 'meta-data')).split('\n').map((line) => line.trim());
+      return lines.filter((line) => line !== '' && !line.startsWith('#')).join('; ') || NONE;
+    },
+  },
+  {
     id: 'first-boot-units',
     what: 'units of the first boot that are enabled',
     documented:
-      'trixie: rpi-resize, userconfig, sshswitch, and those of cloud-init; bookworm: regenerate_ssh_host_keys, userconfig, sshswitch',
+      'trixie: rpi-resize, userconfig, sshswitch, and those of cloud-init; bookworm: regenerate_ssh_host_keys, userconfig, sshswitch (since trixie sshd makes the keys, pi-gen e2893c11; a third party has seen that unit run on an image of 2026-09: unsettled)',
     source: `${SYS_MODS}; RPi-Distro/userconf-pi; pi-gen: systemctl enable rpi-resize; raspberrypi/rpi-preseed: systemd/`,
     read: async (view) => listed((await unitsOf(view)).names().filter((name) => FIRST_BOOT_UNITS.test(name))),
   },
@@ -191,7 +232,7 @@ export const FACTS: Fact[] = [
     id: 'init-format',
     what: 'how its first boot is told who it is',
     documented:
-      'bookworm: custom-toml, and firstrun.sh (systemd, which is the one its makers name); trixie of 2025-10-01: systemd; later: cloudinit-rpi',
+      'bookworm: custom-toml, and firstrun.sh (systemd, which is the one its makers name); trixie of 2025-10-01: systemd, as it has cloud-init and its NoCloud, but no user-data on the boot partition (pi-gen e4640531); later: cloudinit-rpi',
     source: 'raspberrypi/rpi-imager: doc/os_customisation_formats.md; custom.toml: raspberrypi-sys-mods, firstboot',
     read: async (view) => (await recognise(view)).format,
   },

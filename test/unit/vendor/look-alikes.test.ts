@@ -74,7 +74,7 @@ const CHANGES: { what: string; facts: string[]; change: (image: string, era: Era
   },
   {
     what: 'the templates of the seed, with the package that orders cloud-init',
-    facts: ['init-format'],
+    facts: ['meta-data', 'init-format'],
     change: async (image, era) => {
       await inRoot(image, era, 'rm /var/lib/dpkg/status');
       const disk = `${image}@@${era.bootStart * SECTOR}`;
