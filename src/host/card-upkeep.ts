@@ -1,5 +1,7 @@
 // What is done to a disk around writing it: unmounted and emptied before, looked at again afterwards.
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import { run } from './exec.ts';
 import { mountPointsOf } from './mounted.ts';
@@ -89,8 +91,23 @@ export async function queueOf(disk: string): Promise<DiskQueue | undefined> {
   };
 }
 
-/** Has the system look at the new partition table: of no matter when it cannot, a card is taken out now. */
+/**
+ * Has the system look at the new partition table: of no matter when it cannot, a card is taken out now. What a desktop then mounts is unmounted
+ * again: it would not be safe to take out.
+ */
 export async function rescanDisk(disk: string): Promise<void> {
   if (process.platform !== 'linux') return;
-  await run(['blockdev', '--rereadpt', disk], { signal: AbortSignal.timeout(10_000) }).catch(() => {});
+  const signal = AbortSignal.timeout(10_000);
+  await run(['blockdev', '--rereadpt', disk], { signal }).catch(() => {});
+  if (!existsSync(UDISKS)) return;
+  for (const until = Date.now() + MOUNTED_WITHIN; Date.now() < until; await sleep(100)) {
+    if (((await mountPointsOf(disk).catch(() => [])) ?? []).length === 0) continue;
+    await unmountDisk(disk, signal).catch(() => {});
+  }
 }
+
+/** Is there while udisks is at work, by which desktops mount (udisks(8)). */
+const UDISKS = '/run/udisks2';
+
+/** Milliseconds in which a desktop has mounted what it is told of. */
+const MOUNTED_WITHIN = 3000;

@@ -1,6 +1,8 @@
 // `piimg flash` and disks that change under it: mounted ones, busy ones, another one of the same name.
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { run } from '../../src/host/exec.ts';
@@ -9,6 +11,7 @@ import type { PiimgError } from '../../src/lib/errors.ts';
 import { asRoot } from '../helpers/as-root.ts';
 import { piimgCommand } from '../helpers/command.ts';
 import { agreed, atTerminal, inside, MIB, plainImage, refused, type Said } from '../helpers/flashing.ts';
+import { foreignImage } from '../helpers/foreign-image.ts';
 import { withCard, type Card, type CardOptions } from '../helpers/rig/card.ts';
 import { loopIdentity, untilFree } from '../helpers/rig/users.ts';
 import { temporaryFolder } from '../helpers/temporary.ts';
@@ -107,6 +110,30 @@ test('a disk that stdin comes from, or that lies over its file, is refused and n
     }
   } finally {
     await losetup('--detach', disk);
+  }
+});
+
+test('what a desktop mounts as soon as the card is written is unmounted again: it is safe to take out', async () => {
+  const image = await foreignImage('none');
+  const folder = path.dirname(image);
+  await mkdir(path.join(folder, 'at'));
+  // A stand-in for a desktop: the folder of udisks, and somebody who mounts what appears.
+  const desktop = (there: string): string => `mount -t tmpfs none /run; ${there}
+(for try in $(seq 300); do
+  sleep 0.1; partx --update "$CARD" || :; mount "$CARD"p2 "$AT/at" && : >"$AT/mounted" && break
+done) >/dev/null 2>&1 &`;
+  for (const [there, mounted] of [
+    ['mkdir /run/udisks2', false],
+    [':', true],
+  ] as const) {
+    await withCard({ ...OPTIONS, partitions: true }, async (card) => {
+      const { code, stderr } = await inside(card, desktop(there), folder, image, card.path, ...agreed([card]));
+      assert.is(code, 0, stderr);
+      for (let tries = 0; tries < 200 && !existsSync(path.join(folder, 'mounted')); tries++) await sleep(50);
+      await rm(path.join(folder, 'mounted'));
+      const { stdout } = await run(card.inside(['findmnt', '-rno', 'SOURCE']));
+      assert.is(stdout.includes(`${card.path}p2`), mounted, mounted ? 'negative control' : 'left mounted');
+    });
   }
 });
 
