@@ -127,7 +127,7 @@ export async function prepare(
 ): Promise<Prepared> {
   const formats = [best, ...others].filter((format) => format !== 'piimg');
   const facts = await firstBootFacts(view);
-  await requireKnown(node, view);
+  await requireKnown(node, view, best);
   // On a base that piimg has put a role onto, the agent has a document of its own.
   const told = view.piimg === undefined ? node : { ...node, ...OF_THE_AGENT };
   // Host keys take a while: at first without.

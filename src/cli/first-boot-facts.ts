@@ -4,7 +4,7 @@ import type { ImageFacts } from '../seed/formats/edits.ts';
 import type { Node } from '../seed/node.ts';
 import { releaseOf } from '../vendor/describe.ts';
 import { bootMount, isThere, textOf, unitsOf } from '../vendor/system.ts';
-import type { ImageView } from '../vendor/view.ts';
+import type { ImageView, InitFormat } from '../vendor/view.ts';
 import { newRandom } from './seed-machine.ts';
 
 const IMAGER_CUSTOM = 'usr/lib/raspberrypi-sys-mods/imager_custom';
@@ -53,16 +53,21 @@ const LOCALES = 'usr/share/i18n/SUPPORTED';
 export async function requireKnown(
   { users, locale, timezone, network: { wifi } }: Node,
   { root: { files } }: ImageView,
+  format: InitFormat,
 ): Promise<void> {
   const refuse = (what: string, hint: string): PiimgError =>
     new PiimgError(`The image knows no ${what}`, { exitCode: EXIT.usage, hint: `${hint} Nothing was written.` });
   const rows = await textOf(files, 'etc/group');
   const groups = [...rows.split('\n').map((row) => row.split(':')[0]), ...users.map(({ name }) => name)];
   const group = users.flatMap((user) => user.groups ?? []).find((name) => !groups.includes(name));
-  if (rows !== '' && group !== undefined)
+  // cloud-init makes those that are missing; Raspberry Pi's is told of them in commands that do not.
+  if (format !== 'cloudinit' && rows !== '' && group !== undefined)
     throw refuse(`group ${group}`, 'A package that is not in it may make that one.');
   const locales = await textOf(files, LOCALES);
-  if (locale !== undefined && locales !== '' && !`\n${locales}`.includes(`\n${locale} `))
+  // Some have it in their charset only: `en_IN UTF-8`; libc itself brings C.UTF-8.
+  const spelt = [locale, locale?.replace('.UTF-8', '')].map((name) => `${name} UTF-8`);
+  const isThat = (line: string): boolean => spelt.includes(line.trim());
+  if (locale !== undefined && locale !== 'C.UTF-8' && locales !== '' && !locales.split('\n').some(isThat))
     throw refuse(`locale ${locale}`, `Those that it knows are in its /${LOCALES}.`);
   if ((await files.list(ZONEINFO)).length === 0) return;
   if (timezone !== undefined && !(await isThere(files, `${ZONEINFO}/${timezone}`)))

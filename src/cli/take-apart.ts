@@ -127,7 +127,7 @@ async function* bounded(
         `${name} cannot be a base for this user: /${place} belongs to the id ${Math.max(uid, gid)}`,
         {
           exitCode: EXIT.usage,
-          hint: `/etc/subuid and /etc/subgid give you ids up to ${ids} in an image. Build as root, or have a larger range: usermod(8).`,
+          hint: `/etc/subuid and /etc/subgid give you ids up to ${ids} in an image. Build as root, or make the first range of yours in both larger.`,
         },
       );
     }
@@ -165,7 +165,7 @@ async function requireMountPoint(name: string, files: Files): Promise<void> {
 }
 
 /** What names a file system of a disk (fstab(5)). */
-const OF_A_DISK = /^((PART)?(UUID|LABEL)=|\/dev\/)/;
+const OF_A_DISK = /^((PART)?(UUID|LABEL)=|\/dev\/(?!zram))/;
 
 /** Throws PiimgError (usage) for a system that waits for a partition of its own beside the two: its cards have no other. */
 async function requireTwo(name: string, files: Files): Promise<void> {

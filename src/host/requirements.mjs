@@ -83,21 +83,20 @@ export function checkTool(row, folders = searchPath()) {
 
 /** Whether `user` has a range of at least 65,536 ids (what a Debian system numbers) in the text of /etc/subuid or /etc/subgid. */
 export function hasSubIds(text, user, uid) {
-  return subIdCount(text, user, uid) >= 65_536;
+  return ownRanges(text, user, uid).some(({ count }) => count >= 65_536);
 }
 
-/** Ids of the largest range of `user`. */
-function subIdCount(text, user, uid) {
-  const own = subIdRanges(text).filter(({ owner }) => owner === user || owner === String(uid));
-  return Math.max(0, ...own.map(({ count }) => count));
-}
+const ownRanges = (text, user, uid) => subIdRanges(text).filter(({ owner }) => owner === user || owner === String(uid));
 
-/** The highest id that files in an image may have, built by this user: root's are not limited, others' those of newuidmap after their own. */
+/**
+ * The highest id that files in an image may have, built by this user: root's are not limited; of others `unshare --map-auto` takes the first range
+ * alone (unshare(1)), the last id of which has no place, as 0 is the user's own.
+ */
 export function highestId(ask = userInfo) {
   const uid = process.getuid?.();
   if (uid === 0 || uid === undefined) return Infinity;
   const tables = ['/etc/subuid', '/etc/subgid'].map(readIfThere);
-  return Math.min(...tables.map((text) => subIdCount(text, userName(ask) ?? '', uid)));
+  return Math.min(...tables.map((text) => ownRanges(text, userName(ask) ?? '', uid)[0]?.count ?? 0)) - 1;
 }
 
 /** The first free range of 65,536 ids, above 100,000 (useradd's SUB_UID_MIN) and above every range given away. */

@@ -27,22 +27,25 @@ export async function requireUnwritten(disk: string, { opened = false } = {}): P
   });
 }
 
-/** Milliseconds between two looks: more than the pause of whatever writes without one. */
+/** Milliseconds between two looks. What is in memory only until then is not seen. */
 const LOOK = 400;
 
-/** Whether the disk gets data just now: sectors written so far (Documentation/block/stat.rst, the seventh field). Root need not ask so. */
+/** Whether the disk gets data just now. Root need not ask so. */
 async function isBeingWritten(disk: string): Promise<boolean> {
   if (process.platform !== 'linux' || process.getuid?.() === 0) return false;
-  const before = await sectorsWritten(disk);
+  const before = await diskStat(disk);
   await sleep(LOOK);
-  return (await sectorsWritten(disk)) !== before;
+  const after = await diskStat(disk);
+  // A slow card may take longer for one request: then it is under way.
+  return before.written !== after.written || [before, after].every(({ underWay }) => underWay > 0);
 }
 
-/** Undefined where the system does not tell. */
-export async function sectorsWritten(disk: string): Promise<string | undefined> {
+/** Sectors written so far, and requests under way: fields 7 and 9 (Documentation/block/stat.rst). Undefined and 0 where the system does not tell. */
+async function diskStat(disk: string): Promise<{ written: string | undefined; underWay: number }> {
   const folder = await deviceFolder(disk);
   const text = folder === undefined ? '' : await readFile(`${folder}/stat`, 'utf8').catch(() => '');
-  return text.trim().split(/\s+/)[6];
+  const fields = text.trim().split(/\s+/);
+  return { written: fields[6], underWay: Number(fields[8] ?? 0) };
 }
 
 /** Other processes of this user, all for root, as `dd (process 123)`. Partitions count. */

@@ -139,11 +139,13 @@ export const FACTS: Fact[] = [
     documented: 'pi, /usr/sbin/nologin, locked: no password until somebody is named',
     source: 'RPi-Distro/pi-gen: stage1/01-sys-tweaks/00-run.sh; nologin read from an image of 2026-09 by a third party',
     read: async ({ root }) => {
-      const [, name, shell] =
-        /^([^:\n]*):[^:]*:1000:(?:[^:\n]*:){3}(.*)$/m.exec(await textOf(root.files, 'etc/passwd')) ?? [];
+      const rows = async (path: string): Promise<string[][]> =>
+        (await textOf(root.files, path)).split('\n').map((line) => line.split(':'));
+      const [name, , , , , , shell] = (await rows('etc/passwd')).find(([, , uid]) => uid === '1000') ?? [];
       if (name === undefined) return NONE;
-      const hash = new RegExp(`^${name}:([^:]*):`, 'm').exec(await textOf(root.files, 'etc/shadow'))?.[1];
-      return `${name}, ${shell}, ${hash === undefined ? 'unknown' : /^[!*]/.test(hash) ? 'locked' : 'with a password'}`;
+      const hash = (await rows('etc/shadow')).find(([user]) => user === name)?.[1];
+      const password = hash === undefined ? 'unknown' : hash === '' ? 'needs no password' : 'with a password';
+      return `${name}, ${shell}, ${/^[!*]/.test(hash ?? '') ? 'locked' : password}`;
     },
   },
   {

@@ -98,7 +98,8 @@ test('a role on trixie without cloud-init: told by firstrun.sh, restarted, healt
     await disableCloudInit(base, folder);
     const { names, console } = await listed(base, folder, (from) => testRole(folder, 'quiet', from));
     assert.not.ok(names.includes('cloud-init is done'));
-    const { passwd, group } = await accountsOf(path.join(folder, 'out/quiet.img'));
+    const { passwd, group, shadow } = await accountsOf(path.join(folder, 'out/quiet.img'));
+    assert.match(shadow, /^pi:!/m);
     assert.match(passwd, /^pi:x:1000:1000:[^:]*:\/home\/pi:\/bin\/bash$/m);
     assert.match(group, /^video:.*\bpi$/m);
     assert.match(group, /^sudo:.*\bpi$/m, 'what its makers gave it stays');
@@ -116,10 +117,11 @@ test('a role on trixie without cloud-init: told by firstrun.sh, restarted, healt
   });
 });
 
-const accountsOf = (image: string): Promise<{ passwd: string; group: string }> =>
+const accountsOf = (image: string): Promise<Record<'passwd' | 'group' | 'shadow', string>> =>
   withImageView(image, async ({ root: { files } }) => ({
     passwd: String(await files.read('etc/passwd')),
     group: String(await files.read('etc/group')),
+    shadow: String(await files.read('etc/shadow')),
   }));
 
 /** The image packed, as its makers offer it, in a list of theirs on loopback: `work` gets the options that take it from there. */

@@ -109,12 +109,16 @@ async function isStale({ kind, name, packing }: Source): Promise<boolean> {
   }
 }
 
+const STDIN = '/proc/self/fd/0';
+
 /** The file or the device that the image comes from, be it as stdin; undefined for a pipe and what is elsewhere. */
 export async function keptFile({ source: { kind, name } }: FlashImage): Promise<string | undefined> {
   if (kind === 'file') return name;
   if (kind !== 'stdin' || process.platform !== 'linux') return undefined;
   const info = fstatSync(0);
-  return info.isFile() || info.isBlockDevice() ? realpath('/proc/self/fd/0') : undefined;
+  if (!info.isFile() && !info.isBlockDevice()) return undefined;
+  // Its file may be deleted, or in a folder of somebody else's: it is that one all the same.
+  return realpath(STDIN).catch(() => STDIN);
 }
 
 /** With all blocks of `patches` among those that are written, which a block map of the image need not name. */

@@ -45,11 +45,25 @@ function addUser(user: ResolvedRole['users'][number]): string {
   if (user.system) return [...there, add].join('\n');
   // Its makers may have put it into groups for hardware.
   const append = user.groups.length > 0 ? ['--append'] : [];
-  const change = [...append, ...option('--gid', user.group), '--home', user.home, '--move-home', ...both];
+  // As useradd has it: locked, whatever its makers let in.
+  const change = [
+    'usermod',
+    '--password',
+    '!',
+    ...append,
+    ...option('--gid', user.group),
+    '--home',
+    user.home,
+    ...both,
+  ];
+  const [place, name] = [quote([user.home]), quote([user.name])];
   return [
     ...there,
-    `id=$(idIn /etc/passwd ${quote([user.name])})`,
-    `if [ "\${id:-0}" -ge ${FIRST_OF_PEOPLE} ]; then ${quote(['usermod', ...change])}; else ${add}; fi`,
+    `id=$(idIn /etc/passwd ${name})`,
+    `if [ "\${id:-0}" -ge ${FIRST_OF_PEOPLE} ]; then
+  ${quote(change)}
+  [ -d ${place} ] || { install -d -m 700 ${place}; cp -aT /etc/skel ${place}; chown -R ${name}: ${place}; }
+else ${add}; fi`,
   ].join('\n');
 }
 
