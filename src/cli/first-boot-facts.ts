@@ -3,7 +3,7 @@ import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { ImageFacts } from '../seed/formats/edits.ts';
 import type { Node } from '../seed/node.ts';
 import { releaseOf } from '../vendor/describe.ts';
-import { bootMount, isThere, textOf, unitsOf } from '../vendor/system.ts';
+import { bootMount, isThere, rowsOf, textOf, unitsOf } from '../vendor/system.ts';
 import type { ImageView, InitFormat } from '../vendor/view.ts';
 import { newRandom } from './seed-machine.ts';
 
@@ -12,10 +12,7 @@ const IMAGER_CUSTOM = 'usr/lib/raspberrypi-sys-mods/imager_custom';
 /** Of an image without an identity of piimg's: what its first boot will find, and 16 hex digits that no other card has. */
 export async function firstBootFacts(view: ImageView): Promise<ImageFacts> {
   const hostname = (await textOf(view.root.files, 'etc/hostname')).trim();
-  const passwd = (await textOf(view.root.files, 'etc/passwd'))
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => line.split(':'));
+  const passwd = await rowsOf(view.root.files, 'etc/passwd');
   return {
     cmdline: (await view.boot.files.read('cmdline.txt'))?.toString('utf8'),
     bootPath: (await bootMount(view)) === '/boot' ? '/boot' : '/boot/firmware',
@@ -57,11 +54,11 @@ export async function requireKnown(
 ): Promise<void> {
   const refuse = (what: string, hint: string): PiimgError =>
     new PiimgError(`The image knows no ${what}`, { exitCode: EXIT.usage, hint: `${hint} Nothing was written.` });
-  const rows = await textOf(files, 'etc/group');
-  const groups = [...rows.split('\n').map((row) => row.split(':')[0]), ...users.map(({ name }) => name)];
+  const rows = await rowsOf(files, 'etc/group');
+  const groups = [...rows.map(([name]) => name), ...users.map(({ name }) => name)];
   const group = users.flatMap((user) => user.groups ?? []).find((name) => !groups.includes(name));
   // cloud-init makes those that are missing; Raspberry Pi's is told of them in commands that do not.
-  if (format !== 'cloudinit' && rows !== '' && group !== undefined)
+  if (format !== 'cloudinit' && rows.length > 0 && group !== undefined)
     throw refuse(`group ${group}`, 'A package that is not in it may make that one.');
   const locales = await textOf(files, LOCALES);
   // Some have it in their charset only: `en_IN UTF-8`; libc itself brings C.UTF-8.

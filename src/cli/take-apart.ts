@@ -13,6 +13,7 @@ import { EARLIER } from '../seed/formats/edits.ts';
 import { IDENTITIES } from '../seed/formats/write.ts';
 import { cloudInitOf } from '../vendor/cloud-init.ts';
 import { recognise } from '../vendor/recognise.ts';
+import { commandLine, mountsOf } from '../vendor/system.ts';
 import type { Files, ImageView } from '../vendor/view.ts';
 import { readImageRecord, writeImageRecord } from './image-record.ts';
 import { withImageView, type OpenedImage } from './image-view.ts';
@@ -63,7 +64,7 @@ export async function takeApart(
       const facts = await imageFacts(name, root.files);
       await requireMountPoint(name, root.files);
       await requireTwo(name, root.files);
-      await requireNobody(name, view.boot.files);
+      await requireNobody(name, view);
       const firstBoot = await requireFirstBoot(name, view);
       notes.forEach((note) => step.note(`${name}: ${note}`));
       const entries = entriesOf(name, opened, (note) => step.note(`${name}: ${note}`));
@@ -155,8 +156,7 @@ function requireAtRest(name: string, { root }: ImageView): void {
 
 /** Raspberry Pi OS mounted its boot partition at /boot until bullseye. */
 async function requireMountPoint(name: string, files: Files): Promise<void> {
-  const fstab = (await files.read('etc/fstab'))?.toString('utf8') ?? '';
-  const places = [...fstab.matchAll(/^\s*[^#\s]\S*\s+(\S+)\s+vfat\s/gm)].map(([, place = '']) => place);
+  const places = (await mountsOf(files)).filter(({ type }) => type === 'vfat').map(({ place }) => place);
   if (places.length === 0 || places.includes(`/${BOOT}`)) return;
   throw new PiimgError(`${name} cannot be a base: it mounts its boot partition at ${places[0]}, not at /${BOOT}`, {
     exitCode: EXIT.usage,
@@ -169,17 +169,13 @@ const OF_A_DISK = /^((PART)?(UUID|LABEL)=|\/dev\/(?!zram))/;
 
 /** Throws PiimgError (usage) for a system that waits for a partition of its own beside the two: its cards have no other. */
 async function requireTwo(name: string, files: Files): Promise<void> {
-  const fstab = (await files.read('etc/fstab'))?.toString('utf8') ?? '';
-  const other = fstab
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/))
-    .find(
-      ([device = '', place = '', , options = '']) =>
-        OF_A_DISK.test(device) && place !== '/' && place !== `/${BOOT}` && !/\b(noauto|nofail)\b/.test(options),
-    );
+  const other = (await mountsOf(files)).find(
+    ({ device, place, options }) =>
+      OF_A_DISK.test(device) && place !== '/' && place !== `/${BOOT}` && !/\b(noauto|nofail)\b/.test(options),
+  );
   if (other === undefined) return;
   throw new PiimgError(
-    `${name} cannot be a base: it has more than two partitions, its /etc/fstab waits for ${other[0]} (${other[1]})`,
+    `${name} cannot be a base: it has more than two partitions, its /etc/fstab waits for ${other.device} (${other.place})`,
     {
       exitCode: EXIT.usage,
       hint: 'Cards of piimg have one to boot from and one for all else. Move what is on it there, and take its line out of fstab (or say nofail).',
@@ -188,12 +184,11 @@ async function requireTwo(name: string, files: Files): Promise<void> {
 }
 
 /** Throws PiimgError (usage) for an image that somebody has given an identity: every machine that is built on it would have that one. */
-async function requireNobody(name: string, boot: Files): Promise<void> {
-  const cmdline = (await boot.read('cmdline.txt'))?.toString('utf8') ?? '';
+async function requireNobody(name: string, view: ImageView): Promise<void> {
   const found = [
-    ...(await boot.list('')).filter((file) => IDENTITIES.includes(file.toLowerCase())),
+    ...(await view.boot.files.list('')).filter((file) => IDENTITIES.includes(file.toLowerCase())),
     // What cloud-init is told here counts for more than any meta-data.
-    ...cmdline.split(/\s+/).filter((word) => EARLIER.test(word)),
+    ...(await commandLine(view)).filter((word) => EARLIER.test(word)),
   ];
   if (found.length === 0) return;
   throw new PiimgError(`${name} cannot be a base: it carries the identity of a machine already (${found.join(', ')})`, {

@@ -1,5 +1,5 @@
 // Whether a block device, or a partition of it, is mounted.
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 /**
@@ -12,15 +12,13 @@ export async function mountPointsOf(device: string): Promise<string[] | undefine
   const folder = `/sys/dev/block/${whole}`;
   const partitions = (await readdir(folder).catch(() => [])).map((name) =>
     readFile(path.join(folder, name, 'dev'), 'utf8').then(
-      (text) => text.trim(),
-      () => undefined,
+      // A slash of a name is `!` in sysfs.
+      (text) => [text.trim(), `/dev/${name.replaceAll('!', '/')}`],
+      () => [],
     ),
   );
-  const numbers = [whole, ...(await Promise.all(partitions)).filter((number) => number !== undefined)];
-  const uevents = numbers.map((number) => readFile(`/sys/dev/block/${number}/uevent`, 'utf8').catch(() => ''));
-  const names = (await Promise.all(uevents)).flatMap((text) => /^DEVNAME=(.+)$/m.exec(text)?.[1] ?? []);
-  const sources = names.map((name) => `/dev/${name}`);
-  return mountPointsIn(await readFile('/proc/self/mountinfo', 'utf8'), [...numbers, ...sources]);
+  const devices = [whole, await realpath(device), ...(await Promise.all(partitions)).flat()];
+  return mountPointsIn(await readFile('/proc/self/mountinfo', 'utf8'), devices);
 }
 
 /**

@@ -4,7 +4,7 @@ import { growthOf } from './growth.ts';
 import { machineIdOf } from './identity.ts';
 import { kernelsOf } from './kernel.ts';
 import { recognise } from './recognise.ts';
-import { isThere, textOf, unitsOf } from './system.ts';
+import { isThere, rowsOf, textOf, unitsOf } from './system.ts';
 import type { ImageView, Partition } from './view.ts';
 
 export interface Fact {
@@ -139,11 +139,10 @@ export const FACTS: Fact[] = [
     documented: 'pi, /usr/sbin/nologin, locked: no password until somebody is named',
     source: 'RPi-Distro/pi-gen: stage1/01-sys-tweaks/00-run.sh; nologin read from an image of 2026-09 by a third party',
     read: async ({ root }) => {
-      const rows = async (path: string): Promise<string[][]> =>
-        (await textOf(root.files, path)).split('\n').map((line) => line.split(':'));
-      const [name, , , , , , shell] = (await rows('etc/passwd')).find(([, , uid]) => uid === '1000') ?? [];
+      const passwd = await rowsOf(root.files, 'etc/passwd');
+      const [name, , , , , , shell] = passwd.find(([, , uid]) => uid === '1000') ?? [];
       if (name === undefined) return NONE;
-      const hash = (await rows('etc/shadow')).find(([user]) => user === name)?.[1];
+      const hash = (await rowsOf(root.files, 'etc/shadow')).find(([user]) => user === name)?.[1];
       const password = hash === undefined ? 'unknown' : hash === '' ? 'needs no password' : 'with a password';
       return `${name}, ${shell}, ${/^[!*]/.test(hash ?? '') ? 'locked' : password}`;
     },

@@ -1,7 +1,7 @@
 // Pure: what identity an image carries, by names only: nothing secret of it is read out.
 import { shownOctets } from '../lib/utf8.ts';
 import { namesOfWifi, promisedByScript } from './first-boot-script.ts';
-import { asObject, commandLine, onBoot, parseObject, textOf, unitsOf } from './system.ts';
+import { asObject, commandLine, onBoot, parseObject, rowsOf, textOf, unitsOf } from './system.ts';
 import type { Files, ImageView } from './view.ts';
 
 export interface Identity {
@@ -62,9 +62,8 @@ export async function machineIdOf(files: Files): Promise<MachineId> {
 }
 
 async function accounts(files: Files): Promise<Identity['users']> {
-  const rows = (text: string): string[][] => text.split('\n').map((line) => line.split(':'));
-  const shadow = new Map(rows(await textOf(files, 'etc/shadow')).map(([name = '', hash = '']) => [name, hash]));
-  return rows(await textOf(files, 'etc/passwd'))
+  const shadow = new Map((await rowsOf(files, 'etc/shadow')).map(([name = '', hash = '']) => [name, hash]));
+  return (await rowsOf(files, 'etc/passwd'))
     .filter(([, , uid]) => Number(uid) >= FIRST_UID && Number(uid) <= LAST_UID)
     .map(([name = '']) => {
       const hash = shadow.get(name);

@@ -1,6 +1,6 @@
 // Pure: whether anybody could log in to a machine of an image that nobody has given an identity.
 import { identityOf } from './identity.ts';
-import { commandLine, isThere, onBoot, textOf, unitsOf } from './system.ts';
+import { commandLine, isThere, onBoot, rowsOf, textOf, unitsOf } from './system.ts';
 import type { ImageView } from './view.ts';
 
 /** What asks for the first user, with screen and keyboard (RPi-Distro/userconf-pi). pi-gen's other images leave it out. */
@@ -18,10 +18,9 @@ export async function letsAnybodyIn(view: ImageView): Promise<boolean | undefine
   const { root } = view;
   const { users } = await identityOf(view);
   if (users.some(({ password }) => password !== 'locked')) return true;
-  const rootHash = /^root:([^:]*):/m.exec(await textOf(root.files, 'etc/shadow'))?.[1] ?? '*';
+  const [, rootHash = '*'] = (await rowsOf(root.files, 'etc/shadow')).find(([name]) => name === 'root') ?? [];
   if (!/^[!*]/.test(rootHash)) return true;
-  const passwd = (await textOf(root.files, 'etc/passwd')).split('\n').map((line) => line.split(':'));
-  for (const [, , , , , home = ''] of passwd)
+  for (const [, , , , , home = ''] of await rowsOf(root.files, 'etc/passwd'))
     if ((await textOf(root.files, `${home.replace(/^\//, '')}/.ssh/authorized_keys`)).trim() !== '') return true;
   return (await isUntold(view)) ? false : undefined;
 }

@@ -15,6 +15,12 @@ export async function textOf(files: Files, path: string): Promise<string> {
   return (await files.read(path))?.toString('utf8') ?? '';
 }
 
+/** Rows of passwd(5), shadow(5) or group(5), by their fields; none where there is no such file. */
+export async function rowsOf(files: Files, path: string): Promise<string[][]> {
+  const lines = (await textOf(files, path)).split('\n').filter(Boolean);
+  return lines.map((line) => line.split(':'));
+}
+
 /** Whether there is a file, a folder or a link of that path; its folder's names count, so a link may lead nowhere. */
 export async function isThere(files: Files, path: string): Promise<boolean> {
   const parts = path.split('/');
@@ -44,13 +50,27 @@ export async function commandLine({ boot }: ImageView): Promise<string[]> {
   return (await textOf(boot.files, 'cmdline.txt')).split(/\s+/).filter(Boolean);
 }
 
+/** A line of fstab(5). */
+export interface Mount {
+  device: string;
+  place: string;
+  type: string;
+  options: string;
+}
+
+/** What the system mounts by /etc/fstab, in its order. */
+export async function mountsOf(files: Files): Promise<Mount[]> {
+  const lines = (await textOf(files, 'etc/fstab')).split('\n').map((line) => line.trim());
+  return lines
+    .filter((line) => line !== '' && !line.startsWith('#'))
+    .map((line) => line.split(/\s+/))
+    .map(([device = '', place = '', type = '', options = '']) => ({ device, place, type, options }));
+}
+
 /** Where the system mounts its boot partition: /etc/fstab's line of a FAT below /boot; without one, where it has been since bookworm. */
 export async function bootMount({ root }: ImageView): Promise<string> {
-  const lines = (await textOf(root.files, 'etc/fstab')).split('\n').map((line) => line.trim().split(/\s+/));
-  const found = lines.find(
-    ([what = '#', place = '', type]) => !what.startsWith('#') && type === 'vfat' && /^\/boot(\/|$)/.test(place),
-  );
-  return found?.[1]?.replace(/\/$/, '') ?? '/boot/firmware';
+  const found = (await mountsOf(root.files)).find(({ place, type }) => type === 'vfat' && /^\/boot(\/|$)/.test(place));
+  return found?.place.replace(/\/$/, '') ?? '/boot/firmware';
 }
 
 const UNITS = 'etc/systemd/system';
