@@ -1,4 +1,5 @@
 // Boots an image that piimg has not built, through the restarts of its first boot, and reads what became of its card.
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { run } from '../../src/host/exec.ts';
 import { withQemu, type TestGuest } from './qemu.ts';
@@ -48,11 +49,29 @@ export async function bootForeign<T>(
   throw new Error(`${image} has restarted ${MOST_BOOTS} times and never asked for a login`);
 }
 
-/** What ann, who was given `key`, gets for `command`, without blanks around it. Rejects as long as nobody lets her in. */
-export async function askAnn({ ports }: TestGuest, key: string, command: string): Promise<string> {
-  const settings = ['BatchMode=yes', 'StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null'];
-  const options = settings.flatMap((setting) => ['-o', setting]);
-  const login = ['ssh', ...options, '-i', key, '-p', `${ports[22]}`, 'ann@127.0.0.1'];
-  const { stdout } = await run([...login, command], { signal: AbortSignal.timeout(60_000) });
+/** What ann was given. */
+export type Login = { key: string } | { password: string; folder: string };
+
+/** What ann gets for `command`, without blanks around it. Rejects as long as nobody lets her in. */
+export async function askAnn({ ports }: TestGuest, login: Login, command: string): Promise<string> {
+  const { settings, env } = 'key' in login ? withKey(login.key) : await withPassword(login);
+  const all = ['StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null', ...settings];
+  const ssh = ['ssh', ...all.flatMap((setting) => ['-o', setting]), '-p', `${ports[22]}`, 'ann@127.0.0.1'];
+  const { stdout } = await run([...ssh, command], { env, signal: AbortSignal.timeout(60_000) });
   return stdout.trim();
+}
+
+interface Way {
+  settings: string[];
+  env: Record<string, string>;
+}
+
+const withKey = (key: string): Way => ({ settings: ['BatchMode=yes', `IdentityFile=${key}`], env: {} });
+
+/** ssh(1), SSH_ASKPASS: a program that prints it. */
+async function withPassword({ password, folder }: { password: string; folder: string }): Promise<Way> {
+  const program = path.join(folder, 'askpass');
+  await writeFile(program, '#!/bin/sh\nprintenv ANN\n', { mode: 0o700 });
+  const settings = ['PreferredAuthentications=password', 'NumberOfPasswordPrompts=1'];
+  return { settings, env: { SSH_ASKPASS: program, SSH_ASKPASS_REQUIRE: 'force', ANN: password } };
 }

@@ -5,32 +5,18 @@ import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { withImageView } from '../../src/cli/image-view.ts';
-import { takeApart } from '../../src/cli/take-apart.ts';
-import { toolRunner } from '../../src/cli/build.ts';
 import { run } from '../../src/host/exec.ts';
-import { assembleImage } from '../../src/image/assemble.ts';
-import { treeOfExt4 } from '../../src/image/ext4-tree.ts';
-import { findInFat, readFromFat, walkFat } from '../../src/image/fat.ts';
-import { buildLayers } from '../../src/layers/build-layers.ts';
+import { findInFat } from '../../src/image/fat.ts';
 import { removeTrees } from '../../src/layers/cache.ts';
 import type { Layer } from '../../src/layers/layer.ts';
 import type { StepContext } from '../../src/layers/steps/context.ts';
 import { readInside } from '../../src/layers/steps/read-inside.ts';
 import { applyUnits } from '../../src/layers/steps/settings.ts';
 import { treeDifference } from '../../src/layers/verify-tree.ts';
-import { sha256 as digestOf } from '../../src/lib/digest.ts';
-import { imageLayerKey } from '../../src/plan/image-base.ts';
-import type { LayerRecipe } from '../../src/plan/plan.ts';
-import { minimalSeed } from '../../src/seed/minimal.ts';
 import { testSandbox } from '../helpers/image-tools.ts';
+import { assembled, headersOf, imageRecipe, layersOf, treeOf, type Kitchen } from '../helpers/rebuilt.ts';
 import { temporaryFolder } from '../helpers/temporary.ts';
 import { BOOT, tinyImage } from '../helpers/tiny-image.ts';
-import { digestOfTree } from '../helpers/tree-digest.ts';
-
-const sandbox = await testSandbox();
-const { signal } = new AbortController();
-const step = { update() {}, note() {}, cached() {}, failed() {} };
-const progress = { step: <T>(_title: string, work: (one: typeof step) => Promise<T>): Promise<T> => work(step) };
 
 const image = await tinyImage({
   'etc/ssh/ssh_host_rsa_key': 'old',
@@ -44,74 +30,22 @@ await utimes(late, 4_000_000_000, 4_000_000_000);
 await run(['mcopy', '-m', '-i', `${image}@@${16_384 * 512}`, late, '::'], {
   env: { MTOOLS_SKIP_CHECK: '1', TZ: 'UTC' },
 });
-const cacheDir = temporaryFolder();
-const { sha256 } = await takeApart(image, { name: 'tiny' }, cacheDir, { step, signal });
-const recipe: LayerRecipe = { key: imageLayerKey(sha256), title: 'image', spec: { kind: 'image', image: sha256 } };
-const DISK = 0x0badcafe;
-/** A build's clock is never before the image was made: later times would be cut. */
+const sandbox = await testSandbox();
+const { signal } = new AbortController();
 const EPOCH = Math.floor(Date.now() / 1000) + 1;
-
-const layersOf = (recipes: LayerRecipe[]): Promise<Layer[]> =>
-  buildLayers(recipes, {
-    sandbox,
-    cache: { dir: path.join(cacheDir, 'layers'), tmp: path.join(cacheDir, 'tmp') },
-    epoch: EPOCH,
-    file: () => '',
-    progress,
-    signal,
-    shellOnError: false,
-    offline: true,
-    npmCache: '',
-    roleFile: 'tiny',
-    jobs: 2,
-    noCache: false,
-  });
-
-async function assembled(layers: Layer[]): Promise<string> {
-  const out = path.join(temporaryFolder(), 'again.img');
-  await assembleImage({
-    layers,
-    stable: layers,
-    buildId: 'c0ffee'.repeat(10),
-    diskId: DISK,
-    role: 'none',
-    base: 'tiny',
-    logins: [],
-    seed: minimalSeed('c0ffee'.repeat(10)),
-    bootFiles: [],
-    out,
-    sourceDateEpoch: EPOCH,
-    runTool: toolRunner(sandbox, signal),
-    step,
-    signal,
-  });
-  return out;
-}
-
-const treeOf = (file: string): Promise<string> =>
-  withImageView(file, (_view, { read, ext4 }) => digestOfTree(treeOfExt4(read, ext4)));
-
-/** With times, and of the FAT with contents; but for its folders, which mtools makes as of the build's clock. */
-const headersOf = (file: string): Promise<string[]> =>
-  withImageView(file, async (_view, { read, ext4, fat }) => {
-    const found: string[] = [];
-    for await (const { header } of treeOfExt4(read, ext4)) found.push(JSON.stringify(header));
-    const onBoot: string[] = [];
-    for await (const { path: name, entry } of walkFat(fat))
-      if (!entry.directory && name in BOOT)
-        onBoot.push(`${name} ${entry.size} ${entry.mtime} ${digestOf(await readFromFat(fat, entry))}`);
-    return [...found, ...onBoot.sort()];
-  });
-
-const layers = await layersOf([recipe]);
+const kitchen: Kitchen = { sandbox, cacheDir: temporaryFolder(), epoch: EPOCH };
+const recipe = await imageRecipe(kitchen, image);
+const layers = await layersOf(kitchen, [recipe]);
+const again = (from: Layer[]): Promise<string> => assembled(kitchen, from, path.join(temporaryFolder(), 'again.img'));
 
 test('with no role it is the same tree again', async () => {
-  const again = await assembled(layers);
-  const headers = await headersOf(image);
+  const rebuilt = await again(layers);
+  const ofBoot = (name: string): boolean => name in BOOT;
+  const headers = await headersOf(image, ofBoot);
   assert.ok(headers.some((header) => /"home.pi.\.profile".*"mtime":-1,"nanoseconds":750000000/.test(header)));
   // Times too, which the digest leaves out.
-  assert.equal(await headersOf(again), headers);
-  assert.is(await treeOf(again), await treeOf(image));
+  assert.equal(await headersOf(rebuilt, ofBoot), headers);
+  assert.is(await treeOf(rebuilt), await treeOf(image));
 });
 
 test('no file of the boot partition is later than the build’s clock', async () => {
@@ -119,7 +53,7 @@ test('no file of the boot partition is later than the build’s clock', async ()
     withImageView(file, async (_view, { fat }) => (await findInFat(fat, 'late'))?.mtime);
   assert.is(await timeOf(image), 4_000_000_000, 'the control');
   // In whole pairs of seconds.
-  assert.is(await timeOf(await assembled(layers)), EPOCH - (EPOCH % 2));
+  assert.is(await timeOf(await again(layers)), EPOCH - (EPOCH % 2));
 });
 
 test('the files that layers are built upon are those of its archive, but for devices', async () => {
@@ -132,14 +66,14 @@ test('the files that layers are built upon are those of its archive, but for dev
   await sandbox.tool(['sh', '-c', `echo x >>${layer.dir}/tree/etc/owned`], { writable: [layer.dir] });
   assert.match((await treeDifference(sandbox, layer, signal)) ?? '', '/etc/owned is not what was stored');
   await removeTrees(sandbox, [path.join(layer.dir, 'tree')]);
-  await layersOf([recipe]);
+  await layersOf(kitchen, [recipe]);
   assert.is(await treeDifference(sandbox, layer, signal), undefined);
 });
 
 test('its boot files get the disk’s id and what the role adds; all else stays; old host keys go', async () => {
   const config = [{ filter: 'pi4', lines: ['hdmi_enable_4kp60=1'] }];
   const spec = { kind: 'image-boot', diskId: '0badcafe', config, cmdline: ['quiet'] } as const;
-  const both = await layersOf([
+  const both = await layersOf(kitchen, [
     recipe,
     { key: 'a'.repeat(64), title: 'initramfs', spec: { kind: 'image-initramfs' } },
     { key: 'b'.repeat(64), title: 'boot files', spec: { ...spec, cmdline: [...spec.cmdline] } },
@@ -148,7 +82,7 @@ test('its boot files get the disk’s id and what the role adds; all else stays;
     both[1]?.index.entries.map(({ path: name }) => name),
     [''],
   );
-  await withImageView(await assembled(both), async ({ layout, boot, root }) => {
+  await withImageView(await again(both), async ({ layout, boot, root }) => {
     assert.is(layout.diskId, '0badcafe');
     const text = async (files: typeof boot.files, name: string) => (await files.read(name))?.toString();
     assert.is(

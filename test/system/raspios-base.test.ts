@@ -7,8 +7,9 @@ import type { BootReport } from '../../src/boot/report.ts';
 import { cacheFolder } from '../../src/cli/context.ts';
 import { withImageView } from '../../src/cli/image-view.ts';
 import { run } from '../../src/host/exec.ts';
-import { SECTOR } from '../../src/image/mbr.ts';
 import { digestOfFile } from '../../src/lib/digest.ts';
+import { cmdlineTxt } from '../fixtures/raspios/boot-files.ts';
+import { changeRoot, putOnBoot } from '../fixtures/raspios/disk.ts';
 import { ERAS } from '../fixtures/raspios/eras.ts';
 import { makeLookAlike } from '../fixtures/raspios/make.ts';
 import { showDetail } from '../helpers/built.ts';
@@ -55,8 +56,11 @@ test('role web on trixie with cloud-init: seeded, booted, healthy', async () => 
     for (const name of ['cloud-init is done', 'application calls itself ok', 'root fills the card'])
       assert.ok(names.includes(name), name);
     const { disk } = await readManifest(folder, 'web');
-    const [hostname, user, partuuid, address, health] = await seedAndAsk(path.join(folder, 'out/web.img'), folder);
+    const said = await seedAndAsk(path.join(folder, 'out/web.img'), folder);
+    const [hostname, user, partuuid, address, first, left, told, began, health] = said;
     assert.equal([hostname, user, address], ['pi1', 'ann', '10.0.2.15/24']);
+    assert.equal([first, left], ['bob', 'no'], 'userconf.txt was carried out, and went');
+    assert.ok(Number(told) > 0 && Number(told) <= Number(began), `the agent comes after userconf: ${told}, ${began}`);
     assert.match(partuuid ?? '', /^[0-9a-f]{8}-02$/);
     assert.is.not(partuuid, `${disk.id}-02`, 'the initramfs has changed the disk id');
     assert.match(health ?? '', /^HTTP\/1\.1 200 /);
@@ -68,16 +72,29 @@ async function seedAndAsk(image: string, folder: string): Promise<string[]> {
   const key = path.join(folder, 'key');
   await run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', key]);
   const out = path.join(folder, 'pi1.img');
+  await lateUserconf(image, folder);
   // QEMU forwards to that address.
   const network = ['--ip', '10.0.2.15/24', '--gateway', '10.0.2.2'];
   const node = ['--node', 'pi1', '--user', 'ann', '--ssh-key', `${key}.pub`, ...network];
   await run([...piimgCommand(), 'seed', image, ...node, '--out', out]).catch(showDetail);
+  await putOnBoot(out, ERAS['trixie-512'].bootStart, { 'userconf.txt': `bob:$6$saltsalt$${'a'.repeat(86)}\n` });
   const ask = `hostname; id -un; findmnt -no PARTUUID /; ip -o -4 addr show scope global | awk '{ print $4 }'
+id -un 1000; [ -e /boot/firmware/userconf.txt ] && echo yes || echo no
+systemctl show -P ExecMainExitTimestampMonotonic userconfig; systemctl show -P ExecMainStartTimestampMonotonic piimg-firstboot
 exec 3<>/dev/tcp/127.0.0.1/3000; printf 'GET /health HTTP/1.1\\r\\nHost: pi1\\r\\nConnection: close\\r\\n\\r\\n' >&3; head -n 1 <&3 | grep 200`;
   const { result } = await bootForeign({ machine: 'raspi3b', image: out, folder, minutes: 25 }, (guest) =>
-    guest.until('ssh and the application', () => askAnn(guest, key, ask)),
+    guest.until('ssh and the application', () => askAnn(guest, { key }, ask)),
   );
   return result.split('\n');
+}
+
+/** Else userconf.txt would be carried out long before the agent is due, by luck: here not before cloud-init has ended. */
+async function lateUserconf(image: string, folder: string): Promise<void> {
+  const late = path.join(folder, 'late.conf');
+  const wait = "/bin/sh -c 'until systemctl is-active -q cloud-final; do sleep 1; done; sleep 20'";
+  await writeFile(late, `[Service]\nExecStartPre=${wait}\n`);
+  const dropIns = '/etc/systemd/system/userconfig.service.d';
+  await changeRoot(image, ERAS['trixie-512'].rootStart, [`write ${late} ${dropIns}/late.conf`]);
 }
 
 /** With a look from outside: the second network card is given its address once somebody is logged in. */
@@ -95,7 +112,7 @@ test('a role on trixie without cloud-init: told by firstrun.sh, restarted, healt
     await mkdir(path.join(folder, 'images/roles'), { recursive: true });
     await writeFile(path.join(folder, 'images/roles/quiet.yaml'), ROLE);
     const base = await makeLookAlike('trixie-systemd', { size: 'bootable', folder });
-    await disableCloudInit(base, folder);
+    await disableCloudInit(base);
     const { names, console } = await listed(base, folder, (from) => testRole(folder, 'quiet', from));
     assert.not.ok(names.includes('cloud-init is done'));
     const { passwd, group, shadow } = await accountsOf(path.join(folder, 'out/quiet.img'));
@@ -151,13 +168,10 @@ async function listed<T>(image: string, folder: string, work: (from: string[]) =
 }
 
 /** By its own word on the kernel's command line (cloud-init's documentation, "How to disable cloud-init"). */
-async function disableCloudInit(image: string, folder: string): Promise<void> {
-  const boot = `${image}@@${ERAS['trixie-systemd'].bootStart * SECTOR}`;
-  const file = path.join(folder, 'cmdline.txt');
-  const env = { MTOOLS_SKIP_CHECK: '1' };
-  const { stdout } = await run(['mtype', '-i', boot, '::cmdline.txt'], { env });
-  await writeFile(file, `${stdout.trim()} cloud-init=disabled\n`);
-  await run(['mcopy', '-o', '-i', boot, file, '::cmdline.txt'], { env });
+async function disableCloudInit(image: string): Promise<void> {
+  const { bootStart } = ERAS['trixie-systemd'];
+  const cmdline = cmdlineTxt(ERAS['trixie-systemd']).trim();
+  await putOnBoot(image, bootStart, { 'cmdline.txt': `${cmdline} cloud-init=disabled\n` });
 }
 
 test.run();

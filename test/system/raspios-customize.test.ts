@@ -12,7 +12,9 @@ import { askAnn, bootForeign } from '../helpers/foreign-boot.ts';
 
 const ERAS: { era: EraName; format: string }[] = [
   { era: 'trixie-512', format: 'cloud-init' },
-  // The two that carry it out are our look-alikes of Raspberry Pi's.
+  { era: 'trixie-cloud-init', format: 'cloud-init' },
+  // Those that carry it out are our look-alikes of Raspberry Pi's.
+  { era: 'rpi-preseed', format: 'rpi-preseed.toml' },
   { era: 'bookworm', format: 'custom.toml' },
   { era: 'trixie-systemd', format: 'firstrun.sh' },
 ];
@@ -28,7 +30,7 @@ for (const { era, format } of ERAS) {
       const node = ['--node', 'pi1', '--user', 'ann', '--ssh-key', `${key}.pub`];
       await run([...piimgCommand(), 'customize', image, ...node, '--out', out]).catch(showDetail);
       await bootForeign({ machine: 'raspi3b', image: out, folder, minutes: 25 }, async (guest) => {
-        const said = await guest.until('ssh', () => askAnn(guest, key, 'hostname; id -un'));
+        const said = await guest.until('ssh', () => askAnn(guest, { key }, 'hostname; id -un'));
         assert.is(said, 'pi1\nann');
       });
     } finally {

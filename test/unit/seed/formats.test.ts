@@ -152,8 +152,8 @@ const CONSUMERS: Record<WrittenFormat, { reads: string; run: string }> = {
   cloudinit: { reads: 'cloud-init', run: 'no; user-data of the same kind in every boot test' },
   systemd: { reads: "systemd's kernel-command-line.service", run: 'yes, on a look-alike of trixie in QEMU' },
   'custom-toml': { reads: "raspberrypi-sys-mods' init_config", run: 'by look-alikes of it, in QEMU' },
-  'rpi-preseed': { reads: 'rpi-preseed', run: 'by hand, in a scratch root' },
-  userconf: { reads: 'userconf-pi, sshswitch', run: 'no' },
+  'rpi-preseed': { reads: 'rpi-preseed', run: 'by a look-alike of it, in QEMU; itself by hand, in a scratch root' },
+  userconf: { reads: 'userconf-pi, sshswitch', run: 'by look-alikes of them, in QEMU' },
 };
 
 test('the README has the table as it is', () => {
