@@ -8,8 +8,14 @@ const record = z.object({
   /** Behind a USB reader, the one number that is the card's own. */
   cardId: z.string().regex(/^[0-9a-f]{16}$/),
   node: z.string().optional(),
-  role: z.string(),
-  buildId: z.string(),
+  /** Of an image that piimg has built. */
+  role: z.string().optional(),
+  buildId: z.string().optional(),
+  /** Of any other: the serial number of its boot partition's FAT, by which the record is known to be of what lies there. */
+  volume: z
+    .string()
+    .regex(/^[0-9a-f]{8}$/)
+    .optional(),
   /** When it was flashed, ISO 8601 in UTC. */
   written: z.iso.datetime(),
 });

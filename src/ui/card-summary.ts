@@ -6,11 +6,11 @@ import { formatTable } from './table.ts';
 
 export interface ShownReport {
   card: string;
-  role: string;
-  buildId: string;
-  base: string;
-  record?: { cardId: string; written: string };
-  seed: { firstBoot?: 'own'; node?: string; users: { name: string; keys: unknown[] }[] };
+  role?: string;
+  buildId?: string;
+  base?: string;
+  record?: { cardId: string; written: string; node?: string };
+  seed?: { firstBoot?: 'own'; node?: string; users: { name: string; keys: unknown[] }[] };
   result?: Result | 'unreadable';
   flashed?: { image: { name: string }; verdict: string };
   equal?: boolean;
@@ -18,18 +18,20 @@ export interface ShownReport {
 }
 
 const OWN = "who is told to its base's own first boot: piimg inspect says";
+const FOREIGN = 'whoever its own first boot was told: piimg inspect says';
 
 /** A fact a line; below them, how its first boot went. */
 export function formatCard(report: ShownReport, style: Style): string {
-  const { card, role, buildId, base, record, seed, result, flashed, equal, unknown = '' } = report;
-  const users = seed.users.filter(({ keys }) => keys.length > 0).map(({ name }) => name);
+  const { card, role, buildId = '', base = '', record, seed, result, flashed, equal, unknown = '' } = report;
+  const users = (seed?.users ?? []).filter(({ keys }) => keys.length > 0).map(({ name }) => name);
+  const node = seed ? seed.node : record?.node;
   const rows = [
-    ['image', plainText(`role ${role} on ${base}, build ${buildId.slice(0, 12)}`)],
-    ['node', seed.node === undefined ? style.dim('none: it has no seed') : plainText(seed.node)],
     [
-      'logs in',
-      users.length > 0 ? plainText(users.join(', ')) : style.dim(seed.firstBoot ? OWN : 'nobody of its seed'),
+      'image',
+      role === undefined ? 'of another maker' : plainText(`role ${role} on ${base}, build ${buildId.slice(0, 12)}`),
     ],
+    ['node', node === undefined ? style.dim(seed ? 'none: it has no seed' : 'none of piimg’s') : plainText(node)],
+    ['logs in', users.length > 0 ? plainText(users.join(', ')) : style.dim(seed ? nobodyOf(seed) : FOREIGN)],
     ['card id', record?.cardId ?? style.dim('none')],
     ...(record === undefined ? [] : [['flashed', new Date(record.written).toLocaleString()]]),
     ...(flashed === undefined ? [] : [['from', plainText(`${flashed.image.name} (${flashed.verdict})`)]]),
@@ -41,13 +43,15 @@ export function formatCard(report: ShownReport, style: Style): string {
           ? style.green('yes, every byte')
           : style.yellow('no: in its identity or elsewhere; piimg verify IMAGE CARD tells'),
     ],
-    ['first boot', boot(result, style)],
+    ...(seed ? [['first boot', boot(result, style)]] : []),
   ];
   const table = formatTable(rows.map(([name = '', value = '']) => [style.dim(name), value]));
   const story =
     typeof result === 'object' && result.status !== 'applied' ? `\n\n${plainText(describeResult(result))}` : '';
   return `${style.bold(card)}\n${table.replaceAll(/^/gm, '  ')}${story}`;
 }
+
+const nobodyOf = ({ firstBoot }: { firstBoot?: 'own' }): string => (firstBoot ? OWN : 'nobody of its seed');
 
 function boot(result: ShownReport['result'], style: Style): string {
   if (result === undefined) return style.dim('not yet');

@@ -31,7 +31,8 @@ export interface ShownDevice {
 /** What piimg wrote to it before. */
 export interface ShownRecord {
   node?: string | undefined;
-  role: string;
+  /** Of an image that piimg has built. */
+  role?: string | undefined;
   /** ISO 8601. */
   written: string;
 }
@@ -70,13 +71,15 @@ export function formatFlashPlan(image: ShownImage, targets: ShownTarget[], style
   return `${style.bold(plainText(name))}: ${facts.join(' · ')}\n${formatTable(rows, [1]).replaceAll(/^/gm, '  ')}`;
 }
 
+const ofRole = ({ role }: ShownRecord): string => (role === undefined ? '' : ` of role ${role}`);
+
 /** What would be lost, as far as anybody knows. */
 export function contentOf({ partitions, mounts }: ShownDevice, was: ShownRecord | undefined): string {
   const names = partitions.map(({ label, filesystem }) => label ?? filesystem ?? '?');
   const facts = [
     ...(was === undefined
       ? []
-      : [`is ${was.node ?? 'no node'} of role ${was.role}, flashed on ${was.written.slice(0, 10)}`]),
+      : [`is ${was.node ?? 'no node'}${ofRole(was)}, flashed on ${was.written.slice(0, 10)}`]),
     ...(names.length === 0 ? [] : [`holds ${names.join(', ')}`]),
     ...(mounts.length === 0 ? [] : [`mounted at ${mounts.join(', ')}`]),
   ];

@@ -3,12 +3,14 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { CardReport } from '../../src/cli/commands/card.ts';
 import type { Description } from '../../src/vendor/describe.ts';
 import { checkFat, textsOf } from '../helpers/fat-image.ts';
-import { agreed, flashedOf, piimg } from '../helpers/flashing.ts';
-import { foreignImage } from '../helpers/foreign-image.ts';
-import { withCards } from '../helpers/rig/card.ts';
+import { agreed, flashedOf, MIB, piimg, plainImage, startPiimg, untilMoved } from '../helpers/flashing.ts';
+import { BOOT, foreignImage } from '../helpers/foreign-image.ts';
+import { withCard, withCards, type Card } from '../helpers/rig/card.ts';
 import { keyLine } from '../helpers/ssh-keys.ts';
+import { temporaryFolder } from '../helpers/temporary.ts';
 
 const WRITTEN = {
   'cloudinit-rpi': { file: 'user-data', names: (node: string) => `"hostname": "${node}"` },
@@ -30,7 +32,7 @@ for (const [format, { file, names }] of Object.entries(WRITTEN)) {
         const nodes = cards.map((_, index) => `pi${index + 1}`);
         const pairs = cards.map((card, index) => `${nodes[index]}=${card.path}`);
         const said = await piimg(folder, 'flash', name, ...pairs, '--ssh-key', 'me.pub', ...agreed(cards), '--json');
-        const { code, cards: told } = flashedOf(said);
+        const { code, cards: told, ledger } = flashedOf(said);
         assert.is(code, 0, said.stderr);
         assert.equal(
           told.map((card) => [card.node, card.verdict]),
@@ -48,13 +50,83 @@ for (const [format, { file, names }] of Object.entries(WRITTEN)) {
           const same = await piimg(folder, 'verify', name, card.path);
           assert.is(same.code, 0, same.stdout + same.stderr);
           assert.match(same.stdout, /but for its identity/);
+          const known = await reportOf(folder, card.path);
+          assert.equal(
+            [known.code, known.report.record?.node, known.report.flashed?.image.name, known.report.equal],
+            [0, nodes[index], name, true],
+          );
+          const row = ledger.find((one) => one.node === nodes[index]);
+          assert.is(known.report.record?.cardId, row?.card.id);
+          assert.match(
+            (await piimg(folder, 'flash', name, card.path, ...agreed([card]), '--dry-run', '--no-login')).stderr,
+            `is ${nodes[index]}, `,
+          );
           const [byte = 0] = await card.read(20 << 20, 1);
           await card.write(20 << 20, Buffer.from([byte ^ 1]));
           assert.is((await piimg(folder, 'verify', name, card.path)).code, 1, 'negative control');
+          const changed = await reportOf(folder, card.path);
+          assert.equal([changed.code, changed.report.equal], [1, false], 'negative control');
         }
+        // Another system at the same place, as what goes by a block map leaves it.
+        const [card] = cards as [Card];
+        await card.write(BOOT.start * 512 + 67, Buffer.from('othr'));
+        const other = await piimg(folder, 'card', card.path);
+        assert.is(other.code, 2);
+        assert.match(other.stderr, /is no image or card that piimg has made/);
       },
     );
   });
 }
+
+test('an image as it is has no record: the ledger knows the card by its content', async () => {
+  const folder = temporaryFolder();
+  const image = await plainImage(folder);
+  await withCard({ size: 32 * MIB, content: 'random' }, async (card) => {
+    const unknown = await piimg(folder, 'card', card.path);
+    assert.is(unknown.code, 2, 'nothing is known of it');
+    const { ledger } = flashedOf(await piimg(folder, 'flash', image, card.path, ...agreed([card]), '--json'));
+    assert.is(ledger[0]?.card.id, undefined);
+    assert.ok((await card.read(0, 24 * MIB)).equals(await readFile(image)));
+    const { code, report } = await reportOf(folder, card.path);
+    assert.equal([code, report.equal, report.flashed?.time, report.record], [0, true, ledger[0]?.time, undefined]);
+    assert.match(
+      (await piimg(folder, 'card', card.path)).stdout,
+      /of another maker[^]*plain\.img \(verified\)[^]*yes, every byte/,
+    );
+    const [byte = 0] = await card.read(20 * MIB, 1);
+    await card.write(20 * MIB, Buffer.from([byte ^ 1]));
+    assert.is((await piimg(folder, 'card', card.path)).code, 2, 'negative control');
+  });
+});
+
+async function reportOf(folder: string, card: string): Promise<{ code: number; report: CardReport }> {
+  const { code, stdout, stderr } = await piimg(folder, 'card', card, '--json');
+  assert.ok(stdout, stderr);
+  return { code, report: JSON.parse(stdout) as CardReport };
+}
+
+test('killed and resumed with an identity: nothing of the earlier one stays, and what is there is not written again', async () => {
+  const image = await foreignImage('systemd', { rootSize: 32, noise: 16 });
+  const [folder, name, content] = [path.dirname(image), path.basename(image), await readFile(image)];
+  await writeFile(path.join(folder, 'me.pub'), `${keyLine()}\n`);
+  const node = (one: string): string[] => ['--node', one, '--ssh-key', 'me.pub'];
+  await withCard({ size: content.length + (8 << 20), content: 'random', bytesPerSecond: 15e6 }, async (card) => {
+    const flash = ['flash', name, card.path, ...agreed([card])];
+    const flashing = startPiimg(folder, [...flash, ...node('earlier')]);
+    const ended = flashing.catch(() => undefined);
+    // Notes of how far it is are a second apart.
+    await untilMoved(card, 'write', 40 << 20);
+    flashing.kill('SIGKILL');
+    await ended;
+    await card.behave({ bytesPerSecond: 1e9 });
+    const { cards: told } = flashedOf(await piimg(folder, ...flash, ...node('pi1'), '--resume', '--json'));
+    assert.is(told[0]?.verdict, 'verified', told[0]?.problem);
+    assert.ok((told[0]?.written ?? Infinity) < content.length - (8 << 20), `${told[0]?.written} bytes were written`);
+    const bytes = await card.read(0, content.length);
+    assert.ok(bytes.includes('step set_hostname pi1'));
+    assert.not.ok(bytes.includes('step set_hostname earlier'));
+    assert.is((await piimg(folder, 'verify', name, card.path)).code, 0);
+  });
+});
 
 test.run();

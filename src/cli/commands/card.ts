@@ -1,7 +1,10 @@
 // `piimg card`: what a card is, who it is, and whether it is still as it was flashed.
 import { CARD_RECORD, parseCardRecord, type CardRecord } from '../../flash/card-record.ts';
 import { digestOfCard } from '../../flash/card-digest.ts';
-import { findCard, readLedger, type LedgerRow } from '../../flash/ledger.ts';
+import { findCard, readLedger, type Ledger, type LedgerRow } from '../../flash/ledger.ts';
+import { HEADER_MAX, parseHeader } from '../../image/header.ts';
+import { HEADER_LBA } from '../../image/layout.ts';
+import { SECTOR } from '../../image/mbr.ts';
 import { EXIT } from '../../lib/errors.ts';
 import type { Result } from '../../lib/first-boot.ts';
 import type { SeedDescription } from '../../seed/describe.ts';
@@ -10,7 +13,8 @@ import type { ProgressKind } from '../../ui/progress.ts';
 import { styleFor } from '../../ui/style.ts';
 import { createContext, type Context } from '../context.ts';
 import { withOpener, type Opener } from '../flashing/opener.ts';
-import { withImageFile } from '../open-image-file.ts';
+import { recordOfForeign } from '../flashing/record.ts';
+import { withImageFile, type OpenImageFile } from '../open-image-file.ts';
 import { describeCard, readBootFile, RESULT_FILE, withCard, type SeedCard } from '../seed-card.ts';
 import { print, printJson, tell } from './output.ts';
 
@@ -22,11 +26,12 @@ export interface CardFlags {
 
 export interface CardReport {
   card: string;
-  role: string;
-  buildId: string;
-  base: string;
+  /** Of an image that piimg has built. */
+  role?: string;
+  buildId?: string;
+  base?: string;
   record?: CardRecord;
-  seed: SeedDescription;
+  seed?: SeedDescription;
   /** How its first boot went; `unreadable` where the machine was stopped while it wrote that. */
   result?: Result | 'unreadable';
   flashed?: LedgerRow;
@@ -50,12 +55,59 @@ async function reportOf(
   signal: AbortSignal,
   opener: Opener,
 ): Promise<CardReport> {
-  const known = await withCard(file, { opener }, inspect);
   const ledger = await readLedger(noted);
   for (const { line, why } of ledger?.unread ?? []) tell(`warning: ${noted}, line ${line}: ${why}`);
+  const digest = digester(file, { ...createContext(signal, progress), opener });
+  const { header, record, size } = await withImageFile(file, opener, lookAt);
+  if (!header && !record) {
+    const flashed = ledger && (await unnamedRow(ledger, size, digest));
+    if (flashed) return { card: file, flashed, equal: true };
+  }
+  const known: Known = record ? { record } : await withCard(file, { opener }, inspect);
   const flashed = known.record && ledger && findCard(ledger, known.record.cardId);
-  const compared = await compare(file, known, flashed, { ...createContext(signal, progress), opener });
-  return { card: file, ...known, ...(flashed && { flashed }), ...compared };
+  return { card: file, ...known, ...(flashed && { flashed }), ...(await compare(known, flashed, digest)) };
+}
+
+/** What the image says of itself, if piimg has built it; else the record beside it, if there is one. */
+async function lookAt({
+  handle,
+  size,
+}: OpenImageFile): Promise<{ header: boolean; record?: CardRecord; size: number }> {
+  const beginning = Buffer.alloc(HEADER_MAX);
+  const { bytesRead } = await handle.read(beginning, 0, HEADER_MAX, HEADER_LBA * SECTOR);
+  if (parseHeader(beginning.subarray(0, bytesRead)) !== undefined) return { header: true, size };
+  const record = await recordOfForeign(handle);
+  return { header: false, size, ...(record && { record }) };
+}
+
+type Digest = (row: LedgerRow) => Promise<string>;
+
+/** Of what a card has where its row says that something was written. */
+const digester =
+  (file: string, { progress, signal, opener }: Context & { opener: Opener }): Digest =>
+  ({ map, card: { capacity: size } }) => {
+    const ranges = map.ranges.map(([offset, length]) => ({ offset, length }));
+    const total = ranges.reduce((sum, { length }) => sum + length, 0);
+    return withImageFile(file, opener, ({ handle }) =>
+      progress.step(`reading ${file}`, (step) => {
+        let done = 0;
+        const shown = (bytes: number): void => step.update({ done: (done += bytes), total, unit: 'bytes' });
+        return digestOfCard(handle, { ranges, size }, shown, signal);
+      }),
+    );
+  };
+
+/**
+ * The row of a card that says nothing of itself, an image of another maker's as it is: one of a card of this size, whose content is that
+ * card's still. Read once, by the newest row.
+ */
+async function unnamedRow({ rows }: Ledger, size: number, digest: Digest): Promise<LedgerRow | undefined> {
+  const those = rows.filter(({ card: { id, capacity, digest } }) => id === undefined && capacity === size && digest);
+  const newest = those.at(-1);
+  if (newest === undefined) return undefined;
+  const found = await digest(newest);
+  const map = JSON.stringify(newest.map);
+  return those.findLast((row) => row.card.digest === found && JSON.stringify(row.map) === map);
 }
 
 type Known = Pick<CardReport, 'role' | 'buildId' | 'base' | 'record' | 'seed' | 'result'>;
@@ -79,24 +131,13 @@ function resultIn(text: string): Result | 'unreadable' {
 }
 
 async function compare(
-  file: string,
   { record, result }: Known,
   flashed: LedgerRow | undefined,
-  { progress, signal, opener }: Context & { opener: Opener },
+  digest: Digest,
 ): Promise<Pick<CardReport, 'equal' | 'unknown'>> {
   if (record === undefined) return { unknown: 'it has no record of having been flashed by piimg' };
   if (flashed === undefined) return { unknown: 'the ledger does not know it' };
   if (flashed.card.digest === undefined) return { unknown: 'it was not read back when it was flashed' };
   if (result !== undefined) return { unknown: 'a machine has booted from it since, and changed it' };
-  const ranges = flashed.map.ranges.map(([offset, length]) => ({ offset, length }));
-  const total = ranges.reduce((sum, { length }) => sum + length, 0);
-  const size = flashed.card.capacity;
-  const digest = await withImageFile(file, opener, ({ handle }) =>
-    progress.step(`reading ${file}`, (step) => {
-      let done = 0;
-      const shown = (bytes: number): void => step.update({ done: (done += bytes), total, unit: 'bytes' });
-      return digestOfCard(handle, { ranges, size }, shown, signal);
-    }),
-  );
-  return { equal: digest === flashed.card.digest };
+  return { equal: (await digest(flashed)) === flashed.card.digest };
 }

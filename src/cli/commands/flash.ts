@@ -83,7 +83,9 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
   const say = sayer(flags.progress);
   for (const warning of [...image.warnings, ...identities.flatMap(({ warnings }) => warnings)])
     say(`warning: ${warning}`);
-  const why = resumable ? 'nothing is known of an earlier run' : 'from stdin, or with such an identity, none can go on';
+  const why = resumable
+    ? 'nothing is known of an earlier run'
+    : 'from stdin, or with such an identity and a block map, none can go on';
   for (const { target, resumeFrom } of flags.resume ? ready : [])
     if (resumeFrom === 0) say(`warning: ${target?.device.path} is written from the beginning: ${why}`);
   const digest = await notedDigest(image);
@@ -122,9 +124,14 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
   if (flashed.some(({ problem }) => problem !== undefined)) process.exitCode = EXIT.failed;
 }
 
-/** Where an identity has no place of its own in the image, that of an earlier run may be anywhere on the boot partition. */
-const canResume = ({ header }: FlashImage, identities: Identity[]): boolean =>
-  hasPlaces(header) || identities.every(({ patches }) => patches.every(({ offset }) => offset === CARD_RECORD.offset));
+/**
+ * Where an identity has no place of its own in the image, that of an earlier run may be anywhere on the boot partition: read back, and so
+ * put right, is only what is mapped.
+ */
+const canResume = ({ header, ranges }: FlashImage, identities: Identity[]): boolean =>
+  hasPlaces(header) ||
+  ranges === undefined ||
+  identities.every(({ patches }) => patches.every(({ offset }) => offset === CARD_RECORD.offset));
 
 const usage = (message: string, hint: string): PiimgError => new PiimgError(message, { exitCode: EXIT.usage, hint });
 

@@ -14,21 +14,27 @@ import { prepare } from '../customizing.ts';
 import { machinesFor, type SeedSources } from '../flash-seeds.ts';
 import { withImageView } from '../image-view.ts';
 import type { Identity } from './identities.ts';
+import type { FlashImage } from './image.ts';
+import { newRecord, recordBeside, type NewRecord } from './record.ts';
 
 /**
- * One for each of `names`, in their order. Throws PiimgError (usage) for all that is wrong with them, for what the first boot of the image
- * cannot be told, and as `requirePlain`.
+ * One for each of `names`, in their order; `header` is that of an image that piimg has built on a base of somebody else's. Throws PiimgError
+ * (usage) for all that is wrong with them, for what the first boot of the image cannot be told, and as `requirePlain`.
  */
 export async function foreignIdentities(
-  source: Source,
+  { source, header }: Pick<FlashImage, 'source' | 'header'>,
   names: (string | undefined)[],
   sources: Pick<SeedSources, 'nodes' | 'given' | 'logins'>,
   signal: AbortSignal,
 ): Promise<Identity[]> {
   const machines = machinesFor(names, sources);
   requirePlain(source);
-  return withImageView(source.name, async (view, { read }) => {
-    const image = { what: source.name, view, read, found: await recognise(view) };
+  return withImageView(source.name, async (view, { read, fat }) => {
+    const record = async (node: string): Promise<NewRecord | undefined> =>
+      header
+        ? newRecord({ role: header.role, buildId: header.buildId }, node)
+        : recordBeside({ partitions: view.layout.partitions, fat, read }, node);
+    const image = { what: source.name, view, read, found: await recognise(view), record };
     const identities: Identity[] = [];
     for (const machine of machines)
       identities.push(await identityOf(image, machine, { logins: sources.logins ?? [], signal }));
@@ -49,19 +55,27 @@ export function requirePlain(source: Source): void {
   }
 }
 
+interface Image {
+  what: string;
+  view: ImageView;
+  read: ReadAt;
+  found: Recognised;
+  record: (node: string) => Promise<NewRecord | undefined>;
+}
+
 async function identityOf(
-  { what, view, read, found }: { what: string; view: ImageView; read: ReadAt; found: Recognised },
+  { what, view, read, found, record }: Image,
   node: Node,
   { logins, signal }: { logins: string[]; signal: AbortSignal },
 ): Promise<Identity> {
   const { edits, offset, knownHosts, secret, warnings } = await prepare(node, view, found, { logins, signal });
   const user = node.users.find(({ keys }) => keys.length > 0)?.name ?? logins[0];
   const host = node.network.addresses[0]?.split('/')[0] ?? node.node;
+  const { cardId, patch } = (await record(node.node)) ?? {};
   return {
     node: node.node,
-    // For a record of the card there is no place.
-    cardId: undefined,
-    patches: await patchesFor(read, { offset, what }, edits, signal),
+    cardId,
+    patches: [...(patch ? [patch] : []), ...(await patchesFor(read, { offset, what }, edits, signal))],
     login: user === undefined ? undefined : `${user}@${host}`,
     knownHosts,
     warnings,

@@ -1,7 +1,6 @@
 // Who each card is to be: its seed, its record, and whether anybody could log in to it.
 import { homedir } from 'node:os';
 import path from 'node:path';
-import { CARD_RECORD, encodeCardRecord, newCardId } from '../../flash/card-record.ts';
 import type { Source } from '../../flash/source/source.ts';
 import type { Patch } from '../../flash/write/types.ts';
 import { hasPlaces, type ImageHeader } from '../../image/header.ts';
@@ -20,6 +19,7 @@ import { findPublicKeys } from '../ssh-keys.ts';
 import { ask, somebodyIsThere } from './ask.ts';
 import { foreignIdentities, requirePlain } from './foreign.ts';
 import type { FlashImage } from './image.ts';
+import { newRecord } from './record.ts';
 
 export interface Identity {
   node: string | undefined;
@@ -66,7 +66,7 @@ export async function prepareIdentities(
     if (open === false && flags.login) {
       const who = names.length === 1 ? [UNNAMED] : names;
       const keys = await offerKeys(source.name, CLOSED, signal, names.length);
-      return foreignIdentities(source, who, { nodes, given: { ...given, keys } }, signal);
+      return foreignIdentities(image, who, { nodes, given: { ...given, keys } }, signal);
     }
     const warning = `piimg has not built ${source.name}: whether anybody can log in to it is not known here`;
     const warnings = open === undefined ? [warning] : [];
@@ -75,7 +75,7 @@ export async function prepareIdentities(
     const closed = machinesFor(names, { nodes, given }).filter(({ users }) => users.every(isClosed));
     const list = closed.map(({ node }) => node).join(', ');
     const keys = closed.length === 0 || !flags.login ? given.keys : await offerKeys(list, UNKNOWN, signal);
-    return foreignIdentities(source, names, { nodes, given: { ...given, keys } }, signal);
+    return foreignIdentities(image, names, { nodes, given: { ...given, keys } }, signal);
   }
   const plain = source.kind === 'file' && source.packing === 'none';
   const own = !hasPlaces(header);
@@ -85,7 +85,7 @@ export async function prepareIdentities(
   const logins = inside.logins === undefined ? known : { ...known, seed: inside.logins };
   const identities = async (from: Given, who: (string | undefined)[]): Promise<Identity[]> => {
     const sources = { nodes, given: from, schemas: inside.schemas, logins: logins.role };
-    if (own) return (await foreignIdentities(source, who, sources, signal)).map((one) => withRecord(one, header));
+    if (own) return foreignIdentities(image, who, sources, signal);
     return (await cardSeeds(who, header, sources, signal)).map((seed) => withSeed(seed, header, logins));
   };
   if (wanted) {
@@ -141,17 +141,9 @@ const isGiven = ({ variables, secrets, ...others }: Given): boolean =>
   [variables, secrets].some((map) => Object.keys(map).length > 0) ||
   Object.values(others).some((value) => (Array.isArray(value) ? value.length > 0 : value !== undefined));
 
-function record(header: ImageHeader, node: string | undefined): { cardId: string; patch: Patch } {
-  const { role, buildId } = header;
-  const cardId = newCardId();
-  const written = new Date().toISOString();
-  const content = encodeCardRecord({ cardId, ...(node !== undefined && { node }), role, buildId, written });
-  return { cardId, patch: { ...CARD_RECORD, content } };
-}
-
 function withSeed(seed: CardSeed, header: ImageHeader, logins: Logins): Identity {
   const { node, users, network, patches, knownHosts, warnings, secret } = seed;
-  const { cardId, patch } = record(header, node);
+  const { cardId, patch } = newRecord(header, node);
   const user = users.find(({ keys }) => keys.length > 0)?.name ?? logins.role[0];
   const host = network.addresses[0]?.split('/')[0] ?? node;
   return {
@@ -165,18 +157,12 @@ function withSeed(seed: CardSeed, header: ImageHeader, logins: Logins): Identity
   };
 }
 
-/** Told in the words of its base's own first boot. */
-function withRecord(identity: Identity, header: ImageHeader): Identity {
-  const { cardId, patch } = record(header, identity.node);
-  return { ...identity, cardId, patches: [patch, ...identity.patches] };
-}
-
 /** What bases have in /etc/hostname, Raspberry Pi OS and piimg's own. */
 const UNNAMED = 'raspberrypi';
 
 /** With what the image carries itself: `piimg seed` may have given it an identity. */
 function withoutSeed(header: ImageHeader, { role, seed }: Logins, { node, address }: ImageSeed['carried']): Identity {
-  const { cardId, patch } = record(header, node);
+  const { cardId, patch } = newRecord(header, node);
   const user = [...role, ...seed][0];
   return {
     node,

@@ -2,13 +2,15 @@
 import { CARD_RECORD, parseCardRecord, type CardRecord } from '../../flash/card-record.ts';
 import { within } from '../../lib/within.ts';
 import type { Opener } from './opener.ts';
+import { recordOfForeign } from './record.ts';
+import { withImageFile } from '../open-image-file.ts';
 import { findSlots, withCard } from '../seed-card.ts';
 
 /** Milliseconds: a card that does not answer is the writer's to tell of. */
 const PATIENCE = 3000;
 
 /**
- * The record of each; undefined where a disk holds no whole image of piimg's, it cannot be read, or this user may not look. One after the other:
+ * The record of each; undefined where a disk holds nothing whole that piimg has given one, it cannot be read, or this user may not look. One after the other:
  * one that hangs has a thread of Node's until it is taken out, of which there are four, so that no further one is asked then.
  */
 export async function recordsOn(disks: string[], opener: Opener): Promise<(CardRecord | undefined)[]> {
@@ -32,12 +34,13 @@ const read = async (disk: string, opener: Opener): Promise<Found> => {
   }
 };
 
-const recordOn = (disk: string, opener: Opener): Promise<CardRecord | undefined> =>
-  withCard(disk, { opener }, async (card) => {
+const recordOn = async (disk: string, opener: Opener): Promise<CardRecord | undefined> =>
+  (await withImageFile(disk, opener, ({ handle }) => recordOfForeign(handle))) ??
+  (await withCard(disk, { opener }, async (card) => {
     // What was written to it since, if anything, has no slots.
     await findSlots(card);
     const { offset, length } = CARD_RECORD;
     const buffer = Buffer.alloc(length);
     const { bytesRead } = await card.handle.read(buffer, 0, length, offset);
     return parseCardRecord(buffer.subarray(0, bytesRead));
-  });
+  }));

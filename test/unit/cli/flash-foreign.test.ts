@@ -42,7 +42,7 @@ test('with a block map that knows nothing of the new blocks they are written all
   const { signal } = new AbortController();
   const opened = { ...(await openImage(image, signal)), ranges: [{ offset: 0, length: 4096 }] };
   const given = { node: 'pi2', keys: [keyLine()], addresses: [], dns: [], variables: {}, secrets: {} };
-  const [identity] = await foreignIdentities(opened.source, [undefined], { nodes: undefined, given }, signal);
+  const [identity] = await foreignIdentities(opened, [undefined], { nodes: undefined, given }, signal);
   const patches = identity?.patches ?? [];
   assert.ok(patches.length > 2);
   const { ranges = [] } = coveringAll(opened, patches);
@@ -112,7 +112,7 @@ test('a card with an identity is equal to its image where the ledger notes what 
   const { signal } = new AbortController();
   const opened = await openImage(image, signal);
   const given = { node: 'pi1', keys: [keyLine()], addresses: [], dns: [], variables: {}, secrets: {} };
-  const [identity] = await foreignIdentities(opened.source, [undefined], { nodes: undefined, given }, signal);
+  const [identity] = await foreignIdentities(opened, [undefined], { nodes: undefined, given }, signal);
   const verify = () => piimg(['verify', 'card.img', 'pi1.img'], { cwd: folder });
   const before = await verify();
   assert.is(before.exitCode, 1);
