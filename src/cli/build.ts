@@ -26,6 +26,7 @@ import type { Sandbox } from '../sandbox/root.ts';
 import { minimalSeed } from '../seed/minimal.ts';
 import type { BuildOptions, BuildResult } from './build-options.ts';
 import type { Context } from './context.ts';
+import { noteBuild } from './flashing/last-build.ts';
 import { loginsOf } from './logins.ts';
 import type { LockRequest } from './apt-world.ts';
 import { lockFileOf, obtainLock } from './locking.ts';
@@ -146,6 +147,7 @@ export async function buildRole(options: BuildOptions, context: Context): Promis
   if (earlier) {
     // `piimg flash` and `piimg test` take the one that was asked for last.
     await touch(manifestPath);
+    await noteBuild(context.cacheDir, manifestPath);
     // There is no work for it to go along with.
     await adviseOnLock(prepared.lock, prepared.request, context.progress, { patience: 20_000 });
     return { ...result, manifest: earlier, reused: true };
@@ -160,6 +162,7 @@ export async function buildRole(options: BuildOptions, context: Context): Promis
     return manifest;
   });
   await Promise.all([advice, writeWhole(manifestPath, `${JSON.stringify(manifest, null, 1)}\n`)]);
+  await noteBuild(context.cacheDir, manifestPath);
   return { ...result, manifest, reused: false };
 }
 

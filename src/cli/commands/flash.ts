@@ -154,7 +154,7 @@ async function imageOf(named: string | undefined, { role }: FlashFlags, context:
     const { built } = await import('./test.ts');
     return built(role, {}, context);
   }
-  return named ?? (await lastBuild());
+  return named ?? (await lastBuild(context.cacheDir));
 }
 
 async function targetsOf(
