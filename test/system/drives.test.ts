@@ -14,14 +14,20 @@ const STAGES = `
 cd "$1"; shift
 truncate -s 64M file; truncate -s 64M other
 disk=$(losetup --find --show file); swap=$(losetup --find --show other)
-end() { swapoff $swap $upper 2>/dev/null || :; cd /; umount -R "$here/over" "$here/at" "$here/above" 2>/dev/null || :; losetup -d $upper $disk $swap; }
+end() {
+  swapoff $swap $upper 2>/dev/null || :; cd /
+  umount -R "$here/over" "$here/at" "$here/above" "$here/top" 2>/dev/null || :; losetup -d $upper $disk $swap
+}
 here=$PWD; upper=; trap end EXIT
 look() { printf '%s %s ' $1 $2; "\${@:3}" drives --json | tr -d '\\n'; echo; }
 look empty $disk "$@"
-mkfs.ext4 -q $disk; mkdir at over; mount $disk at; mkdir at/lower at/upper at/work
+mkfs.ext4 -q $disk; mkdir at over top; mount $disk at; mkdir at/lower
 look mounted $disk "$@"
 cd at; look inside $disk "$@"; cd ..
-mount -t overlay overlay -o lowerdir=$here/at/lower,upperdir=$here/at/upper,workdir=$here/at/work over
+# Nothing but the lower folder is on the disk.
+mount -t tmpfs tmpfs top; mkdir top/upper top/work
+mount -t overlay overlay -o lowerdir=$here/at/lower,upperdir=$here/top/upper,workdir=$here/top/work over
+look below $disk "$@"
 cd over; look overlay $disk "$@"; cd ..
 mkswap $swap >/dev/null; swapon $swap
 look swap $swap "$@"
@@ -56,6 +62,7 @@ test('loops: empty, mounted, with the folder one is in, below an overlay, as swa
     assert.is(told('mounted'), 'fixed: a file as a disk (loop)');
     assert.equal(said.mounted?.device.mounts, [path.join(folder, 'at')]);
     assert.is(told('inside'), 'refused: holds the folder you are in');
+    assert.is(told('below'), 'fixed: a file as a disk (loop)', 'the control: one is elsewhere');
     assert.is(told('overlay'), 'refused: holds the folder you are in');
     assert.is(told('swap'), 'refused: is used as swap');
     assert.is(told('unused'), 'fixed: a file as a disk (loop)');

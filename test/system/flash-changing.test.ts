@@ -37,6 +37,9 @@ test('a mounted card is unmounted; one that is busy is refused; the disk of the 
     assert.match(busy.stderr, `! ${card.path}: FAILED`);
     assert.not.match(busy.stderr, `= ${card.path}: done`);
     refused(await inside(card, 'cd "$AT/at"', folder, image, card.path, ...name(card)), /holds the folder you are in/);
+    const overlay = `mkdir -p "$AT/at/lower" "$AT/top" "$AT/over"; mount -t tmpfs tmpfs "$AT/top"; mkdir "$AT/top/upper" "$AT/top/work"
+mount -t overlay overlay -o "lowerdir=$AT/at/lower,upperdir=$AT/top/upper,workdir=$AT/top/work" "$AT/over"; cd "$AT/over"`;
+    refused(await inside(card, overlay, folder, image, card.path, ...name(card)), /holds the folder you are in/);
     const within = await inside(
       card,
       'cp "$AT/plain.img" "$AT/at/plain.img"',

@@ -1,6 +1,6 @@
 // `piimg flash --to FILE`: past the page cache, whole or not at all, never over the image itself.
 import { constants } from 'node:fs';
-import { link, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
+import { link, mkdir, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PassThrough } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,6 +8,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { run } from '../../src/host/exec.ts';
 import { EXIT } from '../../src/lib/errors.ts';
+import { asRoot } from '../helpers/as-root.ts';
 import { piimgCommand } from '../helpers/command.ts';
 import { agreed, flashedOf, MIB, piimg, plainImage, refused } from '../helpers/flashing.ts';
 import { withCards, type CardOptions } from '../helpers/rig/card.ts';
@@ -77,6 +78,21 @@ test('a file: new or replaced as a whole, never the image itself, be it by anoth
     (await readdir(folder)).filter((name) => name.includes('part')),
     ['card.img.part'],
   );
+});
+
+test('a bomb that fills the disk: told, and nothing of it stays', async () => {
+  const folder = temporaryFolder();
+  const image = await plainImage(folder);
+  await mkdir(path.join(folder, 'at'));
+  await run(['sh', '-euc', '{ cat "$1"; head -c 1G /dev/zero; } | gzip -1 >bomb.img.gz', 'sh', image], { cwd: folder });
+  const small = 'mount -t tmpfs -o size=64m tmpfs at; "$@" && echo code=0 || echo "code=$?"; ls at';
+  const command = ['unshare', '--mount', '--propagation', 'private', 'sh', '-euc', small, 'sh', ...piimgCommand()];
+  const { stdout, stderr } = await run(asRoot([...command, 'flash', 'bomb.img.gz', '--to', 'at/card.img']), {
+    cwd: folder,
+    signal: AbortSignal.timeout(60_000),
+  });
+  assert.match(stdout, /code=1\n$/, stderr);
+  assert.match(stdout + stderr, /the disk that it is written to is full/);
 });
 
 test('an image that was given an identity: the card is that machine, and no two cards are', async () => {

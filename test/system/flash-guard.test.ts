@@ -1,6 +1,6 @@
 // What `piimg flash` must never overwrite, on real disks: refused with exit code 3, a reason and what to do, and not a byte touched.
 import { once } from 'node:events';
-import { copyFile, mkdir, readFile, rename, stat, utimes, writeFile } from 'node:fs/promises';
+import { copyFile, link, mkdir, readFile, rename, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PassThrough } from 'node:stream';
 import { test } from 'uvu';
@@ -142,13 +142,19 @@ test('a disk that somebody writes to, be it by a partition; a disk that is the i
     }),
   );
   const before = await readFile(image);
-  const { stdout } = await run(asRoot(['losetup', '--find', '--show', image]));
-  const loop = stdout.trim();
-  try {
-    const said = await piimg(folder, 'flash', image, loop, '--yes', '--allow-fixed', '--confirm', path.basename(loop));
-    refused(said, /holds the image|is the image itself/);
-  } finally {
-    await run(asRoot(['losetup', '--detach', loop]));
+  const [hard, soft] = [path.join(folder, 'hard.img'), path.join(folder, 'soft.img')];
+  await link(image, hard);
+  await symlink(image, soft);
+  for (const file of [image, hard, soft]) {
+    const { stdout } = await run(asRoot(['losetup', '--find', '--show', file]));
+    const loop = stdout.trim();
+    try {
+      const sure = ['--yes', '--allow-fixed', '--confirm', path.basename(loop)];
+      for (const name of [image, hard])
+        refused(await piimg(folder, 'flash', name, loop, ...sure), /holds the image|is the image itself/);
+    } finally {
+      await run(asRoot(['losetup', '--detach', loop]));
+    }
   }
   assert.ok((await readFile(image)).equals(before));
 });
