@@ -68,7 +68,8 @@ export function formatFlashPlan(image: ShownImage, targets: ShownTarget[], style
       .filter(Boolean)
       .join(', '),
   ]);
-  return `${style.bold(plainText(name))}: ${facts.join(' · ')}\n${formatTable(rows, [1]).replaceAll(/^/gm, '  ')}`;
+  const table = rows.length === 0 ? '' : `\n${formatTable(rows, [1]).replaceAll(/^/gm, '  ')}`;
+  return `${style.bold(plainText(name))}: ${facts.join(' · ')}${table}`;
 }
 
 const ofRole = ({ role }: ShownRecord): string => (role === undefined ? '' : ` of role ${role}`);
@@ -77,9 +78,7 @@ const ofRole = ({ role }: ShownRecord): string => (role === undefined ? '' : ` o
 export function contentOf({ partitions, mounts }: ShownDevice, was: ShownRecord | undefined): string {
   const names = partitions.map(({ label, filesystem }) => label ?? filesystem ?? '?');
   const facts = [
-    ...(was === undefined
-      ? []
-      : [`is ${was.node ?? 'no node'}${ofRole(was)}, flashed on ${was.written.slice(0, 10)}`]),
+    ...(was === undefined ? [] : [`is ${was.node ?? 'no node'}${ofRole(was)}, flashed on ${was.written.slice(0, 10)}`]),
     ...(names.length === 0 ? [] : [`holds ${names.join(', ')}`]),
     ...(mounts.length === 0 ? [] : [`mounted at ${mounts.join(', ')}`]),
   ];
