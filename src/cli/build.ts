@@ -147,7 +147,7 @@ export async function buildRole(options: BuildOptions, context: Context): Promis
   if (earlier) {
     // `piimg flash` and `piimg test` take the one that was asked for last.
     await touch(manifestPath);
-    await noteBuild(context.cacheDir, manifestPath);
+    await noteBuild(context.cacheDir, manifestPath, planned.plan.buildId);
     // There is no work for it to go along with.
     await adviseOnLock(prepared.lock, prepared.request, context.progress, { patience: 20_000 });
     return { ...result, manifest: earlier, reused: true };
@@ -162,7 +162,7 @@ export async function buildRole(options: BuildOptions, context: Context): Promis
     return manifest;
   });
   await Promise.all([advice, writeWhole(manifestPath, `${JSON.stringify(manifest, null, 1)}\n`)]);
-  await noteBuild(context.cacheDir, manifestPath);
+  await noteBuild(context.cacheDir, manifestPath, planned.plan.buildId);
   return { ...result, manifest, reused: false };
 }
 

@@ -76,7 +76,7 @@ async function asCard<T, Handle extends Positioned>(
       });
     }
     const beginning = await readerOf(handle)(0, SECTOR);
-    if (beginning.every((byte) => byte === 0)) throw await unfinished(file, handle);
+    await requireFinished(file, handle, beginning);
     return await work({ file, block, handle, header, start: startOf(file, beginning) * SECTOR });
   } catch (error) {
     // What the tables of a damaged card lead to.
@@ -98,11 +98,13 @@ function startOf(file: string, beginning: Buffer): number {
   }
 }
 
-/** The first block is written last. */
-async function unfinished(file: string, handle: Positioned): Promise<PiimgError> {
+/** Throws PiimgError where the first sector, `first`, is empty: the first block is written last. */
+export async function requireFinished(file: string, handle: Positioned, first: Buffer): Promise<void> {
+  if (first.some((byte) => byte !== 0)) return;
   const record = parseCardRecord(await upTo(handle, CARD_RECORD.offset, CARD_RECORD.length));
-  const what = record && `${record.node ?? record.role}, begun at ${record.written}, card ${record.cardId}: `;
-  return new PiimgError(
+  const what =
+    record && `${record.node ?? record.role ?? 'no node'}, begun at ${record.written}, card ${record.cardId}: `;
+  throw new PiimgError(
     `${file} was not finished when it was flashed (${what ?? ''}its first block is empty), and boots nowhere`,
     {
       hint: 'Flash it again. Why it ended is in the ledger: piimg ledger.',
@@ -111,7 +113,7 @@ async function unfinished(file: string, handle: Positioned): Promise<PiimgError>
 }
 
 /** Fewer bytes when it ends before. */
-async function upTo(handle: Positioned, offset: number, length: number): Promise<Buffer> {
+export async function upTo(handle: Positioned, offset: number, length: number): Promise<Buffer> {
   const buffer = Buffer.alloc(length);
   const { bytesRead } = await handle.read(buffer, 0, length, offset);
   return buffer.subarray(0, bytesRead);

@@ -11,7 +11,7 @@ const record = z.object({
   /** Of an image that piimg has built. */
   role: z.string().optional(),
   buildId: z.string().optional(),
-  /** Of any other: the serial number of its boot partition's FAT, by which the record is known to be of what lies there. */
+  /** Of any other: the serial number of its boot partition's FAT. What has another one was written since. */
   volume: z
     .string()
     .regex(/^[0-9a-f]{8}$/)
@@ -48,12 +48,15 @@ export function encodeCardRecord(card: CardRecord): Buffer {
   return bytes;
 }
 
+/** Whether `bytes`, which start at CARD_RECORD, begin as a record does, be it a damaged or a newer one. */
+export const isCardRecord = (bytes: Buffer): boolean => bytes.subarray(0, MAGIC.length).equals(MAGIC);
+
 /**
  * The record in `bytes`, which start at CARD_RECORD; `undefined` when there is none. Throws PiimgError when there is one but it is damaged, or
  * of a newer piimg.
  */
 export function parseCardRecord(bytes: Buffer): CardRecord | undefined {
-  if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) return undefined;
+  if (!isCardRecord(bytes)) return undefined;
   const damaged = (why: string): PiimgError =>
     new PiimgError(`The card's record is damaged: ${why}.`, { hint: 'Flash the card again.' });
   if (bytes.length < PAYLOAD) throw damaged('it is cut off');

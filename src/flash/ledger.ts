@@ -31,6 +31,8 @@ const ledgerRow = z.object({
     serial: z.string().optional(),
     capacity: count,
     digest: z.string().optional(),
+    /** sha256 of its first sector: the partition table, which a first boot changes. */
+    table: digest.optional(),
   }),
   /** Bytes. */
   written: count,

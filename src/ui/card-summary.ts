@@ -30,7 +30,10 @@ export function formatCard(report: ShownReport, style: Style): string {
       'image',
       role === undefined ? 'of another maker' : plainText(`role ${role} on ${base}, build ${buildId.slice(0, 12)}`),
     ],
-    ['node', node === undefined ? style.dim(seed ? 'none: it has no seed' : 'none of piimg’s') : plainText(node)],
+    [
+      seed ? 'node' : 'flashed as',
+      node === undefined ? style.dim(seed ? 'none: it has no seed' : 'not known here') : plainText(node),
+    ],
     ['logs in', users.length > 0 ? plainText(users.join(', ')) : style.dim(seed ? nobodyOf(seed) : FOREIGN)],
     ['card id', record?.cardId ?? style.dim('none')],
     ...(record === undefined ? [] : [['flashed', new Date(record.written).toLocaleString()]]),

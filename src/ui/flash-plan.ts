@@ -72,13 +72,15 @@ export function formatFlashPlan(image: ShownImage, targets: ShownTarget[], style
   return `${style.bold(plainText(name))}: ${facts.join(' · ')}${table}`;
 }
 
-const ofRole = ({ role }: ShownRecord): string => (role === undefined ? '' : ` of role ${role}`);
+/** Of another maker's image it is not known who it was told to be since. */
+const whoOf = ({ node = 'no node', role }: ShownRecord): string =>
+  role === undefined ? `was ${node}` : `is ${node} of role ${role}`;
 
 /** What would be lost, as far as anybody knows. */
 export function contentOf({ partitions, mounts }: ShownDevice, was: ShownRecord | undefined): string {
   const names = partitions.map(({ label, filesystem }) => label ?? filesystem ?? '?');
   const facts = [
-    ...(was === undefined ? [] : [`is ${was.node ?? 'no node'}${ofRole(was)}, flashed on ${was.written.slice(0, 10)}`]),
+    ...(was === undefined ? [] : [`${whoOf(was)}, flashed on ${was.written.slice(0, 10)}`]),
     ...(names.length === 0 ? [] : [`holds ${names.join(', ')}`]),
     ...(mounts.length === 0 ? [] : [`mounted at ${mounts.join(', ')}`]),
   ];

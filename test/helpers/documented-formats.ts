@@ -203,6 +203,9 @@ const wpaSupplicant = only({ ctrl_interface: text, update_config: z.literal('1')
 /** userconf-pi: userconf-service, validate_user and validate_password. */
 const userconf = z.strictObject({ name: text.regex(/^(?!root$)[a-z][a-z0-9-]{0,31}$/), hash: text.min(1) });
 
+/** raspberrypi-sys-mods: sshswitch looks for the file; the documentation of Raspberry Pi's has it empty. */
+const ssh = z.literal('');
+
 /** What follows what the image had: systemd-run-generator(8); cloud-init's datasource NoCloud; the kernel's admin-guide (cfg80211). */
 const words = z.array(
   z.union([
@@ -224,5 +227,6 @@ export const DOCUMENTED = {
   keyfile,
   wpaSupplicant,
   userconf,
+  ssh,
   words,
 };

@@ -4,11 +4,12 @@ import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { CardReport } from '../../src/cli/commands/card.ts';
+import { bmapXml } from '../../src/image/bmap.ts';
 import type { Description } from '../../src/vendor/describe.ts';
 import { checkFat, textsOf } from '../helpers/fat-image.ts';
 import { agreed, flashedOf, MIB, piimg, plainImage, startPiimg, untilMoved } from '../helpers/flashing.ts';
 import { BOOT, foreignImage } from '../helpers/foreign-image.ts';
-import { withCard, withCards, type Card } from '../helpers/rig/card.ts';
+import { moved, withCard, withCards, type Card } from '../helpers/rig/card.ts';
 import { keyLine } from '../helpers/ssh-keys.ts';
 import { temporaryFolder } from '../helpers/temporary.ts';
 
@@ -59,7 +60,7 @@ for (const [format, { file, names }] of Object.entries(WRITTEN)) {
           assert.is(known.report.record?.cardId, row?.card.id);
           assert.match(
             (await piimg(folder, 'flash', name, card.path, ...agreed([card]), '--dry-run', '--no-login')).stderr,
-            `is ${nodes[index]}, `,
+            `was ${nodes[index]}, `,
           );
           const [byte = 0] = await card.read(20 << 20, 1);
           await card.write(20 << 20, Buffer.from([byte ^ 1]));
@@ -105,27 +106,44 @@ async function reportOf(folder: string, card: string): Promise<{ code: number; r
   return { code, report: JSON.parse(stdout) as CardReport };
 }
 
-test('killed and resumed with an identity: nothing of the earlier one stays, and what is there is not written again', async () => {
+test('resumed after an identity: nothing of that stays; with a block map, which does not name all of it, it is begun anew', async () => {
   const image = await foreignImage('systemd', { rootSize: 32, noise: 16 });
   const [folder, name, content] = [path.dirname(image), path.basename(image), await readFile(image)];
   await writeFile(path.join(folder, 'me.pub'), `${keyLine()}\n`);
-  const node = (one: string): string[] => ['--node', one, '--ssh-key', 'me.pub'];
-  await withCard({ size: content.length + (8 << 20), content: 'random', bytesPerSecond: 15e6 }, async (card) => {
+  await withCard({ size: content.length + 8 * MIB, content: 'random', bytesPerSecond: 8e6 }, async (card) => {
     const flash = ['flash', name, card.path, ...agreed([card])];
-    const flashing = startPiimg(folder, [...flash, ...node('earlier')]);
-    const ended = flashing.catch(() => undefined);
-    // Notes of how far it is are a second apart.
-    await untilMoved(card, 'write', 40 << 20);
-    flashing.kill('SIGKILL');
-    await ended;
-    await card.behave({ bytesPerSecond: 1e9 });
-    const { cards: told } = flashedOf(await piimg(folder, ...flash, ...node('pi1'), '--resume', '--json'));
+    const killed = async (node: string): Promise<void> => {
+      await card.behave({ bytesPerSecond: 8e6 });
+      const before = moved(await card.requests(), 'write');
+      const flashing = startPiimg(folder, [...flash, '--node', node, '--ssh-key', 'me.pub']);
+      const ended = flashing.catch(() => undefined);
+      // Notes of how far it is are a second apart.
+      await untilMoved(card, 'write', before + 24 * MIB);
+      flashing.kill('SIGKILL');
+      await ended;
+      assert.ok((await card.read(0, content.length)).includes(`step set_hostname ${node}`), 'the control');
+      await card.behave({ bytesPerSecond: 1e9 });
+    };
+    await killed('earlier');
+    // As the image is: what the identity took has to be found, and put right.
+    const { cards: told } = flashedOf(await piimg(folder, ...flash, '--no-login', '--resume', '--json'));
     assert.is(told[0]?.verdict, 'verified', told[0]?.problem);
-    assert.ok((told[0]?.written ?? Infinity) < content.length - (8 << 20), `${told[0]?.written} bytes were written`);
-    const bytes = await card.read(0, content.length);
-    assert.ok(bytes.includes('step set_hostname pi1'));
-    assert.not.ok(bytes.includes('step set_hostname earlier'));
-    assert.is((await piimg(folder, 'verify', name, card.path)).code, 0);
+    assert.ok(told[0]?.notes.some((note) => /pieces of an earlier run are not there/.test(note)));
+    assert.ok((told[0]?.written ?? Infinity) < content.length - 8 * MIB, `${told[0]?.written} bytes were written`);
+    assert.ok((await card.read(0, content.length)).equals(content));
+
+    // Of the boot partition it names the beginning, and so not where new files lie.
+    const [block, boot] = [4096, BOOT.start * 512];
+    const ranges = [
+      { offset: 0, length: boot + 2 * MIB },
+      { offset: boot + BOOT.sectors * 512, length: content.length - boot - BOOT.sectors * 512 },
+    ];
+    assert.ok(ranges.every(({ offset, length }) => offset % block === 0 && length % block === 0));
+    await writeFile(path.join(folder, 'card.bmap'), bmapXml(content.length, ranges));
+    await killed('later');
+    const anew = await piimg(folder, ...flash, '--no-login', '--resume', '--json');
+    assert.match(anew.stderr, 'is written from the beginning: no earlier run is known that could go on');
+    assert.is(flashedOf(anew).cards[0]?.verdict, 'verified');
   });
 });
 

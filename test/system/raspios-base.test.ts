@@ -78,9 +78,10 @@ async function seedAndAsk(image: string, folder: string): Promise<string[]> {
   const node = ['--node', 'pi1', '--user', 'ann', '--ssh-key', `${key}.pub`, ...network];
   await run([...piimgCommand(), 'seed', image, ...node, '--out', out]).catch(showDetail);
   await putOnBoot(out, ERAS['trixie-512'].bootStart, { 'userconf.txt': `bob:$6$saltsalt$${'a'.repeat(86)}\n` });
-  const ask = `hostname; id -un; findmnt -no PARTUUID /; ip -o -4 addr show scope global | awk '{ print $4 }'
-id -un 1000; [ -e /boot/firmware/userconf.txt ] && echo yes || echo no
-systemctl show -P ExecMainExitTimestampMonotonic userconfig; systemctl show -P ExecMainStartTimestampMonotonic piimg-firstboot
+  const ask = `systemctl is-active --quiet piimg-firstboot || exit 1
+hostname; id -un; findmnt -no PARTUUID /; ip -o -4 addr show scope global | awk '{ print $4 }'
+id -un 1000; sudo -n test -e /boot/firmware/userconf.txt && echo yes || echo no
+cat /run/userconf-done; systemctl show -P ExecMainStartTimestampMonotonic piimg-firstboot
 exec 3<>/dev/tcp/127.0.0.1/3000; printf 'GET /health HTTP/1.1\\r\\nHost: pi1\\r\\nConnection: close\\r\\n\\r\\n' >&3; head -n 1 <&3 | grep 200`;
   const { result } = await bootForeign({ machine: 'raspi3b', image: out, folder, minutes: 25 }, (guest) =>
     guest.until('ssh and the application', () => askAnn(guest, { key }, ask)),
@@ -92,7 +93,9 @@ exec 3<>/dev/tcp/127.0.0.1/3000; printf 'GET /health HTTP/1.1\\r\\nHost: pi1\\r\
 async function lateUserconf(image: string, folder: string): Promise<void> {
   const late = path.join(folder, 'late.conf');
   const wait = "/bin/sh -c 'until systemctl is-active -q cloud-final; do sleep 1; done; sleep 20'";
-  await writeFile(late, `[Service]\nExecStartPre=${wait}\n`);
+  // As systemd counts: in microseconds. It may have forgotten the unit, which is disabled then.
+  const done = `/bin/sh -c 'cut -d" " -f1 /proc/uptime | tr -d . | sed "s/$/0000/" >/run/userconf-done'`;
+  await writeFile(late, `[Service]\nExecStartPre=${wait}\nExecStartPost=${done}\n`);
   const dropIns = '/etc/systemd/system/userconfig.service.d';
   await changeRoot(image, ERAS['trixie-512'].rootStart, [`write ${late} ${dropIns}/late.conf`]);
 }

@@ -14,7 +14,7 @@ import { userconfEdits } from '../../src/seed/formats/userconf.ts';
 import { NODE_SLOTS } from '../../src/seed/node-slots.ts';
 import { readFacts } from '../../src/vendor/facts.ts';
 import { readBootFile } from '../../src/boot/firmware/partition.ts';
-import { putOnBoot } from '../fixtures/raspios/disk.ts';
+import { changeRoot, putOnBoot } from '../fixtures/raspios/disk.ts';
 import { ERAS, type EraName } from '../fixtures/raspios/eras.ts';
 import { FACTS } from '../fixtures/raspios/facts.ts';
 import { makeLookAlike } from '../fixtures/raspios/make.ts';
@@ -56,9 +56,9 @@ test('the bootable look-alike of trixie has every fact of its era', async () => 
 
 test('with no role, the bootable look-alike becomes the same tree again', async () => {
   const folder = await mkdtemp('/var/tmp/piimg-raspios-');
+  const sandbox = await testSandbox();
   try {
     const image = await makeLookAlike('trixie-512', { size: 'bootable', folder });
-    const sandbox = await testSandbox();
     const kitchen = { sandbox, cacheDir: path.join(folder, 'cache'), epoch: Math.floor(Date.now() / 1000) + 1 };
     const layers = await layersOf(kitchen, [await imageRecipe(kitchen, image)]);
     const rebuilt = await assembled(kitchen, layers, path.join(folder, 'again.img'));
@@ -70,8 +70,11 @@ test('with no role, the bootable look-alike becomes the same tree again', async 
     assert.equal(after.filter((line) => !lines.has(line)).slice(0, 5), []);
     assert.is(after.length, before.length);
     assert.is(await treeOf(rebuilt), await treeOf(image));
-    await removeTrees(sandbox, [kitchen.cacheDir]);
+    await changeRoot(rebuilt, ERAS['trixie-512'].rootStart, ['set_inode_field /etc/hostname mode 0100600']);
+    assert.is.not(await treeOf(rebuilt), await treeOf(image), 'negative control');
   } finally {
+    // What is in layers belongs to ids that only exist inside the sandbox.
+    await removeTrees(sandbox, [path.join(folder, 'cache')]);
     await rm(folder, { recursive: true, force: true });
   }
 });

@@ -2,9 +2,6 @@
 import { CARD_RECORD, parseCardRecord, type CardRecord } from '../../flash/card-record.ts';
 import { digestOfCard } from '../../flash/card-digest.ts';
 import { findCard, readLedger, type Ledger, type LedgerRow } from '../../flash/ledger.ts';
-import { HEADER_MAX, parseHeader } from '../../image/header.ts';
-import { HEADER_LBA } from '../../image/layout.ts';
-import { SECTOR } from '../../image/mbr.ts';
 import { EXIT } from '../../lib/errors.ts';
 import type { Result } from '../../lib/first-boot.ts';
 import type { SeedDescription } from '../../seed/describe.ts';
@@ -13,8 +10,8 @@ import type { ProgressKind } from '../../ui/progress.ts';
 import { styleFor } from '../../ui/style.ts';
 import { createContext, type Context } from '../context.ts';
 import { withOpener, type Opener } from '../flashing/opener.ts';
-import { recordOfForeign } from '../flashing/record.ts';
-import { withImageFile, type OpenImageFile } from '../open-image-file.ts';
+import { sayingOf } from '../flashing/record.ts';
+import { withImageFile } from '../open-image-file.ts';
 import { describeCard, readBootFile, RESULT_FILE, withCard, type SeedCard } from '../seed-card.ts';
 import { print, printJson, tell } from './output.ts';
 
@@ -58,26 +55,18 @@ async function reportOf(
   const ledger = await readLedger(noted);
   for (const { line, why } of ledger?.unread ?? []) tell(`warning: ${noted}, line ${line}: ${why}`);
   const digest = digester(file, { ...createContext(signal, progress), opener });
-  const { header, record, size } = await withImageFile(file, opener, lookAt);
+  const { header, record, table, size } = await withImageFile(file, opener, async ({ handle, size }) => ({
+    ...(await sayingOf(file, handle)),
+    size,
+  }));
   if (!header && !record) {
-    const flashed = ledger && (await unnamedRow(ledger, size, digest));
+    const flashed = ledger && (await unnamedRow(ledger, { table, size }, digest));
     if (flashed) return { card: file, flashed, equal: true };
   }
   const known: Known = record ? { record } : await withCard(file, { opener }, inspect);
   const flashed = known.record && ledger && findCard(ledger, known.record.cardId);
-  return { card: file, ...known, ...(flashed && { flashed }), ...(await compare(known, flashed, digest)) };
-}
-
-/** What the image says of itself, if piimg has built it; else the record beside it, if there is one. */
-async function lookAt({
-  handle,
-  size,
-}: OpenImageFile): Promise<{ header: boolean; record?: CardRecord; size: number }> {
-  const beginning = Buffer.alloc(HEADER_MAX);
-  const { bytesRead } = await handle.read(beginning, 0, HEADER_MAX, HEADER_LBA * SECTOR);
-  if (parseHeader(beginning.subarray(0, bytesRead)) !== undefined) return { header: true, size };
-  const record = await recordOfForeign(handle);
-  return { header: false, size, ...(record && { record }) };
+  const compared = await compare(known, flashed, table, digest);
+  return { card: file, ...known, ...(flashed && { flashed }), ...compared };
 }
 
 type Digest = (row: LedgerRow) => Promise<string>;
@@ -98,16 +87,26 @@ const digester =
   };
 
 /**
- * The row of a card that says nothing of itself, an image of another maker's as it is: one of a card of this size, whose content is that
- * card's still. Read once, by the newest row.
+ * The newest row of a card that says nothing of itself, an image of another maker's as it is: of a card of this size, with this table, whose
+ * content is that card's still. Of two cards of one image either may be told.
  */
-async function unnamedRow({ rows }: Ledger, size: number, digest: Digest): Promise<LedgerRow | undefined> {
-  const those = rows.filter(({ card: { id, capacity, digest } }) => id === undefined && capacity === size && digest);
-  const newest = those.at(-1);
-  if (newest === undefined) return undefined;
-  const found = await digest(newest);
-  const map = JSON.stringify(newest.map);
-  return those.findLast((row) => row.card.digest === found && JSON.stringify(row.map) === map);
+async function unnamedRow(
+  { rows }: Ledger,
+  { table, size }: { table: string | undefined; size: number },
+  digest: Digest,
+): Promise<LedgerRow | undefined> {
+  const those = rows.filter(
+    ({ card }) => card.id === undefined && card.capacity === size && card.digest !== undefined && card.table === table,
+  );
+  const digests = new Map<string, string>();
+  for (const row of those.toReversed()) {
+    // Cards of one image are read once.
+    const map = JSON.stringify(row.map);
+    const found = digests.get(map) ?? (await digest(row));
+    digests.set(map, found);
+    if (found === row.card.digest) return row;
+  }
+  return undefined;
 }
 
 type Known = Pick<CardReport, 'role' | 'buildId' | 'base' | 'record' | 'seed' | 'result'>;
@@ -133,11 +132,15 @@ function resultIn(text: string): Result | 'unreadable' {
 async function compare(
   { record, result }: Known,
   flashed: LedgerRow | undefined,
+  table: string | undefined,
   digest: Digest,
 ): Promise<Pick<CardReport, 'equal' | 'unknown'>> {
   if (record === undefined) return { unknown: 'it has no record of having been flashed by piimg' };
   if (flashed === undefined) return { unknown: 'the ledger does not know it' };
   if (flashed.card.digest === undefined) return { unknown: 'it was not read back when it was flashed' };
   if (result !== undefined) return { unknown: 'a machine has booted from it since, and changed it' };
+  // A first boot that tells nothing still grows the last partition, or changes the disk's id.
+  if (flashed.card.table !== undefined && flashed.card.table !== table)
+    return { unknown: 'its partition table is another one now: a machine has booted from it since, most likely' };
   return { equal: (await digest(flashed)) === flashed.card.digest };
 }

@@ -1,7 +1,5 @@
 // `piimg flash`: writes an image to cards, each with its identity, reads them back, and notes them in the ledger.
 import { EXIT, PiimgError } from '../../lib/errors.ts';
-import { CARD_RECORD } from '../../flash/card-record.ts';
-import { hasPlaces } from '../../image/header.ts';
 import { formatCompared, formatFlashed } from '../../ui/flash-summary.ts';
 import { formatFlashPlan } from '../../ui/flash-plan.ts';
 import type { ProgressKind } from '../../ui/progress.ts';
@@ -65,7 +63,7 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
     opened,
     identities.flatMap(({ patches }) => patches),
   );
-  const resumable = image.source.rereadable && canResume(image, identities);
+  const resumable = image.source.rereadable;
   const disks = targets.map(({ identity }) => identity.path);
   const rights = { write: mode !== 'verify', signal };
   const records = (opener: Opener) => recordsOn(disks, opener);
@@ -83,9 +81,7 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
   const say = sayer(flags.progress);
   for (const warning of [...image.warnings, ...identities.flatMap(({ warnings }) => warnings)])
     say(`warning: ${warning}`);
-  const why = resumable
-    ? 'nothing is known of an earlier run'
-    : 'from stdin, or with such an identity and a block map, none can go on';
+  const why = resumable ? 'no earlier run is known that could go on' : 'what comes from stdin cannot go on';
   for (const { target, resumeFrom } of flags.resume ? ready : [])
     if (resumeFrom === 0) say(`warning: ${target?.device.path} is written from the beginning: ${why}`);
   const digest = await notedDigest(image);
@@ -123,15 +119,6 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
   signal.throwIfAborted();
   if (flashed.some(({ problem }) => problem !== undefined)) process.exitCode = EXIT.failed;
 }
-
-/**
- * Where an identity has no place of its own in the image, that of an earlier run may be anywhere on the boot partition: read back, and so
- * put right, is only what is mapped.
- */
-const canResume = ({ header, ranges }: FlashImage, identities: Identity[]): boolean =>
-  hasPlaces(header) ||
-  ranges === undefined ||
-  identities.every(({ patches }) => patches.every(({ offset }) => offset === CARD_RECORD.offset));
 
 const usage = (message: string, hint: string): PiimgError => new PiimgError(message, { exitCode: EXIT.usage, hint });
 

@@ -53,7 +53,8 @@ export async function flashCards(
   const plan: WriterPlan = { source, ranges, size, least, about, mode, wipe, discard: !wipe, cards: writerCards };
   const kept = new Map(
     cards.map((card): [string, { card: ReadyCard; notes: string[]; keeper?: Keeper }] => {
-      const keeper = card.target && mode !== 'verify' ? keepNotes(cacheDir, card.target, image) : undefined;
+      const keeper =
+        card.target && mode !== 'verify' ? keepNotes(cacheDir, card.target, image, card.patches) : undefined;
       return [nameOf(card), { card, notes: [], ...(keeper && { keeper }) }];
     }),
   );

@@ -33,7 +33,7 @@ export async function foreignIdentities(
     const record = async (node: string): Promise<NewRecord | undefined> =>
       header
         ? newRecord({ role: header.role, buildId: header.buildId }, node)
-        : recordBeside({ partitions: view.layout.partitions, fat, read }, node);
+        : recordBeside({ layout: view.layout, fat, read }, node);
     const image = { what: source.name, view, read, found: await recognise(view), record };
     const identities: Identity[] = [];
     for (const machine of machines)

@@ -70,7 +70,10 @@ export async function prepareIdentities(
     }
     const warning = `piimg has not built ${source.name}: whether anybody can log in to it is not known here`;
     const warnings = open === undefined ? [warning] : [];
-    if (!wanted) return names.map((_, index) => ({ ...keptIdentity([]), warnings: index === 0 ? warnings : [] }));
+    if (!wanted) {
+      if (names.length > 1) refuseTwice(source.name, image.record ?? {});
+      return names.map((_, index) => ({ ...withRecord(image), warnings: index === 0 ? warnings : [] }));
+    }
     requirePlain(source);
     const closed = machinesFor(names, { nodes, given }).filter(({ users }) => users.every(isClosed));
     const list = closed.map(({ node }) => node).join(', ');
@@ -143,7 +146,7 @@ const isGiven = ({ variables, secrets, ...others }: Given): boolean =>
 
 function withSeed(seed: CardSeed, header: ImageHeader, logins: Logins): Identity {
   const { node, users, network, patches, knownHosts, warnings, secret } = seed;
-  const { cardId, patch } = newRecord(header, node);
+  const { cardId, patch } = newRecord({ role: header.role, buildId: header.buildId }, node);
   const user = users.find(({ keys }) => keys.length > 0)?.name ?? logins.role[0];
   const host = network.addresses[0]?.split('/')[0] ?? node;
   return {
@@ -157,12 +160,20 @@ function withSeed(seed: CardSeed, header: ImageHeader, logins: Logins): Identity
   };
 }
 
+/** As it is; where it was taken from a card, which says so, not as that card. */
+function withRecord({ record }: FlashImage): Identity {
+  if (record?.volume === undefined) return keptIdentity([]);
+  const { volume, node } = record;
+  const { cardId, patch } = newRecord({ volume }, node);
+  return { ...keptIdentity([patch]), node, cardId };
+}
+
 /** What bases have in /etc/hostname, Raspberry Pi OS and piimg's own. */
 const UNNAMED = 'raspberrypi';
 
 /** With what the image carries itself: `piimg seed` may have given it an identity. */
 function withoutSeed(header: ImageHeader, { role, seed }: Logins, { node, address }: ImageSeed['carried']): Identity {
-  const { cardId, patch } = newRecord(header, node);
+  const { cardId, patch } = newRecord({ role: header.role, buildId: header.buildId }, node);
   const user = [...role, ...seed][0];
   return {
     node,
@@ -175,7 +186,7 @@ function withoutSeed(header: ImageHeader, { role, seed }: Logins, { node, addres
   };
 }
 
-function refuseTwice(image: string, { node }: ImageSeed['carried']): void {
+function refuseTwice(image: string, { node }: { node?: string | undefined }): void {
   if (node === undefined) return;
   throw new PiimgError(`${image} carries the identity of ${node}: its cards would all be the same machine`, {
     exitCode: EXIT.usage,

@@ -2,7 +2,7 @@
 import { fstatSync } from 'node:fs';
 import { open, realpath } from 'node:fs/promises';
 import type { parseBmap } from '../../flash/bmap.ts';
-import { CARD_RECORD } from '../../flash/card-record.ts';
+import { CARD_RECORD, type CardRecord } from '../../flash/card-record.ts';
 import { readBeginning } from '../../flash/source/beginning.ts';
 import { openSource, type Source } from '../../flash/source/source.ts';
 import { BLOCK, covering, totalOf, type CheckedRange, type Range } from '../../flash/write/chunks.ts';
@@ -11,10 +11,12 @@ import { HEADER_MAX, parseHeader, type ImageHeader } from '../../image/header.ts
 import { HEADER_LBA } from '../../image/layout.ts';
 import { parseMbr, SECTOR } from '../../image/mbr.ts';
 import { readerOf } from '../../image/ranges.ts';
+import { sha256 as digestOf } from '../../lib/digest.ts';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
 import { isOfHeader } from '../seed-card.ts';
 import { mapBeside } from '../seed-map.ts';
 import { ownPlaces } from './own.ts';
+import { recordIn } from './record.ts';
 
 export interface FlashImage {
   source: Source;
@@ -30,6 +32,10 @@ export interface FlashImage {
   ranges: CheckedRange[] | undefined;
   /** Of an image that piimg has built. */
   header: ImageHeader | undefined;
+  /** Of any other that was taken from a card, or a file, to which piimg had given an identity. */
+  record: CardRecord | undefined;
+  /** sha256 of its first sector. */
+  table: string;
 }
 
 /** Old tables end on a cylinder (255 heads of 63 sectors), which the image may only have begun. */
@@ -53,7 +59,7 @@ export async function openImage(
   { sha256, write = true }: OpenOptions = {},
 ): Promise<FlashImage> {
   const opened = { ...(await openSource(name, { signal })), ...(sha256 !== undefined && { sha256 }) };
-  const { source, bytes } = await readBeginning(opened, HEADER_LBA * SECTOR + HEADER_MAX, signal);
+  const { source, bytes } = await readBeginning(opened, GAP, signal);
   const { last, end } = tableIn(bytes, name);
   const map = await findMap(source);
   // What is packed, or has a digest or a map, is whole by that: makers cut images behind the last file system, OpenWrt does.
@@ -77,7 +83,7 @@ export async function openImage(
   }
   const short = write && size !== undefined && size < end - CYLINDER;
   const warnings = short ? [`the partitions of ${name} reach to byte ${end}, it ends at ${size}: taken for whole`] : [];
-  const said = parseHeader(bytes.subarray(HEADER_LBA * SECTOR));
+  const said = parseHeader(bytes.subarray(HEADER_LBA * SECTOR, HEADER_LBA * SECTOR + HEADER_MAX));
   const header = said && (await isStale(source)) ? undefined : said;
   if (said && !header) warnings.push(`${name} was a card that held an image of piimg once, and has another one now`);
   // Pieces begin on a block of any card; a map of smaller ones does not, and is not needed.
@@ -89,7 +95,10 @@ export async function openImage(
     ...(write && (size === undefined || size >= GAP) ? SAID : []),
     ...ownPlaces(header),
   ];
-  return { source, size, reach: end, least, warnings, ranges: fits ? covering(map.ranges, needed) : undefined, header };
+  const ranges = fits ? covering(map.ranges, needed) : undefined;
+  const record = header ? undefined : recordIn(bytes.subarray(CARD_RECORD.offset, GAP));
+  const table = digestOf(bytes.subarray(0, SECTOR));
+  return { source, size, reach: end, least, warnings, ranges, header, record, table };
 }
 
 /** Whether the header of a raw image is of another system than lies behind it; of others it is not known. */

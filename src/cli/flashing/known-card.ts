@@ -2,9 +2,9 @@
 import { CARD_RECORD, parseCardRecord, type CardRecord } from '../../flash/card-record.ts';
 import { within } from '../../lib/within.ts';
 import type { Opener } from './opener.ts';
-import { recordOfForeign } from './record.ts';
+import { sayingOf } from './record.ts';
 import { withImageFile } from '../open-image-file.ts';
-import { findSlots, withCard } from '../seed-card.ts';
+import { findSlots, upTo, withCard } from '../seed-card.ts';
 
 /** Milliseconds: a card that does not answer is the writer's to tell of. */
 const PATIENCE = 3000;
@@ -34,13 +34,12 @@ const read = async (disk: string, opener: Opener): Promise<Found> => {
   }
 };
 
-const recordOn = async (disk: string, opener: Opener): Promise<CardRecord | undefined> =>
-  (await withImageFile(disk, opener, ({ handle }) => recordOfForeign(handle))) ??
-  (await withCard(disk, { opener }, async (card) => {
+async function recordOn(disk: string, opener: Opener): Promise<CardRecord | undefined> {
+  const { header, record } = await withImageFile(disk, opener, ({ handle }) => sayingOf(disk, handle));
+  if (!header) return record;
+  return withCard(disk, { opener }, async (card) => {
     // What was written to it since, if anything, has no slots.
     await findSlots(card);
-    const { offset, length } = CARD_RECORD;
-    const buffer = Buffer.alloc(length);
-    const { bytesRead } = await card.handle.read(buffer, 0, length, offset);
-    return parseCardRecord(buffer.subarray(0, bytesRead));
-  }));
+    return parseCardRecord(await upTo(card.handle, CARD_RECORD.offset, CARD_RECORD.length));
+  });
+}

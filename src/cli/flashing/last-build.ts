@@ -9,26 +9,31 @@ import { writeWhole } from '../../lib/write-whole.ts';
 /** Where `piimg build` puts images. */
 const FOLDER = 'out';
 
-/** Where builds of the folder one is in note the last one that went elsewhere: its manifest. */
+interface Note {
+  manifest: string;
+  /** What is there now may be of somebody else. */
+  buildId: string;
+}
+
+/** Where builds of the folder one is in note the last one that went elsewhere. */
 const noteFile = (cacheDir: string): string =>
   path.join(cacheDir, 'last-builds', createHash('sha256').update(process.cwd()).digest('hex').slice(0, 16));
 
-/** For `lastBuild`, of an image that was not put where it looks. What cannot be noted is no failure. */
-export async function noteBuild(cacheDir: string, manifest: string): Promise<void> {
-  const file = noteFile(cacheDir);
+/** For `lastBuild`, of an image that was not put where it looks. */
+export async function noteBuild(cacheDir: string, manifest: string, buildId: string): Promise<void> {
   if (path.dirname(path.resolve(manifest)) === path.resolve(FOLDER)) return;
-  await mkdir(path.dirname(file), { recursive: true })
-    .then(() => writeWhole(file, path.resolve(manifest)))
-    .catch(() => {});
+  const file = noteFile(cacheDir);
+  await mkdir(path.dirname(file), { recursive: true });
+  const note: Note = { manifest: path.resolve(manifest), buildId };
+  await writeWhole(file, JSON.stringify(note));
 }
 
 /** Its file. Throws PiimgError (usage) when there is none. */
 export async function lastBuild(cacheDir: string): Promise<string> {
   const names = (await readdir(FOLDER).catch(() => [])).filter((name) => name.endsWith('.manifest.json'));
-  const elsewhere = await readFile(noteFile(cacheDir), 'utf8').catch(() => undefined);
-  const manifests = [...names.map((name) => path.join(FOLDER, name)), ...(elsewhere === undefined ? [] : [elsewhere])];
-  const images = (await Promise.all(manifests.map(imageOf))).filter((one) => one !== undefined);
-  const [newest] = images.sort((a, b) => b.time - a.time);
+  const here = names.map((name) => imageOf(path.join(FOLDER, name)));
+  const images = await Promise.all([...here, noted(noteFile(cacheDir))]);
+  const [newest] = images.filter((one) => one !== undefined).sort((a, b) => b.time - a.time);
   if (newest !== undefined) return newest.file;
   throw new PiimgError(`No image was named, and none was built in ./${FOLDER}`, {
     exitCode: EXIT.usage,
@@ -36,13 +41,30 @@ export async function lastBuild(cacheDir: string): Promise<string> {
   });
 }
 
-/** What a manifest is of, and when it was built or asked for last; undefined where either is gone. */
-async function imageOf(manifest: string): Promise<{ file: string; time: number } | undefined> {
+interface Built {
+  file: string;
+  buildId: string;
+  /** When it was built or asked for last. */
+  time: number;
+}
+
+async function noted(note: string): Promise<Built | undefined> {
   try {
-    const { image } = JSON.parse(await readFile(manifest, 'utf8')) as Pick<ImageManifest, 'image'>;
+    const { manifest, buildId } = JSON.parse(await readFile(note, 'utf8')) as Note;
+    const built = await imageOf(manifest);
+    return built?.buildId === buildId ? { ...built, time: (await stat(note)).mtimeMs } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a manifest is of; undefined where either is gone. */
+async function imageOf(manifest: string): Promise<Built | undefined> {
+  try {
+    const { image, buildId } = JSON.parse(await readFile(manifest, 'utf8')) as Pick<ImageManifest, 'image' | 'buildId'>;
     const file = path.join(path.dirname(manifest), path.basename(image.file));
     await stat(file);
-    return { file, time: (await stat(manifest)).mtimeMs };
+    return { file, buildId, time: (await stat(manifest)).mtimeMs };
   } catch {
     return undefined;
   }

@@ -42,7 +42,7 @@ export function keepLedger(
 }
 
 function rowOf(
-  { source, header, ranges }: FlashImage,
+  { source, header, ranges, table }: FlashImage,
   one: Flashed,
   wipe: boolean,
   sha256: string | undefined,
@@ -78,6 +78,7 @@ function rowOf(
         ...(device.serial !== undefined && { serial: device.serial }),
         capacity: identity.size,
         ...(digest !== undefined && { digest }),
+        table,
       },
       written,
       seconds: { write: writing, ...(read > 0 && { verify: reading }) },

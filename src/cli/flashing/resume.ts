@@ -3,6 +3,9 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { statSync } from 'node:fs';
 import path from 'node:path';
+import { CARD_RECORD } from '../../flash/card-record.ts';
+import type { Range } from '../../flash/write/chunks.ts';
+import { hasPlaces } from '../../image/header.ts';
 import { writeWhole } from '../../lib/write-whole.ts';
 import type { FlashImage } from './image.ts';
 import type { Target } from './targets.ts';
@@ -14,6 +17,8 @@ interface Note {
   image: string;
   /** Bytes. */
   upTo: number;
+  /** The card had bytes of its own where others of the image need not have any. */
+  own: boolean;
 }
 
 /** What an image is told from another by, without reading it. */
@@ -29,12 +34,16 @@ function noteFile(cacheDir: string, { device, identity }: Target): string {
   return path.join(cacheDir, 'flash', `${createHash('sha256').update(card).digest('hex').slice(0, 16)}.json`);
 }
 
-/** Bytes that an earlier run has written of this image to this card; 0 when nothing is known. */
+/**
+ * Bytes that an earlier run has written of this image to this card; 0 when nothing is known, or when an identity of then could stay: what is
+ * read back, and so put right, is only what a block map names.
+ */
 export async function resumePoint(cacheDir: string, target: Target, image: FlashImage): Promise<number> {
   const text = await readFile(noteFile(cacheDir, target), 'utf8').catch(() => '{}');
   try {
-    const { image: key, upTo } = JSON.parse(text) as Partial<Note>;
-    return key === imageKey(image) && typeof upTo === 'number' && upTo > 0 ? upTo : 0;
+    const { image: key, upTo, own } = JSON.parse(text) as Partial<Note>;
+    if (key !== imageKey(image) || (own !== false && image.ranges !== undefined)) return 0;
+    return typeof upTo === 'number' && upTo > 0 ? upTo : 0;
   } catch {
     return 0;
   }
@@ -47,14 +56,15 @@ export interface Keeper {
   end(whole: boolean): Promise<void>;
 }
 
-/** Notes now and then how far a card is. What cannot be noted is no failure. */
-export function keepNotes(cacheDir: string, target: Target, image: FlashImage): Keeper {
+/** Notes now and then how far a card with such `patches` is. What cannot be noted is no failure. */
+export function keepNotes(cacheDir: string, target: Target, image: FlashImage, patches: Range[]): Keeper {
   const file = noteFile(cacheDir, target);
   const key = imageKey(image);
+  const own = !hasPlaces(image.header) && patches.some(({ offset }) => offset !== CARD_RECORD.offset);
   let last = 0;
   let writing: Promise<void> = Promise.resolve();
   const write = (upTo: number): void => {
-    const note: Note = { image: key, upTo };
+    const note: Note = { image: key, upTo, own };
     writing = writing
       .then(() => mkdir(path.dirname(file), { recursive: true }))
       .then(() => writeWhole(file, JSON.stringify(note)))

@@ -1,5 +1,5 @@
 // Which image `piimg flash` takes when none is named: the one that was built last from this folder.
-import { mkdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -13,10 +13,15 @@ async function built(folder: string, role: string, seconds: number): Promise<str
   await mkdir(folder, { recursive: true });
   const manifest = path.join(folder, `${role}.manifest.json`);
   await writeFile(path.join(folder, `${role}.img`), '');
-  await writeFile(manifest, JSON.stringify({ image: { file: `${role}.img` } }));
+  const buildId = `${role} at ${seconds}`;
+  await writeFile(manifest, JSON.stringify({ buildId, image: { file: `${role}.img` } }));
+  await noteBuild(cacheDir, manifest, buildId);
   const time = new Date(Date.UTC(2026, 0, 1) + seconds * 1000);
-  await utimes(manifest, time, time);
-  await noteBuild(cacheDir, manifest);
+  const notes = path.join(cacheDir, 'last-builds');
+  const written = (await readdir(notes).catch(() => [])).map((name) => path.join(notes, name));
+  // This one is the youngest.
+  for (const file of [manifest, ...written])
+    if ((await stat(file)).mtimeMs > Date.UTC(2026, 6, 1)) await utimes(file, time, time);
   return manifest;
 }
 
@@ -48,10 +53,17 @@ test('none; the newest of ./out; one that was put elsewhere later; that is gone 
   assert.is(await last(here), 'out/web.img');
 });
 
-test('what was built from another folder is not offered', async () => {
+test('what was built from another folder is not offered, be it to the same place', async () => {
   const far = path.join(elsewhere, 'others');
   await from(here, () => built(far, 'lb', 9));
   assert.match(String(await refused(elsewhere)), 'none was built');
+  await from(here, () => built('out', 'db', 10));
+  assert.is(await last(here), 'out/db.img');
+  await from(elsewhere, () => built(far, 'lb', 11));
+  assert.is(await last(here), 'out/db.img');
+  await rm(path.join(here, 'out'), { recursive: true });
+  assert.match(String(await refused(here)), 'none was built', 'it was built again from elsewhere');
+  assert.is(await last(elsewhere), path.join(far, 'lb.img'));
 });
 
 test.run();

@@ -45,12 +45,11 @@ const PROGRAMS: Record<string, string> = {
 };
 
 function readScript(script: string): Reading {
-  const calls = [
-    ...script.matchAll(/(?<=^|then |; )("\$custom"|"\$userconf"|raspi-config) ([^;|&\n]+?) *(?=&&|\|\||;|$)/gm),
-  ];
+  // But for where it is only asked whether they are there.
+  const calls = [...script.matchAll(/(?<!-x |-v )("\$custom"|"\$userconf"|raspi-config) ([^;|&\n]+)/g)];
   const profiles = [...script.matchAll(/^step set_connection \S+ '([^']*)'$/gm)];
   return [
-    ['calls', calls.map(([, program = '', rest = '']) => [PROGRAMS[program], ...rest.split(' ')])],
+    ['calls', calls.map(([, program = '', rest = '']) => [PROGRAMS[program], ...rest.trim().split(' ')])],
     ...profiles.map(([, text = '']): Reading[number] => ['keyfile', readSections(text)]),
   ];
 }
@@ -68,8 +67,7 @@ const READERS: Record<string, (text: string) => Reading | Promise<Reading>> = {
     return [['userconf', { name, hash }]];
   },
   'cmdline.txt': (text) => [['words', text.trim().split(' ').slice(CMDLINE.trim().split(' ').length)]],
-  // Nothing is in it.
-  ssh: () => [],
+  ssh: (text) => [['ssh', text]],
 };
 
 async function readingOf(edits: Edit[]): Promise<Reading> {
@@ -98,8 +96,8 @@ const HELD: Record<OtherFormat, (keyof typeof DOCUMENTED)[]> = {
   cloudinit: ['userData', 'networkConfig', 'metaData', 'words'],
   systemd: ['calls', 'keyfile', 'words'],
   'custom-toml': ['customToml'],
-  'rpi-preseed': ['rpiPreseed', 'words'],
-  userconf: ['userconf', 'wpaSupplicant'],
+  'rpi-preseed': ['rpiPreseed', 'words', 'ssh'],
+  userconf: ['userconf', 'wpaSupplicant', 'ssh'],
 };
 
 for (const format of OTHER_FORMATS) {
@@ -121,11 +119,14 @@ test('the control: another key, another kind, another word, another call are com
     'user-data': '#cloud-config\nenable_ssh: true\n',
     'meta-data': 'instance_id: rpios-image\n',
     'network-config': 'network: { version: 2, wifis: { wlan0: { access-points: { a: { ssid: a } } } } }\n',
-    'firstrun.sh': 'if [ -x "$custom" ]; then "$custom" set_user "$1" || return; fi\n',
+    'firstrun.sh': 'if [ -x "$custom" ]; then\n  true && "$custom" set_user "$1" || return; fi\n',
     'wpa_supplicant.conf': 'network={\n\tssid=guests\n}\n',
     'userconf.txt': 'root:x\n',
     'cmdline.txt': `${CMDLINE.trim()} systemd.run\n`,
+    ssh: 'yes',
   }).map(([path, content]) => ({ path, content: Buffer.from(content) }));
+  const profile = "step set_connection x '[connection]\nid=x\ntype=wifi\n[wifi]\nessid=x\n'\n";
+  wrong.push({ path: 'firstrun.sh', content: Buffer.from(profile) });
   for (const edit of wrong)
     assert.is.not(complaintsOf(await readingOf([edit])).length, 0, `${edit.path}: ${edit.content.toString()}`);
 });

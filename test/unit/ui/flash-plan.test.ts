@@ -45,7 +45,10 @@ test('an empty card, and an image whose size its end tells', () => {
 
 test('a card of another maker’s image has a node and no role; for a file there is no card', () => {
   const was = { node: 'pi9', written: '2026-10-01T08:00:00Z' };
-  assert.match(formatFlashPlan(IMAGE, [{ device: NEW, resumeFrom: 0, was }], plain), /  is pi9, flashed on 2026-10-01/);
+  assert.match(
+    formatFlashPlan(IMAGE, [{ device: NEW, resumeFrom: 0, was }], plain),
+    /  was pi9, flashed on 2026-10-01/,
+  );
   assert.is(formatFlashPlan({ name: 'os.img', packing: 'none', size: 1e9 }, [], plain), 'os.img: 1.00 GB');
 });
 
