@@ -70,6 +70,7 @@ export function fourFor(image: BenchImage, main: string | undefined): Contender[
     { name: 'piimg, one', command: (cards) => piimgFlash(main, image.withMap, cards.slice(0, 1)) },
     { name: 'dd, four', command: (cards) => outAndBack(image, cards) },
     { name: 'piimg, four', command: (cards) => piimgFlash(main, image.withMap, cards) },
+    { name: 'piimg, four, xz', command: (cards) => piimgFlash(main, image.xz, cards) },
   ];
 }
 
