@@ -91,8 +91,8 @@ test('the writer alone is root: sudo is asked for it, by its whole path; the led
       );
     });
     assert.is(await ownerOf(path.join(place.folder, 'home/out/ledger.jsonl')), USER);
-    // To look whose card it is, and after consent to write it.
-    assert.equal(await askedOfSudo(place), [rootMain(place), rootMain(place)]);
+    // To look whose card it is, and after consent to write it: a password is asked for once.
+    assert.equal(await askedOfSudo(place), [rootMain(place)]);
   });
 });
 

@@ -64,43 +64,45 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
     identities.flatMap(({ patches }) => patches),
   );
   const resumable = image.source.rereadable;
-  const disks = targets.map(({ identity }) => identity.path);
-  const rights = { write: mode !== 'verify', signal };
-  const records = (opener: Opener) => recordsOn(disks, opener);
-  // What is only said needs no password: of a disk that this user may not read, it is then not known whose card it was.
-  const was = flags.dryRun ? await records(openerHere(signal)) : await withOpener(disks, rights, records);
-  signal.throwIfAborted();
-  const ready: ReadyCard[] = await Promise.all(
-    identities.map(async ({ node, cardId, patches }, index) => {
-      const target = targets[index];
-      const resumeFrom =
-        flags.resume && target !== undefined && resumable ? await resumePoint(context.cacheDir, target, image) : 0;
-      return { target, was: was[index], file: flags.to, node, cardId, patches, resumeFrom };
-    }),
-  );
   const say = sayer(flags.progress);
-  for (const warning of [...image.warnings, ...identities.flatMap(({ warnings }) => warnings)])
-    say(`warning: ${warning}`);
-  const why = resumable ? 'no earlier run is known that could go on' : 'what comes from stdin cannot go on';
-  for (const { target, resumeFrom } of flags.resume ? ready : [])
-    if (resumeFrom === 0) say(`warning: ${target?.device.path} is written from the beginning: ${why}`);
   const digest = await notedDigest(image);
-  const shown = formatFlashPlan(await shownImage(image, digest), ready.flatMap(shownTarget), styleFor(process.stderr));
+  const disks = targets.map(({ identity }) => identity.path);
+  /** Shows what would be done, each card with what it was. */
+  const show = async (opener: Opener): Promise<ReadyCard[]> => {
+    const was = await recordsOn(disks, opener);
+    signal.throwIfAborted();
+    const ready: ReadyCard[] = await Promise.all(
+      identities.map(async ({ node, cardId, patches }, index) => {
+        const target = targets[index];
+        const resumeFrom =
+          flags.resume && target !== undefined && resumable ? await resumePoint(context.cacheDir, target, image) : 0;
+        return { target, was: was[index], file: flags.to, node, cardId, patches, resumeFrom };
+      }),
+    );
+    for (const warning of [...image.warnings, ...identities.flatMap(({ warnings }) => warnings)])
+      say(`warning: ${warning}`);
+    const why = resumable ? 'no earlier run is known that could go on' : 'what comes from stdin cannot go on';
+    for (const { target, resumeFrom } of flags.resume ? ready : [])
+      if (resumeFrom === 0) say(`warning: ${target?.device.path} is written from the beginning: ${why}`);
+    say(formatFlashPlan(await shownImage(image, digest), ready.flatMap(shownTarget), styleFor(process.stderr)));
+    return ready;
+  };
   if (flags.dryRun) {
-    say(shown);
+    // What is only said needs no password: of a disk that this user may not read, it is then not known whose card it was.
+    const ready = await show(openerHere(signal));
     say('Nothing was written: --dry-run.');
     if (flags.json) printJson(jsonPlan(image, digest, ready));
     return;
   }
-  say(shown);
-  if (mode !== 'verify')
-    await confirmTargets(targets, { yes: flags.yes ?? false, confirm: flags.confirm ?? [] }, signal);
   const ledger = keepLedger(image, flags.wipe ?? false, { sha256: digest, say });
-  const flashed = await withOpener(disks, rights, (opener) =>
-    flashCards(image, ready, { mode, wipe: flags.wipe ?? false }, { ...context, opener }, (one) => {
+  const flashed = await withOpener(disks, { write: mode !== 'verify', signal }, async (opener) => {
+    const ready = await show(opener);
+    if (mode !== 'verify')
+      await confirmTargets(targets, { yes: flags.yes ?? false, confirm: flags.confirm ?? [] }, signal);
+    return flashCards(image, ready, { mode, wipe: flags.wipe ?? false }, { ...context, opener }, (one) => {
       if (mode !== 'verify') ledger.add(one);
-    }),
-  );
+    });
+  });
   const rows = await ledger.rows();
   const goOn = targets.length > 0 && resumable ? wordsAgain(cards.length > 0 ? [] : targets) : undefined;
   const compared = { image: image.source.name, own: places.length > 0 };
