@@ -1,4 +1,5 @@
 // The program of root's that opens cards, and piimg, which does not: what they say to each other over two pipes.
+import { Socket, type ConnectOpts, type SocketConstructorOpts } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { once } from 'node:events';
 import type { Answer, Order } from '../../flash/probe/orders.ts';
@@ -51,15 +52,18 @@ export type Up =
 /** 4 bytes of the head's length, 4 of the bytes', little endian. */
 const LENGTHS = 8;
 
-/** Writes a frame, a head in JSON and bytes, and waits while the pipe is full. Nothing is written to one that was ended. */
+/**
+ * Writes a frame, a head in JSON and bytes, and waits while the pipe is full. Nothing is written to one that was ended. The bytes must stay
+ * as they are until the other end has them.
+ */
 export async function sendFrame(pipe: Writable, head: Down | Up, bytes: Uint8Array = new Uint8Array(0)): Promise<void> {
   const text = Buffer.from(JSON.stringify(head));
   const lengths = Buffer.alloc(LENGTHS);
   lengths.writeUInt32LE(text.length, 0);
   lengths.writeUInt32LE(bytes.length, 4);
   if (pipe.writableEnded || pipe.destroyed) return;
-  // A copy: the memory is used again before the pipe has taken all of it.
-  if (pipe.write(Buffer.concat([lengths, text, bytes]))) return;
+  const room = pipe.write(Buffer.concat([lengths, text]));
+  if (bytes.length === 0 ? room : pipe.write(bytes)) return;
   const over = new AbortController();
   const { signal } = over;
   const told = [once(pipe, 'drain', { signal }), once(pipe, 'close', { signal })];
@@ -76,22 +80,77 @@ export interface Frame<Head> {
   length: number;
 }
 
-/** Frames as they come, until the pipe ends. Throws Error when it ends within one. */
-export async function* readFrames<Head>(pipe: Readable): AsyncGenerator<Frame<Head>> {
+/** Fills the beginning of `view`, and gives how many bytes; 0 at the end. */
+export type TakeSome = (view: Uint8Array) => Promise<number>;
+
+export function takeFromStream(pipe: Readable): TakeSome {
   const pieces = pipe[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   let rest: Buffer = Buffer.alloc(0);
+  return async (view) => {
+    if (rest.length === 0) {
+      const { value, done } = await pieces.next();
+      if (done) return 0;
+      rest = value;
+    }
+    const part = rest.subarray(0, view.length);
+    view.set(part);
+    rest = rest.subarray(part.length);
+    return part.length;
+  };
+}
+
+/** Bytes read at once: more than a pipe holds. */
+const PIECE = 1 << 18;
+
+/** Into one buffer: a stream would make one of every 64 KiB, which lie around until they are looked for. */
+export function takeFromPipe(fd: number): TakeSome {
+  let rest: Uint8Array = new Uint8Array(0);
+  let ended: Error | boolean = false;
+  let wake = (): void => {};
+  const end = (why: Error | true): void => {
+    ended ||= why;
+    wake();
+  };
+  // Its types know of that in connections only.
+  const options: SocketConstructorOpts & ConnectOpts = {
+    fd,
+    readable: true,
+    writable: false,
+    onread: {
+      buffer: Buffer.alloc(PIECE),
+      callback: (count, buffer) => {
+        rest = buffer.subarray(0, count);
+        wake();
+        // No more before that is taken.
+        return false;
+      },
+    },
+  };
+  const socket = new Socket(options);
+  for (const event of ['end', 'close']) socket.on(event, () => end(true));
+  socket.on('error', end).resume();
+  return async (view) => {
+    if (rest.length === 0 && !ended) await new Promise<void>((resolve) => (wake = resolve));
+    if (rest.length === 0) {
+      if (ended instanceof Error) throw ended;
+      return 0;
+    }
+    const part = rest.subarray(0, view.length);
+    view.set(part);
+    rest = rest.subarray(part.length);
+    if (rest.length === 0) socket.resume();
+    return part.length;
+  };
+}
+
+/** Frames as they come, until the pipe ends. Throws Error when it ends within one. */
+export async function* readFrames<Head>(some: TakeSome): AsyncGenerator<Frame<Head>> {
   const fill = async (view: Uint8Array): Promise<number> => {
     let filled = 0;
     while (filled < view.length) {
-      if (rest.length === 0) {
-        const { value, done } = await pieces.next();
-        if (done) break;
-        rest = value;
-      }
-      const part = rest.subarray(0, view.length - filled);
-      view.set(part, filled);
-      rest = rest.subarray(part.length);
-      filled += part.length;
+      const count = await some(view.subarray(filled));
+      if (count === 0) break;
+      filled += count;
     }
     return filled;
   };

@@ -9,9 +9,19 @@ import { PiimgError } from '../../lib/errors.ts';
 import { abortOnSignals } from '../signals.ts';
 import { errorOf, faultOf } from './fault.ts';
 import { openerHere, type DiskProber, type LookedAt } from './opener.ts';
-import { readFrames, sendFrame, type Done, type Down, type Frame, type Request, type Up } from './remote.ts';
+import {
+  readFrames,
+  sendFrame,
+  takeFromPipe,
+  type Done,
+  type Down,
+  type Frame,
+  type Request,
+  type Up,
+} from './remote.ts';
 import type { WriterCard, WriterPlan } from './writer.ts';
 
+const STDIN = 0;
 const stopped = new AbortController();
 const signal = AbortSignal.any([abortOnSignals(), stopped.signal]);
 let saying: Promise<void> = Promise.resolve();
@@ -154,7 +164,7 @@ async function main(): Promise<void> {
   say({ type: 'ready' });
   let why: unknown = new Error('piimg has gone');
   try {
-    for await (const frame of readFrames<Down>(process.stdin)) await serve(frame);
+    for await (const frame of readFrames<Down>(takeFromPipe(STDIN))) await serve(frame);
   } catch (error) {
     why = error;
     throw error;

@@ -9,7 +9,16 @@ import { PiimgError } from '../../lib/errors.ts';
 import { within } from '../../lib/within.ts';
 import { errorOf, faultOf } from './fault.ts';
 import type { Opener } from './opener.ts';
-import { readFrames, sendFrame, type Done, type Down, type Request, type Up, type WirePlan } from './remote.ts';
+import {
+  readFrames,
+  sendFrame,
+  takeFromStream,
+  type Done,
+  type Down,
+  type Request,
+  type Up,
+  type WirePlan,
+} from './remote.ts';
 import type { WriterPlan } from './writer.ts';
 
 interface Asked {
@@ -69,7 +78,7 @@ export async function startRootOpener(command: string[], signal: AbortSignal): P
   };
   const listening = (async () => {
     try {
-      for await (const { head, take, length } of readFrames<Up>(running.stdout)) {
+      for await (const { head, take, length } of readFrames<Up>(takeFromStream(running.stdout))) {
         const bytes = new Uint8Array(length);
         await take(bytes);
         heard(head, bytes);
@@ -196,15 +205,18 @@ function wireOf(plan: WriterPlan): { plan: WirePlan; bytes: Uint8Array } {
   return { plan: { ...plan, source, cards }, bytes: Buffer.concat(contents) };
 }
 
-/** The readers that the program asks for: pieces go to it as far as it has room for them. */
+/**
+ * The readers that the program asks for. It has as many slots as the reader here, whose slots are free again when it says so of one of its own:
+ * it has then at least as many pieces, and has taken them in the order in which they were sent.
+ */
 function readersFor(
   plan: WriterPlan,
   send: (head: Down, bytes?: Uint8Array) => Promise<void>,
   tell: Tell,
 ): { heard: (message: OfPlan) => void; stop: () => void } {
-  const readers = new Map<number, Reader & { credit: number; waiting: (() => void)[] }>();
+  const readers = new Map<number, Reader & { sent: number[] }>();
   const begin = ({ reader: id, ranges, from, slots }: Extract<Up, { type: 'open' }>): void => {
-    const state = { credit: slots, waiting: [] as (() => void)[] };
+    const sent: number[] = [];
     // The end of an image comes after its last piece, which may have to wait.
     let line: Promise<unknown> = Promise.resolve();
     const inLine = (work: () => Promise<unknown>): void => void (line = line.then(work));
@@ -212,18 +224,16 @@ function readersFor(
       { source: plan.source, ranges, from, slots },
       {
         chunk: ({ slot, ...chunk }) =>
-          inLine(async () => {
-            if (state.credit === 0) await new Promise<void>((resolve) => state.waiting.push(resolve));
-            state.credit--;
+          inLine(() => {
+            sent.push(slot);
             const bytes = reader.ring.subarray(slot * CHUNK, slot * CHUNK + chunk.length);
-            await send({ type: 'chunk', reader: id, chunk }, bytes);
-            reader.free(slot);
+            return send({ type: 'chunk', reader: id, chunk }, bytes);
           }),
         end: (size) => inLine(() => send({ type: 'end', reader: id, size })),
         error: (error) => inLine(() => send({ type: 'error', reader: id, fault: faultOf(error) })),
       },
     );
-    readers.set(id, Object.assign(state, reader));
+    readers.set(id, { ...reader, sent });
   };
   return {
     heard(message) {
@@ -232,9 +242,8 @@ function readersFor(
           return begin(message);
         case 'free': {
           const reader = readers.get(message.reader);
-          if (reader === undefined) return;
-          reader.credit++;
-          return reader.waiting.shift()?.();
+          const slot = reader?.sent.shift();
+          return slot === undefined ? undefined : reader?.free(slot);
         }
         case 'stop':
           void readers.get(message.reader)?.stop();
