@@ -31,7 +31,7 @@ const ledgerRow = z.object({
     serial: z.string().optional(),
     capacity: count,
     digest: z.string().optional(),
-    /** sha256 of its first sector: the partition table, which a first boot changes. */
+    /** sha256 of the disk's id and its partition table, which a first boot changes. */
     table: digest.optional(),
   }),
   /** Bytes. */

@@ -100,10 +100,8 @@ function entryOf12(table: Buffer, cluster: number): number {
   return cluster & 1 ? pair >> 4 : pair & 0xfff;
 }
 
-/** The serial number that mkfs gave it (BS_VolID). No system changes it. */
-export async function volumeIdOf({ read, bits, metadata }: FatVolume): Promise<number> {
-  return (await read(metadata.offset, 512)).readUInt32LE(bits === 32 ? 67 : 39);
-}
+/** The serial number that mkfs gave a FAT (BS_VolID), in its boot sector: no system changes it. Of another file system it is any number. */
+export const volumeIdIn = (boot: Buffer): number => boot.readUInt32LE(boot.readUInt16LE(22) === 0 ? 67 : 39);
 
 /** Everything in use: the metadata and each cluster that belongs to a file, a directory, or is marked bad. */
 export function fatUsedRanges(volume: FatVolume): ByteRange[] {

@@ -12,7 +12,7 @@ export interface ShownReport {
   record?: { cardId: string; written: string; node?: string };
   seed?: { firstBoot?: 'own'; node?: string; users: { name: string; keys: unknown[] }[] };
   result?: Result | 'unreadable';
-  flashed?: { image: { name: string }; verdict: string };
+  flashed?: { image: { name: string }; verdict: string; node?: string | undefined };
   equal?: boolean;
   unknown?: string;
 }
@@ -24,7 +24,7 @@ const FOREIGN = 'whoever its own first boot was told: piimg inspect says';
 export function formatCard(report: ShownReport, style: Style): string {
   const { card, role, buildId = '', base = '', record, seed, result, flashed, equal, unknown = '' } = report;
   const users = (seed?.users ?? []).filter(({ keys }) => keys.length > 0).map(({ name }) => name);
-  const node = seed ? seed.node : record?.node;
+  const node = seed ? seed.node : (record?.node ?? flashed?.node);
   const rows = [
     [
       'image',

@@ -69,11 +69,19 @@ for (const [format, { file, names }] of Object.entries(WRITTEN)) {
           assert.equal([changed.code, changed.report.equal], [1, false], 'negative control');
         }
         // Another system at the same place, as what goes by a block map leaves it.
-        const [card] = cards as [Card];
-        await card.write(BOOT.start * 512 + 67, Buffer.from('othr'));
-        const other = await piimg(folder, 'card', card.path);
+        const [first, second] = cards as [Card, Card];
+        await first.write(BOOT.start * 512 + 67, Buffer.from('othr'));
+        const other = await piimg(folder, 'card', first.path);
         assert.is(other.code, 2);
         assert.match(other.stderr, /is no image or card that piimg has made/);
+
+        // Of an image that was such a card, no card is that one.
+        await writeFile(path.join(folder, 'golden.img'), await second.read(0, content.length));
+        const again = await piimg(folder, 'flash', 'golden.img', first.path, ...agreed([first]), '--no-login');
+        assert.is(again.code, 0, again.stderr);
+        const golden = await reportOf(folder, first.path);
+        assert.equal([golden.report.record, golden.report.equal], [undefined, true]);
+        assert.is((await piimg(folder, 'verify', 'golden.img', first.path)).code, 0);
       },
     );
   });
@@ -96,7 +104,11 @@ test('an image as it is has no record: the ledger knows the card by its content'
     );
     const [byte = 0] = await card.read(20 * MIB, 1);
     await card.write(20 * MIB, Buffer.from([byte ^ 1]));
-    assert.is((await piimg(folder, 'card', card.path)).code, 2, 'negative control');
+    const changed = await reportOf(folder, card.path);
+    assert.equal([changed.code, changed.report.equal, changed.report.flashed?.time], [1, false, ledger[0]?.time]);
+    // Another disk's id, as a first boot makes it: then it may be any.
+    await card.write(440, Buffer.from('boot'));
+    assert.is((await piimg(folder, 'card', card.path)).code, 2);
   });
 });
 
@@ -144,6 +156,7 @@ test('resumed after an identity: nothing of that stays; with a block map, which 
     const anew = await piimg(folder, ...flash, '--no-login', '--resume', '--json');
     assert.match(anew.stderr, 'is written from the beginning: no earlier run is known that could go on');
     assert.is(flashedOf(anew).cards[0]?.verdict, 'verified');
+    assert.not.ok((await card.read(0, content.length)).includes('step set_hostname later'));
   });
 });
 

@@ -165,7 +165,11 @@ test('what looks at a card, or probes it, is the user’s too, but for what open
         assert.is(said.code, code, said.stderr);
         assert.match(said.stdout + said.stderr, text, words.join(' '));
       }
-      assert.equal([...new Set(await askedOfSudo(place))], [rootMain(place)]);
+      assert.equal(
+        await askedOfSudo(place),
+        looks.map(() => rootMain(place)),
+        'once for each',
+      );
       const denied = await place.run(MAY_NOT, [process.execPath, place.main, 'card', card]);
       assert.is(denied.code, 3, denied.stderr);
       assert.match(denied.stderr, new RegExp(`^hint: sudo .* ${place.main} card ${card}$`, 'm'));

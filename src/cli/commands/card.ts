@@ -60,8 +60,8 @@ async function reportOf(
     size,
   }));
   if (!header && !record) {
-    const flashed = ledger && (await unnamedRow(ledger, { table, size }, digest));
-    if (flashed) return { card: file, flashed, equal: true };
+    const found = ledger && (await unnamedRow(ledger, { table, size }, digest));
+    if (found) return { card: file, ...found };
   }
   const known: Known = record ? { record } : await withCard(file, { opener }, inspect);
   const flashed = known.record && ledger && findCard(ledger, known.record.cardId);
@@ -87,14 +87,14 @@ const digester =
   };
 
 /**
- * The newest row of a card that says nothing of itself, an image of another maker's as it is: of a card of this size, with this table, whose
- * content is that card's still. Of two cards of one image either may be told.
+ * The row of a card that says nothing of itself, an image of another maker's as it is: the newest of a card of this size, with this table, whose
+ * content is that card's still; else the newest of them. Of two cards of one image either may be told.
  */
 async function unnamedRow(
   { rows }: Ledger,
-  { table, size }: { table: string | undefined; size: number },
+  { table, size }: { table: string; size: number },
   digest: Digest,
-): Promise<LedgerRow | undefined> {
+): Promise<Required<Pick<CardReport, 'flashed' | 'equal'>> | undefined> {
   const those = rows.filter(
     ({ card }) => card.id === undefined && card.capacity === size && card.digest !== undefined && card.table === table,
   );
@@ -104,9 +104,10 @@ async function unnamedRow(
     const map = JSON.stringify(row.map);
     const found = digests.get(map) ?? (await digest(row));
     digests.set(map, found);
-    if (found === row.card.digest) return row;
+    if (found === row.card.digest) return { flashed: row, equal: true };
   }
-  return undefined;
+  const newest = those.at(-1);
+  return newest && { flashed: newest, equal: false };
 }
 
 type Known = Pick<CardReport, 'role' | 'buildId' | 'base' | 'record' | 'seed' | 'result'>;
@@ -130,17 +131,17 @@ function resultIn(text: string): Result | 'unreadable' {
 }
 
 async function compare(
-  { record, result }: Known,
+  { record, result, role }: Known,
   flashed: LedgerRow | undefined,
-  table: string | undefined,
+  table: string,
   digest: Digest,
 ): Promise<Pick<CardReport, 'equal' | 'unknown'>> {
   if (record === undefined) return { unknown: 'it has no record of having been flashed by piimg' };
   if (flashed === undefined) return { unknown: 'the ledger does not know it' };
   if (flashed.card.digest === undefined) return { unknown: 'it was not read back when it was flashed' };
   if (result !== undefined) return { unknown: 'a machine has booted from it since, and changed it' };
-  // A first boot that tells nothing still grows the last partition, or changes the disk's id.
-  if (flashed.card.table !== undefined && flashed.card.table !== table)
+  // A first boot of another maker's tells nothing, but it grows the last partition, or changes the disk's id.
+  if (role === undefined && flashed.card.table !== undefined && flashed.card.table !== table)
     return { unknown: 'its partition table is another one now: a machine has booted from it since, most likely' };
   return { equal: (await digest(flashed)) === flashed.card.digest };
 }

@@ -16,7 +16,7 @@ import { lastBuild } from '../flashing/last-build.ts';
 import { keepLedger, notedDigest, notedPlaces, withWhy } from '../flashing/note.ts';
 import { nextSteps } from '../flashing/next-steps.ts';
 import { openerHere, withOpener, type Opener } from '../flashing/opener.ts';
-import { resumePoint } from '../flashing/resume.ts';
+import { canGoOn, resumePoint } from '../flashing/resume.ts';
 import { findTargets, listTargets, sortWords, type Named, type Target } from '../flashing/targets.ts';
 import type { NodeFlags } from '../seed-options.ts';
 import { print, printJson, sayer } from './output.ts';
@@ -63,7 +63,6 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
     opened,
     identities.flatMap(({ patches }) => patches),
   );
-  const resumable = image.source.rereadable;
   const say = sayer(flags.progress);
   const digest = await notedDigest(image);
   const disks = targets.map(({ identity }) => identity.path);
@@ -71,17 +70,17 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
   const show = async (opener: Opener): Promise<ReadyCard[]> => {
     const was = await recordsOn(disks, opener);
     signal.throwIfAborted();
-    const ready: ReadyCard[] = await Promise.all(
-      identities.map(async ({ node, cardId, patches }, index) => {
-        const target = targets[index];
-        const resumeFrom =
-          flags.resume && target !== undefined && resumable ? await resumePoint(context.cacheDir, target, image) : 0;
-        return { target, was: was[index], file: flags.to, node, cardId, patches, resumeFrom };
-      }),
-    );
+    const ready = identities.map(({ node, cardId, patches }, index): ReadyCard => {
+      const target = targets[index];
+      const goesOn = flags.resume && target !== undefined && image.source.rereadable;
+      const resumeFrom = goesOn ? resumePoint(context.cacheDir, target, image) : 0;
+      return { target, was: was[index], file: flags.to, node, cardId, patches, resumeFrom };
+    });
     for (const warning of [...image.warnings, ...identities.flatMap(({ warnings }) => warnings)])
       say(`warning: ${warning}`);
-    const why = resumable ? 'no earlier run is known that could go on' : 'what comes from stdin cannot go on';
+    const why = image.source.rereadable
+      ? 'no earlier run is known that could go on'
+      : 'what comes from stdin cannot go on';
     for (const { target, resumeFrom } of flags.resume ? ready : [])
       if (resumeFrom === 0) say(`warning: ${target?.device.path} is written from the beginning: ${why}`);
     say(formatFlashPlan(await shownImage(image, digest), ready.flatMap(shownTarget), styleFor(process.stderr)));
@@ -104,7 +103,8 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
     });
   });
   const rows = await ledger.rows();
-  const goOn = targets.length > 0 && resumable ? wordsAgain(cards.length > 0 ? [] : targets) : undefined;
+  const resumable = targets.length > 0 && identities.every(({ patches }) => canGoOn(image, patches));
+  const goOn = resumable ? wordsAgain(cards.length > 0 ? [] : targets) : undefined;
   const compared = { image: image.source.name, own: places.length > 0 };
   const summary = (stream: NodeJS.WriteStream): string =>
     mode === 'verify'

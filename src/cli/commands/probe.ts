@@ -29,12 +29,13 @@ export async function probe(card: string, flags: ProbeFlags, signal: AbortSignal
   const [target] = await findTargets([{ path: card }], { image: undefined, size: undefined, allowFixed, write: true });
   if (target === undefined) throw new Error(`no target for ${card}`);
   const { path } = target.identity;
-  const rights = { write: true, signal };
-  const [was] = await withOpener([path], rights, (opener) => recordsOn([path], opener));
-  signal.throwIfAborted();
-  sayer(flags.progress)(formatProbePlan(target.device, was, full, styleFor(process.stderr)));
-  await confirmTargets([target], { yes, confirm }, signal);
-  const result = await withOpener([path], rights, (opener) => probeTarget(target, full, context.progress, opener));
+  const result = await withOpener([path], { write: true, signal }, async (opener) => {
+    const [was] = await recordsOn([path], opener);
+    signal.throwIfAborted();
+    sayer(flags.progress)(formatProbePlan(target.device, was, full, styleFor(process.stderr)));
+    await confirmTargets([target], { yes, confirm }, signal);
+    return probeTarget(target, full, context.progress, opener);
+  });
   if (flags.json) printJson({ device: target.device.path, ...result });
   else print(formatProbe(target.device.path, result, styleFor(process.stdout)));
   if (result.verdict !== 'good') process.exitCode = EXIT.failed;

@@ -53,8 +53,9 @@ export async function flashCards(
   const plan: WriterPlan = { source, ranges, size, least, about, mode, wipe, discard: !wipe, cards: writerCards };
   const kept = new Map(
     cards.map((card): [string, { card: ReadyCard; notes: string[]; keeper?: Keeper }] => {
+      const { target, patches, resumeFrom } = card;
       const keeper =
-        card.target && mode !== 'verify' ? keepNotes(cacheDir, card.target, image, card.patches) : undefined;
+        target && mode !== 'verify' ? keepNotes(cacheDir, image, { target, patches, resumeFrom }) : undefined;
       return [nameOf(card), { card, notes: [], ...(keeper && { keeper }) }];
     }),
   );

@@ -1,6 +1,7 @@
 // Who each card is to be: its seed, its record, and whether anybody could log in to it.
 import { homedir } from 'node:os';
 import path from 'node:path';
+import { CARD_RECORD } from '../../flash/card-record.ts';
 import type { Source } from '../../flash/source/source.ts';
 import type { Patch } from '../../flash/write/types.ts';
 import { hasPlaces, type ImageHeader } from '../../image/header.ts';
@@ -70,10 +71,7 @@ export async function prepareIdentities(
     }
     const warning = `piimg has not built ${source.name}: whether anybody can log in to it is not known here`;
     const warnings = open === undefined ? [warning] : [];
-    if (!wanted) {
-      if (names.length > 1) refuseTwice(source.name, image.record ?? {});
-      return names.map((_, index) => ({ ...withRecord(image), warnings: index === 0 ? warnings : [] }));
-    }
+    if (!wanted) return names.map((_, index) => ({ ...asItIs(image), warnings: index === 0 ? warnings : [] }));
     requirePlain(source);
     const closed = machinesFor(names, { nodes, given }).filter(({ users }) => users.every(isClosed));
     const list = closed.map(({ node }) => node).join(', ');
@@ -160,13 +158,9 @@ function withSeed(seed: CardSeed, header: ImageHeader, logins: Logins): Identity
   };
 }
 
-/** As it is; where it was taken from a card, which says so, not as that card. */
-function withRecord({ record }: FlashImage): Identity {
-  if (record?.volume === undefined) return keptIdentity([]);
-  const { volume, node } = record;
-  const { cardId, patch } = newRecord({ volume }, node);
-  return { ...keptIdentity([patch]), node, cardId };
-}
+/** But for the record of the card that it was taken from: this is another one. */
+const asItIs = ({ recorded }: FlashImage): Identity =>
+  keptIdentity(recorded ? [{ ...CARD_RECORD, content: Buffer.alloc(CARD_RECORD.length) }] : []);
 
 /** What bases have in /etc/hostname, Raspberry Pi OS and piimg's own. */
 const UNNAMED = 'raspberrypi';
@@ -186,7 +180,7 @@ function withoutSeed(header: ImageHeader, { role, seed }: Logins, { node, addres
   };
 }
 
-function refuseTwice(image: string, { node }: { node?: string | undefined }): void {
+function refuseTwice(image: string, { node }: ImageSeed['carried']): void {
   if (node === undefined) return;
   throw new PiimgError(`${image} carries the identity of ${node}: its cards would all be the same machine`, {
     exitCode: EXIT.usage,

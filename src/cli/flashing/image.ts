@@ -2,7 +2,7 @@
 import { fstatSync } from 'node:fs';
 import { open, realpath } from 'node:fs/promises';
 import type { parseBmap } from '../../flash/bmap.ts';
-import { CARD_RECORD, type CardRecord } from '../../flash/card-record.ts';
+import { CARD_RECORD, isCardRecord } from '../../flash/card-record.ts';
 import { readBeginning } from '../../flash/source/beginning.ts';
 import { openSource, type Source } from '../../flash/source/source.ts';
 import { BLOCK, covering, totalOf, type CheckedRange, type Range } from '../../flash/write/chunks.ts';
@@ -11,12 +11,11 @@ import { HEADER_MAX, parseHeader, type ImageHeader } from '../../image/header.ts
 import { HEADER_LBA } from '../../image/layout.ts';
 import { parseMbr, SECTOR } from '../../image/mbr.ts';
 import { readerOf } from '../../image/ranges.ts';
-import { sha256 as digestOf } from '../../lib/digest.ts';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
 import { isOfHeader } from '../seed-card.ts';
 import { mapBeside } from '../seed-map.ts';
 import { ownPlaces } from './own.ts';
-import { recordIn } from './record.ts';
+import { tableDigest } from './record.ts';
 
 export interface FlashImage {
   source: Source;
@@ -32,9 +31,9 @@ export interface FlashImage {
   ranges: CheckedRange[] | undefined;
   /** Of an image that piimg has built. */
   header: ImageHeader | undefined;
-  /** Of any other that was taken from a card, or a file, to which piimg had given an identity. */
-  record: CardRecord | undefined;
-  /** sha256 of its first sector. */
+  /** Any other that was taken from a card of piimg's, whose record is in it still. */
+  recorded: boolean;
+  /** By what its cards are known before a machine has booted from them. */
   table: string;
 }
 
@@ -96,9 +95,9 @@ export async function openImage(
     ...ownPlaces(header),
   ];
   const ranges = fits ? covering(map.ranges, needed) : undefined;
-  const record = header ? undefined : recordIn(bytes.subarray(CARD_RECORD.offset, GAP));
-  const table = digestOf(bytes.subarray(0, SECTOR));
-  return { source, size, reach: end, least, warnings, ranges, header, record, table };
+  const recorded = !header && isCardRecord(bytes.subarray(CARD_RECORD.offset, GAP));
+  const table = tableDigest(bytes);
+  return { source, size, reach: end, least, warnings, ranges, header, recorded, table };
 }
 
 /** Whether the header of a raw image is of another system than lies behind it; of others it is not known. */

@@ -19,13 +19,14 @@ interface Note {
 const noteFile = (cacheDir: string): string =>
   path.join(cacheDir, 'last-builds', createHash('sha256').update(process.cwd()).digest('hex').slice(0, 16));
 
-/** For `lastBuild`, of an image that was not put where it looks. */
+/** For `lastBuild`, of an image that was not put where it looks. What cannot be noted is no failure. */
 export async function noteBuild(cacheDir: string, manifest: string, buildId: string): Promise<void> {
   if (path.dirname(path.resolve(manifest)) === path.resolve(FOLDER)) return;
   const file = noteFile(cacheDir);
-  await mkdir(path.dirname(file), { recursive: true });
   const note: Note = { manifest: path.resolve(manifest), buildId };
-  await writeWhole(file, JSON.stringify(note));
+  await mkdir(path.dirname(file), { recursive: true })
+    .then(() => writeWhole(file, JSON.stringify(note)))
+    .catch(() => {});
 }
 
 /** Its file. Throws PiimgError (usage) when there is none. */

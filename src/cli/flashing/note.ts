@@ -96,7 +96,7 @@ const pair = ({ offset, length }: Range): [number, number] => [offset, length];
  * Places where a card of the image may differ from it: those of piimg's own images; of another one those that the ledger has noted for
  * any card of it, by its name, size and build. They hardly differ from card to card, and a card says nowhere which one it is.
  */
-export async function notedPlaces({ source, size, header }: FlashImage): Promise<Patch[]> {
+export async function notedPlaces({ source, size, header, recorded }: FlashImage): Promise<Patch[]> {
   if (header !== undefined && hasPlaces(header)) return ownPlaces(header);
   const { rows = [] } = (await readLedger(LEDGER)) ?? {};
   const name = path.basename(source.name);
@@ -104,14 +104,21 @@ export async function notedPlaces({ source, size, header }: FlashImage): Promise
     ({ image, buildId }) => path.basename(image.name) === name && image.size === size && buildId === header?.buildId,
   );
   const ranges = same.flatMap(({ own = [] }) => own.map(([offset, length]) => ({ offset, length })));
-  // What piimg has built has a record on each card.
-  return covering([], [...ranges, ...(header ? [CARD_RECORD] : [])]).map(({ offset, length }) => ({ offset, length }));
+  // What piimg has built has a record on each card; that of the card an image was taken from is on none.
+  return covering([], [...ranges, ...(header || recorded ? [CARD_RECORD] : [])]).map(({ offset, length }) => ({
+    offset,
+    length,
+  }));
 }
 
 /** With why a card may differ although nothing is wrong with it. */
-export function withWhy<T extends { hint?: string }>(compared: T, { header }: FlashImage, places: Patch[]): T {
+export function withWhy<T extends { hint?: string }>(
+  compared: T,
+  { header, recorded }: FlashImage,
+  places: Patch[],
+): T {
   // The record alone is no identity.
-  if (hasPlaces(header) || places.length > (header === undefined ? 0 : 1)) return compared;
+  if (hasPlaces(header) || places.length > (header || recorded ? 1 : 0)) return compared;
   const why = `If it was flashed with an identity: ${LEDGER} notes what of it is its own, so compare it in the folder that it was flashed from.`;
   return { ...compared, hint: compared.hint === undefined ? why : `${compared.hint} ${why}` };
 }

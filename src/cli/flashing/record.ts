@@ -8,12 +8,12 @@ import {
   type CardRecord,
 } from '../../flash/card-record.ts';
 import type { Patch } from '../../flash/write/types.ts';
-import { openFat, volumeIdOf, type FatVolume } from '../../image/fat.ts';
+import { volumeIdIn, type FatVolume } from '../../image/fat.ts';
 import { HEADER_MAX, parseHeader } from '../../image/header.ts';
 import { hex32 } from '../../image/ids.ts';
 import { HEADER_LBA } from '../../image/layout.ts';
-import { parseMbr, SECTOR } from '../../image/mbr.ts';
-import { readerOf, type Positioned, type ReadAt } from '../../image/ranges.ts';
+import { parseMbr, SECTOR, type MbrEntry } from '../../image/mbr.ts';
+import type { Positioned, ReadAt } from '../../image/ranges.ts';
 import { sha256 } from '../../lib/digest.ts';
 import { PiimgError } from '../../lib/errors.ts';
 import type { Layout } from '../../vendor/view.ts';
@@ -44,7 +44,7 @@ export async function recordBeside(
   if (layout.table !== 'mbr' || first < offset + length) return undefined;
   const there = await read(offset, length);
   if (!isCardRecord(there) && there.some((byte) => byte !== 0)) return undefined;
-  return newRecord({ volume: hex32(await volumeIdOf(fat)) }, node);
+  return newRecord({ volume: hex32(volumeIdIn(await read(fat.metadata.offset, SECTOR))) }, node);
 }
 
 /** What an image or a card says of itself, before its file systems are looked into. */
@@ -53,24 +53,30 @@ export interface Said {
   header: boolean;
   /** Of another image: its record, if it has one. */
   record?: CardRecord;
-  /** sha256 of its first sector, where it has any. */
-  table?: string;
+  /** As `tableDigest`. */
+  table: string;
 }
+
+/** In the first sector: behind the code that boots, the disk's id and its partitions. */
+const TABLE = 440;
+
+/** sha256 of the disk's id and the partition table in `first`, a beginning of a disk: what a first boot changes. */
+export const tableDigest = (first: Buffer): string => sha256(first.subarray(TABLE, SECTOR));
 
 /** Throws PiimgError for a card with a record whose flash was not finished. */
 export async function sayingOf(name: string, handle: Positioned): Promise<Said> {
   const first = await upTo(handle, 0, SECTOR);
-  const table = first.length === SECTOR ? { table: sha256(first) } : {};
-  if (parseHeader(await upTo(handle, HEADER_LBA * SECTOR, HEADER_MAX)) !== undefined) return { header: true, ...table };
+  const table = tableDigest(first);
+  if (parseHeader(await upTo(handle, HEADER_LBA * SECTOR, HEADER_MAX)) !== undefined) return { header: true, table };
   const record = recordIn(await upTo(handle, CARD_RECORD.offset, CARD_RECORD.length));
-  if (record?.volume === undefined) return { header: false, ...table };
+  if (record?.volume === undefined) return { header: false, table };
   await requireFinished(name, handle, first);
   const isOfIt = (await volumesOf(handle, first)).includes(record.volume);
-  return { header: false, ...table, ...(isOfIt && { record }) };
+  return { header: false, table, ...(isOfIt && { record }) };
 }
 
-/** The record in `bytes`, which start at CARD_RECORD; a damaged one tells nothing. */
-export function recordIn(bytes: Buffer): CardRecord | undefined {
+/** A damaged one tells nothing. */
+function recordIn(bytes: Buffer): CardRecord | undefined {
   try {
     return parseCardRecord(bytes);
   } catch (error) {
@@ -81,17 +87,19 @@ export function recordIn(bytes: Buffer): CardRecord | undefined {
 
 /** The serial numbers of its FATs: what writes another image by a block map leaves the gap before the first partition as it was. */
 async function volumesOf(handle: Positioned, first: Buffer): Promise<string[]> {
-  const read = readerOf(handle);
+  const volumes: string[] = [];
+  for (const { start } of entriesIn(first)) {
+    const boot = await upTo(handle, start * SECTOR, SECTOR);
+    if (boot.length === SECTOR) volumes.push(hex32(volumeIdIn(boot)));
+  }
+  return volumes;
+}
+
+function entriesIn(first: Buffer): MbrEntry[] {
   try {
-    const found = await Promise.all(
-      parseMbr(first).entries.map(async ({ start }) => {
-        const fat = await openFat(read, start * SECTOR).catch(() => undefined);
-        return fat === undefined ? [] : [hex32(await volumeIdOf(fat))];
-      }),
-    );
-    return found.flat();
+    return parseMbr(first).entries;
   } catch (error) {
-    if (error instanceof PiimgError || error instanceof RangeError) return [];
+    if (error instanceof PiimgError) return [];
     throw error;
   }
 }

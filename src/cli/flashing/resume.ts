@@ -1,7 +1,7 @@
 // How far a flash had come, for `--resume`: a hint, as everything is read back in the end.
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rm } from 'node:fs/promises';
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { CARD_RECORD } from '../../flash/card-record.ts';
 import type { Range } from '../../flash/write/chunks.ts';
@@ -17,7 +17,7 @@ interface Note {
   image: string;
   /** Bytes. */
   upTo: number;
-  /** The card had bytes of its own where others of the image need not have any. */
+  /** As `hasOwn`, of this run or one that it has gone on from. */
   own: boolean;
 }
 
@@ -38,14 +38,17 @@ function noteFile(cacheDir: string, { device, identity }: Target): string {
  * Bytes that an earlier run has written of this image to this card; 0 when nothing is known, or when an identity of then could stay: what is
  * read back, and so put right, is only what a block map names.
  */
-export async function resumePoint(cacheDir: string, target: Target, image: FlashImage): Promise<number> {
-  const text = await readFile(noteFile(cacheDir, target), 'utf8').catch(() => '{}');
+export function resumePoint(cacheDir: string, target: Target, image: FlashImage): number {
+  const { image: key, upTo, own } = noteIn(noteFile(cacheDir, target)) ?? {};
+  if (key !== imageKey(image) || (own !== false && image.ranges !== undefined)) return 0;
+  return typeof upTo === 'number' && upTo > 0 ? upTo : 0;
+}
+
+function noteIn(file: string): Partial<Note> | undefined {
   try {
-    const { image: key, upTo, own } = JSON.parse(text) as Partial<Note>;
-    if (key !== imageKey(image) || (own !== false && image.ranges !== undefined)) return 0;
-    return typeof upTo === 'number' && upTo > 0 ? upTo : 0;
+    return JSON.parse(readFileSync(file, 'utf8')) as Partial<Note>;
   } catch {
-    return 0;
+    return undefined;
   }
 }
 
@@ -56,11 +59,26 @@ export interface Keeper {
   end(whole: boolean): Promise<void>;
 }
 
-/** Notes now and then how far a card with such `patches` is. What cannot be noted is no failure. */
-export function keepNotes(cacheDir: string, target: Target, image: FlashImage, patches: Range[]): Keeper {
+/** Whether the card has bytes of its own where others of the image need not have any. */
+const hasOwn = ({ header }: FlashImage, patches: Range[]): boolean =>
+  !hasPlaces(header) && patches.some(({ offset }) => offset !== CARD_RECORD.offset);
+
+/** Whether a flash with such `patches` can go on once it was stopped: as `resumePoint` has it. */
+export const canGoOn = (image: FlashImage, patches: Range[]): boolean =>
+  image.source.rereadable && (image.ranges === undefined || !hasOwn(image, patches));
+
+/**
+ * Notes now and then how far a card with such `patches` is, which goes on from byte `resumeFrom` of an earlier run. What cannot be noted is no
+ * failure.
+ */
+export function keepNotes(
+  cacheDir: string,
+  image: FlashImage,
+  { target, patches, resumeFrom }: { target: Target; patches: Range[]; resumeFrom: number },
+): Keeper {
   const file = noteFile(cacheDir, target);
   const key = imageKey(image);
-  const own = !hasPlaces(image.header) && patches.some(({ offset }) => offset !== CARD_RECORD.offset);
+  const own = hasOwn(image, patches) || (resumeFrom > 0 && noteIn(file)?.own !== false);
   let last = 0;
   let writing: Promise<void> = Promise.resolve();
   const write = (upTo: number): void => {

@@ -117,7 +117,7 @@ test('the control: another key, another kind, another word, another call are com
     'custom.toml': 'config_version = 1\n[ssh]\nenable = true\n',
     'rpi-preseed.toml': 'config_version = "1.1"\n[wlan]\nhidden = "yes"\n',
     'user-data': '#cloud-config\nenable_ssh: true\n',
-    'meta-data': 'instance_id: rpios-image\n',
+    'meta-data': 'instance-id: a\ninstance_id: rpios-image\n',
     'network-config': 'network: { version: 2, wifis: { wlan0: { access-points: { a: { ssid: a } } } } }\n',
     'firstrun.sh': 'if [ -x "$custom" ]; then\n  true && "$custom" set_user "$1" || return; fi\n',
     'wpa_supplicant.conf': 'network={\n\tssid=guests\n}\n',
