@@ -7,7 +7,7 @@ import type { CardReport } from '../../src/cli/commands/card.ts';
 import { bmapXml } from '../../src/image/bmap.ts';
 import type { Description } from '../../src/vendor/describe.ts';
 import { checkFat, textsOf } from '../helpers/fat-image.ts';
-import { agreed, flashedOf, MIB, piimg, plainImage, startPiimg, untilMoved } from '../helpers/flashing.ts';
+import { agreed, flashedOf, MIB, piimg, piimgAsRoot, plainImage, startPiimg, untilMoved } from '../helpers/flashing.ts';
 import { BOOT, foreignImage } from '../helpers/foreign-image.ts';
 import { moved, withCard, withCards, type Card } from '../helpers/rig/card.ts';
 import { keyLine } from '../helpers/ssh-keys.ts';
@@ -59,7 +59,7 @@ for (const [format, { file, names }] of Object.entries(WRITTEN)) {
           const row = ledger.find((one) => one.node === nodes[index]);
           assert.is(known.report.record?.cardId, row?.card.id);
           assert.match(
-            (await piimg(folder, 'flash', name, card.path, ...agreed([card]), '--dry-run', '--no-login')).stderr,
+            (await piimgAsRoot(folder, 'flash', name, card.path, ...agreed([card]), '--dry-run', '--no-login')).stderr,
             `was ${nodes[index]}, `,
           );
           const [byte = 0] = await card.read(20 << 20, 1);

@@ -17,6 +17,8 @@ export type WirePlan = Omit<WriterPlan, 'cards'> & {
 /** What is asked of it; each is answered by a `done` or `failed` of its number. */
 export type Request =
   | { type: 'look'; disk: DiskIdentity; offset: number; length: number }
+  /** It is not kept open: another card may be put in while somebody is asked. */
+  | { type: 'end look'; disk: DiskIdentity }
   /** Its bytes are those of all patches, one after the other. */
   | { type: 'plan'; plan: WirePlan }
   | { type: 'probe'; disk: DiskIdentity }

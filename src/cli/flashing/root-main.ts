@@ -77,9 +77,11 @@ async function requireDevice(disk: DiskIdentity | undefined, name = disk?.path):
   throw new PiimgError(`${name} is no disk`);
 }
 
-/** The disk that was identified so is opened once. */
+const keyOf = (disk: DiskIdentity): string => JSON.stringify(disk);
+
+/** The disk that was identified so is opened once, until the look at it ends. */
 async function lookedAt(disk: DiskIdentity): Promise<LookedAt> {
-  const key = JSON.stringify(disk);
+  const key = keyOf(disk);
   const file = looked.get(key) ?? requireDevice(disk).then(() => opener.look(disk));
   looked.set(key, file);
   file.catch(() => looked.delete(key));
@@ -95,6 +97,12 @@ async function obey(request: Work): Promise<Omit<Done, 'type' | 'id'> & { bytes?
       const buffer = Buffer.alloc(length);
       const { bytesRead } = await (await lookedAt(disk)).read(buffer, 0, length, offset);
       return { bytes: buffer.subarray(0, bytesRead) };
+    }
+    case 'end look': {
+      const file = looked.get(keyOf(request.disk));
+      looked.delete(keyOf(request.disk));
+      await (await file)?.close();
+      return {};
     }
     case 'write':
       for (const { disk, name } of request.plan.cards) await requireDevice(disk, name);

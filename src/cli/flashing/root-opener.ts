@@ -125,7 +125,10 @@ export async function startRootOpener(command: string[], signal: AbortSignal): P
           buffer.set(bytes, offset);
           return { bytesRead: bytes.length };
         },
-        async close() {},
+        async close() {
+          // What has gone has nothing open.
+          await aborting(signal, () => ask({ type: 'end look', disk })).catch(() => {});
+        },
       };
     },
     async write(plan, tell) {
