@@ -37,7 +37,7 @@ export function newRecord(of: Pick<CardRecord, 'role' | 'buildId' | 'volume'>, n
  */
 export async function recordBeside(
   { layout, fat, read }: { layout: Layout; fat: FatVolume; read: ReadAt },
-  node: string | undefined,
+  node: string,
 ): Promise<NewRecord | undefined> {
   const { offset, length } = CARD_RECORD;
   const first = Math.min(...layout.partitions.map(({ start }) => start)) * SECTOR;

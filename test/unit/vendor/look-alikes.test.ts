@@ -10,6 +10,7 @@ import { withImageView } from '../../../src/cli/image-view.ts';
 import { run } from '../../../src/host/exec.ts';
 import { SECTOR } from '../../../src/image/mbr.ts';
 import { readFacts } from '../../../src/vendor/facts.ts';
+import { changeRoot, putOnBoot } from '../../fixtures/raspios/disk.ts';
 import { ERAS, type Era } from '../../fixtures/raspios/eras.ts';
 import { FACTS, factsTable } from '../../fixtures/raspios/facts.ts';
 import { makeLookAlike } from '../../fixtures/raspios/make.ts';
@@ -119,12 +120,10 @@ async function onBoot(
   const disk = `${image}@@${bootStart * SECTOR}`;
   const env = { MTOOLS_SKIP_CHECK: '1' };
   const { stdout } = await run(['mtype', '-i', disk, `::${name}`], { env });
-  // `-`: from the pipe.
-  await run(['mcopy', '-o', '-i', disk, '-', `::${name}`], { env, input: change(`${stdout}\n`) });
+  await putOnBoot(image, bootStart, { [name]: change(`${stdout}\n`) });
 }
 
-const inRoot = (image: string, { rootStart }: Era, command: string) =>
-  run(['debugfs', '-w', '-R', command, `${image}?offset=${rootStart * SECTOR}`]);
+const inRoot = (image: string, { rootStart }: Era, command: string) => changeRoot(image, rootStart, [command]);
 
 test('the table in the README is this one', async () => {
   const readme = await readFile(new URL('../../fixtures/raspios/README.md', import.meta.url), 'utf8');
