@@ -10,12 +10,12 @@ import { refuseMounted } from './seed-write.ts';
 
 /**
  * Makes the changes to the boot partition at byte `offset` that `prepare` finds out with the image, or the card to itself; `signal` stops
- * it before the first byte only. Throws PiimgError (refused) for a device that is in use or mounted, and as `prepare`, before a byte is
+ * it before the first byte only. What is not `durable` is nobody's yet, and need not outlive a cut. Throws PiimgError (refused) for a device that is in use or mounted, and as `prepare`, before a byte is
  * written; afterwards for a card that reads differently, or that fsck.vfat finds damaged. Gives what was changed.
  */
 export async function writeStages(
   file: string,
-  { offset, prepare }: { offset: number; prepare: (read: ReadAt) => Promise<Stages> },
+  { offset, prepare, durable }: { offset: number; prepare: (read: ReadAt) => Promise<Stages>; durable: boolean },
   signal?: AbortSignal,
 ): Promise<Change[]> {
   const block = (await stat(file)).isBlockDevice();
@@ -25,7 +25,7 @@ export async function writeStages(
     if (block) await refuseMounted(file);
     stages = await prepare(readerOf(handle));
     signal?.throwIfAborted();
-    await writeInTurns(handle, stages);
+    await writeInTurns(handle, stages, durable);
   } finally {
     await handle.close();
   }
@@ -34,10 +34,10 @@ export async function writeStages(
   return changes;
 }
 
-async function writeInTurns(handle: FileHandle, stages: Stages): Promise<void> {
+async function writeInTurns(handle: FileHandle, stages: Stages, durable: boolean): Promise<void> {
   for (const stage of stages) {
     for (const { offset, content } of stage) await writeAll(handle, content, offset);
-    if (stage.length > 0) await handle.datasync();
+    if (durable && stage.length > 0) await handle.datasync();
   }
 }
 

@@ -8,7 +8,7 @@ import { loadNodes } from '../seed/nodes-file.ts';
 import { padSlot, SLOT_LENGTHS } from '../seed/minimal.ts';
 import { documentText, holdsSecrets } from '../seed/texts.ts';
 import { shownSsid } from '../seed/wifi.ts';
-import type { ReadAt } from '../image/ranges.ts';
+import { readerOf, type ReadAt } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Customized } from '../ui/customized.ts';
 import { recognise, type Recognised } from '../vendor/recognise.ts';
@@ -16,7 +16,8 @@ import type { ImageView, InitFormat } from '../vendor/view.ts';
 import { changesFor, type Change, type Stages } from './boot-changes.ts';
 import { writeStages } from './boot-write.ts';
 import type { Context } from './context.ts';
-import { withImageView } from './image-view.ts';
+import { orDamaged, withImageView } from './image-view.ts';
+import { withImageFile } from './open-image-file.ts';
 import { RESULT_FILE } from './seed-card.ts';
 import { knownHosts, newHostKeys } from './seed-machine.ts';
 import { isMapOf, mapBeside, removeMaps, writeChangedMap } from './seed-map.ts';
@@ -50,39 +51,37 @@ export async function customizeImage(
   const { signal } = context;
   const file = from === undefined ? undefined : (await loadNodes(path.resolve(from))).nodeFile(given.node);
   const node = completeNode(file, given);
-  const prepared = await withImageView(image, async (view, { block, read }) => {
+  const prepared = await withImageView(image, async (view, { block }) => {
     if (out !== undefined) await refuseDevice(image, out, block);
     const found = await recognise(view);
     if (found.format === 'piimg') return undefined;
-    const own = view.piimg !== undefined;
-    const ready = await prepare(node, view, found, { signal });
-    const changes = (from: ReadAt): Promise<Stages> =>
-      changesFor(from, { offset: ready.offset, what: image }, ready.edits, signal);
-    if (out === undefined) return { ...ready, own, block, changes };
-    // A copy is the same as the image. In place it is found out once nobody else can change anything.
-    const known = await changes(read);
-    return { ...ready, own, block, changes: () => Promise.resolve(known) };
+    return { ...(await prepare(node, view, found, { signal })), own: view.piimg !== undefined, block };
   });
   if (prepared === undefined) return { seeded: await seedCard(request, context) };
-  const { edits, offset, secret, own, block, changes, ...told } = prepared;
+  const { edits, offset, secret, own, block, ...told } = prepared;
   const found = block ? undefined : await mapBeside(image);
   const beside = found && (await isMapOf(found, image)) ? found : undefined;
   const target = out ?? image;
+  const changes = (read: ReadAt, stop: AbortSignal): Promise<Stages> =>
+    orDamaged(image, () => changesFor(read, { offset, what: image }, edits, stop));
   const mapFits = await context.progress.step(`first boot of ${node.node}`, async (step) => {
     let changed: Change[] = [];
-    const write = async (file: string): Promise<void> => {
+    // A copy will be the same as the image. In place it is found out once nobody else can change anything.
+    const meanwhile = (stop: AbortSignal): Promise<Stages> =>
+      withImageFile(image, undefined, ({ handle }) => changes(readerOf(handle), stop));
+    const write = async (file: string, known?: Stages): Promise<void> => {
       const ready = async (read: ReadAt): Promise<Stages> => {
-        const stages = await changes(read);
+        const stages = known ?? (await changes(read, signal));
         signal.throwIfAborted();
         // From the first byte on it is of another image.
         if (beside !== undefined && out === undefined) await removeMaps(image);
         return stages;
       };
-      changed = await writeStages(file, { offset, prepare: ready }, signal);
+      changed = await writeStages(file, { offset, prepare: ready, durable: out === undefined }, signal);
       // While the old file has its name still: the new one never lies beside a map of another.
       if (out !== undefined) await removeMaps(out);
     };
-    await writeTarget({ image, out, secret }, write, { step, signal });
+    await writeTarget({ image, out, secret }, { meanwhile, write }, { step, signal });
     return beside !== undefined && (await writeChangedMap(beside, target, changed));
   });
   const { wifi, addresses } = node.network;

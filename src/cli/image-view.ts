@@ -42,19 +42,25 @@ export async function withImageView<T>(
   work: (view: ImageView, opened: OpenedImage) => Promise<T>,
   opener?: Opener,
 ): Promise<T> {
-  return withImageFile(file, opener, async ({ handle, block, size }) => {
-    try {
+  return withImageFile(file, opener, ({ handle, block, size }) =>
+    orDamaged(file, async () => {
       const { view, opened } = await openImage(file, readerOf(handle), { size, block });
-      return await work(view, opened);
-    } catch (error) {
-      // What the tables of a damaged image lead to.
-      if (!(error instanceof RangeError)) throw error;
-      throw new PiimgError(`${file} is damaged or cut off: ${error.message}`, {
-        hint: 'Download or copy it again.',
-        cause: error,
-      });
-    }
-  });
+      return work(view, opened);
+    }),
+  );
+}
+
+/** What the tables of a damaged image lead to is said as that. Throws PiimgError. */
+export async function orDamaged<T>(file: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new PiimgError(`${file} is damaged or cut off: ${error.message}`, {
+      hint: 'Download or copy it again.',
+      cause: error,
+    });
+  }
 }
 
 async function openImage(

@@ -1,13 +1,13 @@
 // Where a seed goes: into the image or card itself, or into a copy of the image that appears when it is whole.
 import { randomBytes } from 'node:crypto';
-import { chmod, lstat, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { chmod, lstat, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { run } from '../host/exec.ts';
 import { requireSpace } from '../host/space.ts';
-import { copyImage, flushing } from '../image/copy.ts';
+import { copyImage } from '../image/copy.ts';
 import { removeAbandonedParts } from '../lib/alive.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
+import { settled } from '../lib/settled.ts';
 
 /** Throws PiimgError: what is renamed over must be a file, and not the image itself. */
 export async function refuseOut(image: string, out: string): Promise<void> {
@@ -32,67 +32,44 @@ export interface Target {
   secret: boolean;
 }
 
-/** Has `write` write to the image itself, or to a copy of it. A copy that fails leaves nothing. */
-export async function writeTarget(
-  { image, out, secret }: Target,
-  write: (file: string) => Promise<void>,
-  { step, signal }: { step: Step; signal: AbortSignal },
-): Promise<void> {
-  if (out !== undefined) return writeCopy({ image, out, secret }, write, { step, signal });
-  // Before there is anything in it that others must not read.
-  if (secret && (await stat(image)).isFile()) await chmod(image, 0o600);
-  await write(image);
+export interface Work<T> {
+  /** Goes on while a copy is made: where it fails, there is none. */
+  meanwhile?: (signal: AbortSignal) => Promise<T>;
+  /** `known`: of `meanwhile`, for a copy. */
+  write: (file: string, known?: T) => Promise<void>;
 }
 
-/** Beside it under a name that nothing has, nobody else's to read from its first byte, then renamed. */
-async function writeCopy(
-  { image, out, secret }: Target & { out: string },
-  write: (file: string) => Promise<void>,
+/** Has the image itself written, or a copy of it; a copy that fails leaves nothing, and is no more durable than one by cp(1). */
+export async function writeTarget<T = undefined>(
+  { image, out, secret }: Target,
+  { meanwhile, write }: Work<T>,
   { step, signal }: { step: Step; signal: AbortSignal },
 ): Promise<void> {
+  if (out === undefined) {
+    // Before there is anything in it that others must not read.
+    if (secret && (await stat(image)).isFile()) await chmod(image, 0o600);
+    return write(image);
+  }
   const { blocks, mode } = await stat(image);
-  await requireSpace([{ folder: path.dirname(path.resolve(out)), bytes: blocks * 512, what: 'the copy of the image' }]);
-  const part = `${out}.${randomBytes(4).toString('hex')}.${process.pid}.part`;
+  const folder = path.dirname(path.resolve(out));
+  await requireSpace([{ folder, bytes: blocks * 512, what: 'the copy of the image' }]);
   // Of runs that were killed.
-  await removeAbandonedParts(path.dirname(path.resolve(out)), [path.basename(out)]);
-  const file = await open(part, 'wx', 0o600);
+  await removeAbandonedParts(folder, [path.basename(out)]);
+  const part = `${out}.${randomBytes(4).toString('hex')}.${process.pid}.part`;
+  const failed = new AbortController();
+  const stop = AbortSignal.any([signal, failed.signal]);
   try {
-    try {
-      await copyWhole(image, part, file, { signal, step });
-      await write(part);
-      if (!secret) await file.chmod(mode & 0o777);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    const finding = meanwhile?.(stop).catch((error: unknown) => {
+      failed.abort();
+      throw error;
+    });
+    const [known] = await settled([Promise.resolve(finding), copyImage(image, part, { signal: stop, step })]);
+    await write(part, known);
+    if (!secret) await chmod(part, mode & 0o777);
     signal.throwIfAborted();
     await rename(part, out);
   } catch (error) {
     await rm(part, { force: true });
     throw error;
-  }
-}
-
-/**
- * On Linux by cp(1), which leaves out holes without reading them and shares blocks where the file system can: a file that is there keeps
- * its mode.
- */
-async function copyWhole(
-  image: string,
-  part: string,
-  file: FileHandle,
-  { signal, step }: { signal: AbortSignal; step: Step },
-): Promise<void> {
-  if (process.platform !== 'linux') return copyImage(image, file, { signal, step });
-  const { blocks } = await stat(image);
-  const look = setInterval(() => {
-    const show = ({ blocks: done }: { blocks: number }): void =>
-      step.update({ done: Math.min(done, blocks) * 512, total: blocks * 512, unit: 'bytes' });
-    void file.stat().then(show, () => {});
-  }, 250);
-  try {
-    await flushing(file, run(['cp', '--reflink=auto', '--sparse=auto', '--', image, part], { signal }));
-  } finally {
-    clearInterval(look);
   }
 }

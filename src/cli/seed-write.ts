@@ -25,9 +25,13 @@ export type Contents = Record<NodeSlot, Buffer>;
 
 /**
  * Writes all contents, each as long as its slot, and reads them back. Throws PiimgError (refused) when it is a device in use or none of
- * piimg's. `signal` stops it before the first byte only: a seed by halves is nobody's.
+ * piimg's. `signal` stops it before the first byte only: a seed by halves is nobody's. What is not `durable` need not outlive a cut.
  */
-export async function writeSeed(file: string, contents: Contents, signal?: AbortSignal): Promise<void> {
+export async function writeSeed(
+  file: string,
+  contents: Contents,
+  { durable, signal }: { durable: boolean; signal?: AbortSignal },
+): Promise<void> {
   await withWritableCard(file, { exitCode: EXIT.refused }, async (card) => {
     if (card.block) await refuseMounted(file);
     signal?.throwIfAborted();
@@ -43,10 +47,10 @@ export async function writeSeed(file: string, contents: Contents, signal?: Abort
     if (result !== undefined) await put(card, result, Buffer.alloc(result.length, '\n'));
     // The instance id last, when all else is on the card: as long as it is the old one, cloud-init takes nothing of this for news.
     for (const slot of slots.sort((a, b) => Number(a.name === 'meta-data') - Number(b.name === 'meta-data'))) {
-      if (slot.name === 'meta-data') await card.handle.sync();
+      if (durable && slot.name === 'meta-data') await card.handle.sync();
       await overwrite(card, slot, contents[slot.name]);
     }
-    await card.handle.sync();
+    if (durable) await card.handle.sync();
     for (const slot of slots) await compare(card, slot, contents[slot.name]);
     // The files' own bytes are no business of the file system's.
     if (broken.length > 0) await checkWritten(readerOf(card.handle), { offset: card.start, what: file });

@@ -70,8 +70,9 @@ export async function seedCard(
   const contents = Object.fromEntries(filled.map(({ slot, content }) => [slot.name, content])) as Contents;
   const target = out ?? image;
   await context.progress.step(`seed of ${node.node}`, async (step) => {
-    const write = (file: string): Promise<void> => writeSeed(file, contents, context.signal);
-    await writeTarget({ image, out, secret }, write, { step, signal: context.signal });
+    const write = (file: string): Promise<void> =>
+      writeSeed(file, contents, { durable: out === undefined, signal: context.signal });
+    await writeTarget({ image, out, secret }, { write }, { step, signal: context.signal });
     if (out !== undefined) await copyMap(beside, out);
   });
   const unknown = source.block && process.platform !== 'linux';

@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs';
 import { stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { PiimgError } from '../lib/errors.ts';
-import { getDiskInfo } from './df.ts';
 
 /** Bytes that will be written below a folder, which need not exist yet, and what they are for. */
 export interface SpaceNeed {
@@ -71,6 +70,7 @@ async function byFileSystem(needs: SpaceNeed[]): Promise<{ folder: string; bytes
 /** A second opinion, of `df`: which mounted file system that is and how full. Empty where it cannot tell. */
 async function fileSystemOf(folder: string): Promise<string> {
   const real = existing(folder);
+  const { getDiskInfo } = await import('./df.ts');
   const disks = await getDiskInfo().catch(() => []);
   const holds = (mounted: string): boolean => `${real}/`.startsWith(mounted.endsWith('/') ? mounted : `${mounted}/`);
   const [disk] = disks.filter(({ mounted }) => holds(mounted)).sort((a, b) => b.mounted.length - a.mounted.length);

@@ -1,13 +1,24 @@
 // The stage: both file systems, but for the seed and what files of the role's own change, kept so that a rebuild need not make them again.
-import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+  type FileHandle,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { digestOf, sha256 } from '../lib/digest.ts';
 import type { Step } from '../lib/progress.ts';
+import { settled } from '../lib/settled.ts';
 import { touch } from '../lib/touch.ts';
 import type { Layer } from '../layers/layer.ts';
 import { BMAP_BLOCK } from './bmap.ts';
-import { flushing } from './copy.ts';
 import { crcOfRanges } from './digest.ts';
 import { ext4UsedRanges } from './ext4.ts';
 import { fatUsedRanges, openFat } from './fat.ts';
@@ -117,6 +128,15 @@ async function copied(from: string, ranges: ByteRange[], to: string): Promise<st
   } finally {
     await file.close();
   }
+}
+
+/** What `work` comes to, which writes to `file`: the disk begins with that at once, not only when it is synced in the end. */
+async function flushing<T>(file: FileHandle, work: Promise<T>): Promise<T> {
+  const state = { working: true };
+  const flush = async (): Promise<void> => {
+    while (state.working) await file.datasync();
+  };
+  return (await settled([work.finally(() => (state.working = false)), flush()]))[0];
 }
 
 /** The index of the stage in `dir`, if a complete one is there. */

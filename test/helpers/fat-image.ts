@@ -72,3 +72,14 @@ export async function checkFat(file: string): Promise<{ exitCode: number; stdout
   ]);
   return run(['fsck.vfat', '-n', part], { okCodes: [0, 1] });
 }
+
+/** As a computer leaves it that was switched off too early. */
+export async function freeInSecondTable(file: string, name: string): Promise<void> {
+  const cluster = await withFat(file, async (volume) => (await findInFat(volume, name))?.firstCluster ?? 0);
+  const handle = await open(file, 'r+');
+  const boot = Buffer.alloc(512);
+  await handle.read(boot, 0, 512, START);
+  const table = START + (boot.readUInt16LE(14) + boot.readUInt32LE(36)) * 512;
+  await handle.write(Buffer.alloc(4), 0, 4, table + cluster * 4);
+  await handle.close();
+}

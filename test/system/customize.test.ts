@@ -1,5 +1,5 @@
 // `piimg customize` on a card: a loop device that is free, one that is mounted, one that only root may open; and Ctrl-C amid a copy.
-import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, readdir, readFile, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { test } from 'uvu';
@@ -96,6 +96,33 @@ test('only root may open a card: the command through sudo is named', async () =>
     assert.is(exitCode, EXIT.refused, all);
     assert.match(all, /Only root may open[\s\S]*sudo/);
   });
+});
+
+test('where the file system can, a copy shares the blocks of the image', async () => {
+  const noisy = await foreignImage('systemd', { noise: 64, rootSize: 96 });
+  const disk = join(dirname(noisy), 'xfs.img');
+  await sh('truncate -s 512M "$1"; mkfs.xfs -q "$1"', disk);
+  const mount = join(dirname(noisy), 'xfs');
+  await sh('mkdir "$1"; mount -o loop "$2" "$1"; chmod 777 "$1"', mount, disk);
+  try {
+    await run(['cp', noisy, join(folder, 'me.pub'), mount]);
+    /** MiB that a command takes there. */
+    const takes = async (command: string[]): Promise<number> => {
+      const before = await statfs(mount);
+      await run(command, { cwd: mount });
+      await sh('sync -f "$1"', mount);
+      return ((before.bfree - (await statfs(mount)).bfree) * before.bsize) / 2 ** 20;
+    };
+    const command = [...piimgCommand(), 'customize', 'card.img', '--out', 'pi1.img', ...NODE];
+    const shared = await takes(command);
+    assert.ok(shared < 16, `${shared} MiB`);
+    const whole = await takes(['cp', '--reflink=never', 'card.img', 'whole.img']);
+    assert.ok(whole > 60, `${whole} MiB`);
+    const text = await textsOf(join(mount, 'pi1.img'), ['firstrun.sh']);
+    assert.match(text.join(''), 'step set_hostname pi1');
+  } finally {
+    await sh('umount "$1"', mount);
+  }
 });
 
 test('Ctrl-C leaves no copy and no part of one', async () => {

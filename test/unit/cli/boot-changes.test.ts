@@ -5,11 +5,10 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { changesFor, settled, type Stages } from '../../../src/cli/boot-changes.ts';
 import { writeStages } from '../../../src/cli/boot-write.ts';
-import { findInFat } from '../../../src/image/fat.ts';
 import { readerOf, type ReadAt } from '../../../src/image/ranges.ts';
 import { PiimgError } from '../../../src/lib/errors.ts';
 import type { Edit } from '../../../src/seed/formats/edits.ts';
-import { checkFat, fatImage, OLD, START, textsOf, withFat } from '../../helpers/fat-image.ts';
+import { checkFat, fatImage, freeInSecondTable, OLD, START, textsOf, withFat } from '../../helpers/fat-image.ts';
 
 const NEW: Record<string, string> = {
   'user-data': '#cloud-config\n'.repeat(200),
@@ -31,7 +30,11 @@ async function stagesOf(file: string, wanted = edits): Promise<Stages> {
 }
 
 const writeEdits = (file: string, offset: number, wanted: Edit[], signal?: AbortSignal): Promise<unknown> =>
-  writeStages(file, { offset, prepare: (read) => changesFor(read, { offset, what: file }, wanted, signal) }, signal);
+  writeStages(
+    file,
+    { offset, durable: true, prepare: (read) => changesFor(read, { offset, what: file }, wanted, signal) },
+    signal,
+  );
 
 async function apply(file: string, changes: { offset: number; content: Buffer }[]): Promise<void> {
   const handle = await open(file, 'r+');
@@ -216,7 +219,10 @@ test('what is on the card is checked by fsck.vfat once more: one write that was 
   const { file } = await fatImage({ fill: 0 });
   const prepare = async (read: ReadAt): Promise<Stages> =>
     (await changesFor(read, { offset: START, what: file }, edits)).toSpliced(-2, 1);
-  await assertRejects(writeStages(file, { offset: START, prepare }), /card.img is damaged by what was written to it/);
+  await assertRejects(
+    writeStages(file, { offset: START, durable: true, prepare }),
+    /card.img is damaged by what was written to it/,
+  );
 });
 
 async function assertRejects(work: Promise<unknown>, pattern: RegExp): Promise<void> {
@@ -225,17 +231,6 @@ async function assertRejects(work: Promise<unknown>, pattern: RegExp): Promise<v
     (error: Error) => error.message,
   );
   assert.match(message, pattern);
-}
-
-/** As a computer leaves it that was switched off too early. */
-async function freeInSecondTable(file: string, name: string): Promise<void> {
-  const cluster = await withFat(file, async (volume) => (await findInFat(volume, name))?.firstCluster ?? 0);
-  const handle = await open(file, 'r+');
-  const boot = Buffer.alloc(512);
-  await handle.read(boot, 0, 512, START);
-  const table = START + (boot.readUInt16LE(14) + boot.readUInt32LE(36)) * 512;
-  await handle.write(Buffer.alloc(4), 0, 4, table + cluster * 4);
-  await handle.close();
 }
 
 test('a file by way of a symbolic link, and a signal before the first byte', async () => {

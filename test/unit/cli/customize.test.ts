@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { run, type RunResult } from '../../../src/host/exec.ts';
 import { bmapXml } from '../../../src/image/bmap.ts';
 import { sha256 } from '../../../src/lib/digest.ts';
-import { checkFat, START } from '../../helpers/fat-image.ts';
+import { checkFat, freeInSecondTable, START } from '../../helpers/fat-image.ts';
 import { BOOT, foreignImage, mtools, type LOOKALIKES } from '../../helpers/foreign-image.ts';
 import { HASH } from '../../helpers/format-nodes.ts';
 import { seedImage } from '../../helpers/seed-image.ts';
@@ -150,6 +150,17 @@ test('refusals: nothing is written, and each says what to do', async () => {
     (await readdir(folder)).filter((name) => name.startsWith('x.img')),
     [],
   );
+});
+
+test('a damaged boot partition, found while the image is copied: refused, and there is no copy and no part of one', async () => {
+  const image = await foreignImage('systemd');
+  const folder = await withFiles(image);
+  await freeInSecondTable(image, 'cmdline.txt');
+  const names = await readdir(folder);
+  const { exitCode, stderr } = await customize(folder, '--out', 'x.img', ...NODE);
+  assert.is(exitCode, 3);
+  assert.match(stderr, /boot partition of card.img [\s\S]*Nothing was written/);
+  assert.equal(await readdir(folder), names);
 });
 
 /** Of format systemd, behind the header of an image of piimg's. */
