@@ -3,7 +3,7 @@ import { mkdir, open, rm, stat, writeFile, type FileHandle } from 'node:fs/promi
 import path from 'node:path';
 import { run } from '../host/exec.ts';
 import { makeWorkFolder } from '../host/work-folder.ts';
-import { writeAll } from '../image/copy.ts';
+import { writeAll, writeSparse } from '../image/copy.ts';
 import { directoryRanges, findInFat, openFat, type FatVolume } from '../image/fat.ts';
 import type { ByteRange, ReadAt } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
@@ -30,7 +30,7 @@ export async function withCopy<T>(fat: FatVolume, offset: number, work: (copy: C
     try {
       await handle.truncate(fat.length);
       for (const range of [fat.metadata, ...(await directoryRanges(fat))]) {
-        await writeAll(handle, await fat.read(range.offset, range.length), range.offset - offset);
+        await writeSparse(handle, await fat.read(range.offset, range.length), range.offset - offset);
       }
       return await work({ file, handle, folder });
     } finally {

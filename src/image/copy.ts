@@ -3,6 +3,8 @@ import { chmod, constants, copyFile, open, stat, type FileHandle } from 'node:fs
 import path from 'node:path';
 import { run } from '../host/exec.ts';
 import type { Step } from '../lib/progress.ts';
+import { copyRanges } from './digest.ts';
+import type { ByteRange } from './ranges.ts';
 
 /** The most that is written at once, and the unit in which zeros are left out: a block of any file system here. */
 const CHUNK = 4 << 20;
@@ -10,8 +12,8 @@ const BLOCK = 4096;
 
 /**
  * Copies the image `from` to `to`, which must not be there yet; nobody but its owner may read the copy. Holes stay holes. Where the file
- * system can (btrfs, XFS, APFS), the copy shares the image's blocks; else qemu-img copies: it reads no hole and has several blocks under
- * way. As with cp(1), nothing waits for the disk. Throws PiimgError as `run`; then there may be a part of a copy.
+ * system can (btrfs, XFS, APFS), the copy shares the image's blocks. As with cp(1), nothing waits for the disk. Throws what failed, or the
+ * reason of `signal`; then there may be a part of a copy.
  */
 export async function copyImage(
   from: string,
@@ -26,22 +28,24 @@ export async function copyImage(
   const look = setInterval(() => void file.stat().then(show, () => {}), 250);
   try {
     await file.truncate(size);
-    // By its whole path, as what lies before a colon would be a protocol; -U: an image that a virtual machine has open is copied all the same.
-    const [source, target] = [from, to].map((name) => `file:${path.resolve(name)}`) as [string, string];
-    const raw = ['-f', 'raw', '-O', 'raw', '-n', '--target-is-zero'];
-    await run(['qemu-img', 'convert', '-U', ...raw, '-m', String(UNDER_WAY), '-W', source, target], {
-      ...(signal && { signal }),
-    });
-    // qemu-img counts in sectors.
-    await file.truncate(size);
+    await copyRanges(from, await dataOf(from, size), to, signal);
   } finally {
     clearInterval(look);
     await file.close();
   }
 }
 
-/** Two do as well where nothing else runs; more than four gain nothing. */
-const UNDER_WAY = 4;
+/**
+ * What are no holes: qemu-img asks the file system (lseek's SEEK_DATA), which Node cannot; it counts in sectors. -U: of an image that a virtual
+ * machine has open as well. A whole path, as what lies before a colon would be a protocol.
+ */
+async function dataOf(file: string, size: number): Promise<ByteRange[]> {
+  const { stdout } = await run(['qemu-img', 'map', '-U', '--output=json', '-f', 'raw', `file:${path.resolve(file)}`]);
+  const extents = JSON.parse(stdout) as { start: number; length: number; data: boolean }[];
+  return extents
+    .filter(({ data }) => data)
+    .map(({ start, length }) => ({ offset: start, length: Math.min(length, size - start) }));
+}
 
 /** Whether the file system has made it. */
 async function clone(from: string, to: string): Promise<boolean> {
@@ -54,7 +58,7 @@ async function clone(from: string, to: string): Promise<boolean> {
   return true;
 }
 
-/** Writes what is not zeros, block by block, of at most 4 MiB; the file must have a hole, or its end, in its place. */
+/** Writes what is not zeros, block by block; the file must have a hole, or its end, in its place. */
 export async function writeSparse(to: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   for (const { start, end } of runs(bytes)) await writeAll(to, bytes.subarray(start, end), position + start);
 }

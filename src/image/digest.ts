@@ -54,16 +54,39 @@ export function digestImage(path: string, size: number): ImageDigester {
  * the speed of sha256. With `to`, another file, the ranges are copied to the same places there, so that they are read once.
  * Rejects with the error of what failed, its `syscall` among the rest, and when the file is shorter.
  */
-export async function crcOfRanges(path: string, ranges: ByteRange[], to?: string): Promise<string[]> {
+export const crcOfRanges = (path: string, ranges: ByteRange[], to?: string): Promise<string[]> =>
+  inHalves(ranges, { path, ...(to !== undefined && { to }), checksum: 'crc32', running: false });
+
+/** Copies the ranges of the file at `path` to the same places of `to`, in pieces. Rejects as `crcOfRanges`, and with what aborts `signal`. */
+export async function copyRanges(path: string, ranges: ByteRange[], to: string, signal?: AbortSignal): Promise<void> {
+  await inHalves(ranges.flatMap(piecesOf), { path, to, checksum: 'none', running: false }, signal);
+}
+
+/** Small enough that two threads have as much to do. */
+const PIECE = 16 << 20;
+
+const piecesOf = ({ offset, length }: ByteRange): ByteRange[] =>
+  Array.from({ length: Math.ceil(length / PIECE) }, (_, index) => ({
+    offset: offset + index * PIECE,
+    length: Math.min(PIECE, length - index * PIECE),
+  }));
+
+/** By two threads, each of which has half of the bytes. */
+async function inHalves(ranges: ByteRange[], data: ThreadData, signal?: AbortSignal): Promise<string[]> {
+  signal?.throwIfAborted();
   const half = ranges.reduce((sum, { length }) => sum + length, 0) / 2;
   let before = 0;
   const middle = ranges.findIndex(({ length }) => (before += length) > half);
   const halves = [ranges.slice(0, middle), ranges.slice(middle)].map((part) => ({
     pieces: part.map((range) => ({ ...range, hole: false })),
-    thread: startThread({ path, ...(to !== undefined && { to }), checksum: 'crc32', running: false }),
+    thread: startThread(data),
   }));
+  const aborted = new Promise<never>((_resolve, reject) => {
+    signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
   try {
-    return (await Promise.all(halves.map(({ thread, pieces }) => thread.digest(pieces)))).flat();
+    const sums = Promise.all(halves.map(({ thread, pieces }) => thread.digest(pieces)));
+    return (await Promise.race([sums, aborted])).flat();
   } finally {
     await Promise.all(halves.map(({ thread }) => thread.end()));
   }
@@ -77,7 +100,7 @@ interface ThreadData {
   path: string;
   /** Another file, which gets what is read. */
   to?: string;
-  checksum: 'sha256' | 'crc32';
+  checksum: 'sha256' | 'crc32' | 'none';
   /** One sum over all pieces, told as it stands after each; else one for each piece. */
   running: boolean;
 }

@@ -13,8 +13,10 @@ export interface FatVolume {
   /** 0 where the root directory has a place of its own, `root`, before the clusters. */
   rootCluster: number;
   root: ByteRange;
-  /** The file allocation table: next cluster by cluster, in the values of 32 bits. */
-  next: Uint32Array;
+  /** How many entries the table has: two more than there are clusters. */
+  entries: number;
+  /** The table's entry for a cluster: the next one, in the values of 32 bits. */
+  next: (cluster: number) => number;
   /** Boot sector, reserved sectors and all copies of the table. */
   metadata: ByteRange;
   /** Bytes of the whole. */
@@ -69,21 +71,12 @@ export async function openFat(read: ReadAt, start: number): Promise<FatVolume> {
     dataStart: start + dataSector * sector,
     rootCluster: wide ? boot.readUInt32LE(44) : 0,
     root: { offset: start + rootSector * sector, length: rootBytes },
-    next: entriesOf(table, bits, clusters + 2),
+    entries: clusters + 2,
+    // The upper four bits of 32 are reserved.
+    next: bits === 32 ? (at) => table.readUInt32LE(at * 4) & 0x0fffffff : (at) => tableEntry(table, bits, at),
     metadata: { offset: start, length: dataSector * sector },
     length: totalSectors * sector,
   };
-}
-
-/** There may be a million of them. */
-function entriesOf(table: Buffer, bits: number, count: number): Uint32Array {
-  const entries = new Uint32Array(count);
-  const view = new DataView(table.buffer, table.byteOffset, table.byteLength);
-  // The upper four bits of 32 are reserved.
-  if (bits === 32)
-    for (let cluster = 0; cluster < count; cluster++) entries[cluster] = view.getUint32(cluster * 4, true) & 0x0fffffff;
-  else for (let cluster = 0; cluster < count; cluster++) entries[cluster] = tableEntry(table, bits, cluster);
-  return entries;
 }
 
 /** An entry of a table of 12 or 16 bits; the values for bad clusters and ends of chains as 32 bits have them. */
@@ -105,9 +98,9 @@ export const volumeIdIn = (boot: Buffer): number => boot.readUInt32LE(boot.readU
 
 /** Everything in use: the metadata and each cluster that belongs to a file, a directory, or is marked bad. */
 export function fatUsedRanges(volume: FatVolume): ByteRange[] {
-  const used = [volume.metadata];
-  for (let cluster = 2; cluster < volume.next.length; cluster++) {
-    if (volume.next[cluster] !== 0) append(used, clusterRange(volume, cluster));
+  const used = [{ ...volume.metadata }];
+  for (let cluster = 2; cluster < volume.entries; cluster++) {
+    if (volume.next(cluster) !== 0) append(used, clusterRange(volume, cluster));
   }
   return used;
 }
@@ -217,8 +210,8 @@ function chain(volume: FatVolume, first: number): ByteRange[] {
   if (first === 0 && volume.rootCluster === 0) return [volume.root];
   const ranges: ByteRange[] = [];
   let steps = 0;
-  for (let cluster = first; cluster < END_OF_CHAIN; cluster = volume.next[cluster] ?? 0) {
-    if (cluster < 2 || cluster >= volume.next.length || ++steps > volume.next.length) {
+  for (let cluster = first; cluster < END_OF_CHAIN; cluster = volume.next(cluster)) {
+    if (cluster < 2 || cluster >= volume.entries || ++steps > volume.entries) {
       throw damaged('a chain of clusters leads nowhere');
     }
     append(ranges, clusterRange(volume, cluster));
@@ -242,11 +235,8 @@ function clusterRange(volume: FatVolume, cluster: number): ByteRange {
 
 function append(ranges: ByteRange[], range: ByteRange): void {
   const last = ranges.at(-1);
-  if (last !== undefined && last.offset + last.length === range.offset) {
-    ranges[ranges.length - 1] = { offset: last.offset, length: last.length + range.length };
-  } else {
-    ranges.push(range);
-  }
+  if (last !== undefined && last.offset + last.length === range.offset) last.length += range.length;
+  else ranges.push(range);
 }
 
 async function readRanges(volume: FatVolume, ranges: ByteRange[]): Promise<Buffer> {
@@ -272,8 +262,8 @@ export async function directoryRanges(volume: FatVolume): Promise<ByteRange[]> {
 }
 
 /** Clusters that nothing has. Of the first two, which do not exist, entries are never 0. */
-export function freeClusters({ next }: FatVolume): number {
+export function freeClusters({ next, entries }: FatVolume): number {
   let free = 0;
-  for (let cluster = 0; cluster < next.length; cluster++) if (next[cluster] === 0) free++;
+  for (let cluster = 0; cluster < entries; cluster++) if (next(cluster) === 0) free++;
   return free;
 }

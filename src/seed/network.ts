@@ -41,10 +41,10 @@ const password = z.string().refine((text) => /^([ -~]{8,63}|[0-9A-Fa-f]{64})$/.t
 /** The country's own code, which that one may be an alias of, as UK is of GB; undefined where it is none. */
 function countryOf(code: string): string | undefined {
   const { region } = new Intl.Locale(`und-${code}`);
-  return region !== undefined && REGIONS.of(region) !== undefined ? region : undefined;
+  // Made when it is needed: that takes longer than all else that is loaded with it.
+  const regions = new Intl.DisplayNames('en', { type: 'region', fallback: 'none' });
+  return region !== undefined && regions.of(region) !== undefined ? region : undefined;
 }
-
-const REGIONS = new Intl.DisplayNames('en', { type: 'region', fallback: 'none' });
 
 const wifi = z.strictObject({
   ssid: ssid.describe('Its name, case counts; one that is no UTF-8 by its bytes, like `{ hex: 4bfc636865 }`.'),
