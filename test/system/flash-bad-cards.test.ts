@@ -5,7 +5,16 @@ import * as assert from 'uvu/assert';
 import { run, type Running } from '../../src/host/exec.ts';
 import type { FlashedCard } from '../../src/flash/write/types.ts';
 import { asRoot } from '../helpers/as-root.ts';
-import { agreed, flashedOf, MIB, piimg, plainImage, untilMoved, type FlashedJson } from '../helpers/flashing.ts';
+import {
+  agreed,
+  flashedOf,
+  MIB,
+  piimg,
+  plainImage,
+  startPiimg,
+  untilMoved,
+  type FlashedJson,
+} from '../helpers/flashing.ts';
 import type { Behaviour } from '../helpers/rig/behaviour.ts';
 import { isBootable, withCard, withCards, type Card } from '../helpers/rig/card.ts';
 import { temporaryFolder } from '../helpers/temporary.ts';
@@ -181,28 +190,36 @@ test('one card takes long to forget what it held: the other is done meanwhile', 
   });
 });
 
-test('one card hangs for some seconds: the other is done meanwhile, and it is done afterwards', async () => {
-  const folder = temporaryFolder();
-  const image = await plainImage(folder, 96 * MIB);
-  await withCards(
-    [{ size: 128 * MIB, after: { written: 8 * MIB, turns: { hangs: true } } }, { size: 128 * MIB }],
-    async (cards) => {
-      const [slow, quick] = cards as [Card, Card];
-      const flashing = piimg(folder, 'flash', image, slow.path, quick.path, ...agreed(cards), '--json');
-      for (;;) {
-        if (await isBootable(quick)) break;
-        await new Promise((resolve) => setTimeout(resolve, 100));
-      }
-      assert.not.ok(await isBootable(slow));
-      await slow.behave({ hangs: false });
-      const { cards: told } = flashedOf(await flashing);
-      assert.equal(
-        told.map(({ verdict }) => verdict),
-        ['verified', 'verified'] satisfies FlashedJson['cards'][number]['verdict'][],
-      );
-      assert.ok((await slow.read(0, 96 * MIB)).equals(await readFile(image)));
-    },
-  );
-});
+for (const from of ['file', 'stdin']) {
+  test(`one card hangs for some seconds: the other is done meanwhile, and it is done afterwards; from ${from}`, async () => {
+    const folder = temporaryFolder();
+    const image = await plainImage(folder, 96 * MIB);
+    const bytes = await readFile(image);
+    await withCards(
+      [{ size: 128 * MIB, after: { written: 8 * MIB, turns: { hangs: true } } }, { size: 128 * MIB }],
+      async (cards) => {
+        const [slow, quick] = cards as [Card, Card];
+        const words = [slow.path, quick.path, ...agreed(cards), '--json'];
+        const flashing =
+          from === 'file'
+            ? startPiimg(folder, ['flash', image, ...words])
+            : startPiimg(folder, ['flash', '-', ...words], undefined, bytes);
+        for (;;) {
+          if (await isBootable(quick)) break;
+          await new Promise((resolve) => setTimeout(resolve, 100));
+        }
+        assert.not.ok(await isBootable(slow));
+        await slow.behave({ hangs: false });
+        const { stdout, stderr, exitCode } = await flashing;
+        const { cards: told } = flashedOf({ stdout, stderr, code: exitCode });
+        assert.equal(
+          told.map(({ verdict }) => verdict),
+          ['verified', 'verified'] satisfies FlashedJson['cards'][number]['verdict'][],
+        );
+        assert.ok((await slow.read(0, 96 * MIB)).equals(bytes));
+      },
+    );
+  });
+}
 
 test.run();

@@ -11,7 +11,7 @@ import { EXIT } from '../../src/lib/errors.ts';
 import { asRoot } from '../helpers/as-root.ts';
 import { piimgCommand } from '../helpers/command.ts';
 import { agreed, flashedOf, MIB, piimg, plainImage, refused } from '../helpers/flashing.ts';
-import { withCards, type CardOptions } from '../helpers/rig/card.ts';
+import { isBootable, withCards, type Card, type CardOptions } from '../helpers/rig/card.ts';
 import { seedImage } from '../helpers/seed-image.ts';
 import { keyLine } from '../helpers/ssh-keys.ts';
 import { temporaryFolder } from '../helpers/temporary.ts';
@@ -93,6 +93,33 @@ test('a bomb that fills the disk: told, and nothing of it stays', async () => {
   });
   assert.match(stdout, /code=1$/, stderr);
   assert.match(stdout + stderr, /the disk that it is written to is full/);
+});
+
+test('stdin for two cards that does not fit into the cache: told, and neither boots; for one card nothing is kept', async () => {
+  const folder = temporaryFolder();
+  const image = await plainImage(folder);
+  await mkdir(path.join(folder, 'at'));
+  await withCards([CARD, CARD], async (cards) => {
+    const [one, two] = cards as [Card, Card];
+    const flash = async (...targets: Card[]): Promise<string> => {
+      const small = 'mount -t tmpfs -o size=8m tmpfs at; "$@" <plain.img && echo code=0 || echo "code=$?"';
+      const words = ['flash', '-', ...targets.map((card) => card.path), ...agreed(targets)];
+      const command = ['unshare', '--mount', '--propagation', 'private', 'sh', '-euc', small, 'sh', ...piimgCommand()];
+      const env = { PIIMG_CACHE: path.join(folder, 'at') };
+      const { stdout, stderr } = await run(asRoot([...command, ...words]), {
+        cwd: folder,
+        env,
+        signal: AbortSignal.timeout(60_000),
+      });
+      return stdout + stderr;
+    };
+    const told = await flash(one, two);
+    assert.match(told, 'code=1');
+    assert.match(told, /stdin could not be kept in \S*at\/tmp for several cards: no space left on device/);
+    assert.equal([await isBootable(one), await isBootable(two)], [false, false]);
+    assert.match(await flash(one), 'code=0');
+    assert.ok((await one.read(0, 24 * MIB)).equals(await readFile(image)));
+  });
 });
 
 test('an image that was given an identity: the card is that machine, and no two cards are', async () => {

@@ -96,13 +96,25 @@ test('a partition, a disk that is too small, one disk twice, a disk that is not 
       assert.match(missing.stderr, /There is no \/dev\/piimg-none/);
       const large = path.join(folder, 'large.img');
       await rename(await plainImage(temporaryFolder(), 80 * MIB), large);
-      refused(
-        await piimg(folder, 'flash', large, card.path, ...agreed([card])),
-        /too small: 67\.1 MB, the image needs 83\.9 MB/,
-      );
+      const flashFile = (file: string): Promise<Said> => piimg(folder, 'flash', file, card.path, ...agreed([card]));
+      refused(await flashFile(large), /too small: 67\.1 MB, the image needs 83\.9 MB/);
       // How long it is, is seen at its end only; what its partitions reach to, at its beginning.
       const piped = await startPiimg(folder, ['flash', '-', card.path, ...agreed([card])], 120, await readFile(large));
       refused({ ...piped, code: piped.exitCode }, /too small: 67\.1 MB, the image needs 83\.9 MB/);
+      // What a packed file does not tell is counted before.
+      await run(
+        [
+          'sh',
+          '-euc',
+          '{ cat "$0"; head -c 64M /dev/zero; } | tee more.img | gzip -1 >more.gz; zstd -qc <more.img >more.zst',
+          image,
+        ],
+        {
+          cwd: folder,
+        },
+      );
+      for (const more of ['more.gz', 'more.zst'])
+        refused(await flashFile(path.join(folder, more)), /too small: 67\.1 MB, the image needs more/);
       for (const words of [
         [image, large],
         [image, `Pi_1=${card.path}`],

@@ -17,7 +17,7 @@ import { keepLedger, notedDigest, notedPlaces, withWhy } from '../flashing/note.
 import { nextSteps } from '../flashing/next-steps.ts';
 import { openerHere, withOpener, type Opener } from '../flashing/opener.ts';
 import { canGoOn, resumePoint } from '../flashing/resume.ts';
-import { findTargets, listTargets, sortWords, type Named, type Target } from '../flashing/targets.ts';
+import { findTargets, fitting, listTargets, sortWords, type Named, type Target } from '../flashing/targets.ts';
 import type { NodeFlags } from '../seed-options.ts';
 import { print, printJson, sayer } from './output.ts';
 
@@ -48,13 +48,11 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
   const context = createContext(signal, flags.progress);
   if (cards.length === 0 && flags.to === undefined && !somebodyIsThere())
     throw usage('No card was named', 'piimg drives lists what could be one. A file is written with --to FILE.');
-  const opened = await openImage(await imageOf(named, flags, context), signal, {
-    sha256: flags.sha256,
-    write: mode !== 'verify',
-  });
-  const targets =
-    flags.to === undefined ? await targetsOf(cards, opened, { ...flags, write: mode !== 'verify' }, signal) : [];
-  if (flags.to !== undefined) await requireFile(flags.to, opened, mode !== 'verify');
+  const write = mode !== 'verify';
+  const found = await openImage(await imageOf(named, flags, context), signal, { sha256: flags.sha256, write });
+  const targets = flags.to === undefined ? await targetsOf(cards, found, { ...flags, write }, signal) : [];
+  const opened = write ? await fitting(found, targets, context) : found;
+  if (flags.to !== undefined) await requireFile(flags.to, opened, write);
   const names = targets.length > 0 ? targets.map(({ node }) => node) : [undefined];
   const places = mode === 'verify' ? await notedPlaces(opened) : [];
   const identities =

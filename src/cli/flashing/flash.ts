@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { CardRecord } from '../../flash/card-record.ts';
 import type { Source } from '../../flash/source/source.ts';
+import { readBySeveral } from '../../flash/source/spool.ts';
 import type { FlashedCard, FlashEvent, Patch } from '../../flash/write/types.ts';
 import type { Progress, Step } from '../../lib/progress.ts';
 import type { Context } from '../context.ts';
@@ -66,14 +67,17 @@ export async function flashCards(
   const titles = new Map(
     cards.map((card) => [nameOf(card), card.node === undefined ? nameOf(card) : `${card.node} on ${nameOf(card)}`]),
   );
+  const folder = path.join(cacheDir, 'tmp');
   const flashed = await showing(titles, progress, (show) =>
-    opener.write(plan, (name, event) => {
-      show(name, event);
-      const { notes, keeper } = kept.get(name) ?? {};
-      if (event.type === 'note') notes?.push(event.message);
-      else if (event.type === 'ended') ended(whole(event.flashed));
-      else if (event.phase === 'writing') keeper?.keep(event.upTo);
-    }),
+    readBySeveral(source, { readers: cards.length, folder }, (from) =>
+      opener.write({ ...plan, source: from }, (name, event) => {
+        show(name, event);
+        const { notes, keeper } = kept.get(name) ?? {};
+        if (event.type === 'note') notes?.push(event.message);
+        else if (event.type === 'ended') ended(whole(event.flashed));
+        else if (event.phase === 'writing') keeper?.keep(event.upTo);
+      }),
+    ),
   );
   for (const { name, problem } of flashed) await kept.get(name)?.keeper?.end(problem === undefined);
   return flashed.map(whole);

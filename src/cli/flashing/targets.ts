@@ -3,12 +3,15 @@ import { realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { listDisks } from '../../flash/list.ts';
 import type { Judgement } from '../../flash/judge.ts';
+import { countedSize } from '../../flash/source/packed-size.ts';
 import { filesOfLoop } from '../../host/block-devices.ts';
 import { identifyDisk, requireSameDisk, type DiskIdentity } from '../../host/open-disk.ts';
 import { requireUnwritten } from '../../host/writers.ts';
 import { formatBytes } from '../../lib/bytes.ts';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
 import { nodeName } from '../../seed/document.ts';
+import type { Context } from '../context.ts';
+import type { FlashImage } from './image.ts';
 
 /** A word of the command line that names a card. */
 export interface Named {
@@ -119,14 +122,34 @@ async function findTarget({ node, path: named }: Named, identity: DiskIdentity, 
 }
 
 async function requireFit(target: Target, rules: Rules): Promise<void> {
-  const { device, identity } = target;
-  if (rules.size !== undefined && rules.size > identity.size) {
-    throw refuse(
-      `${device.path} is too small: ${formatBytes(identity.size)}, the image needs ${formatBytes(rules.size)}`,
-      'Take a larger card.',
-    );
-  }
+  if (rules.size !== undefined) requireRoom(target, rules.size);
   if (rules.write) await requireWritable(target, rules);
+}
+
+function requireRoom({ device, identity }: Target, size: number, needs = formatBytes(size)): void {
+  if (size <= identity.size) return;
+  throw refuse(
+    `${device.path} is too small: ${formatBytes(identity.size)}, the image needs ${needs}`,
+    'Take a larger card.',
+  );
+}
+
+/**
+ * The image with its size, where that is known by counting only, before anything is written to a card. Throws PiimgError: refused for a card
+ * that is smaller, and what is wrong with the image.
+ */
+export async function fitting(
+  image: FlashImage,
+  targets: Target[],
+  { progress, signal }: Pick<Context, 'progress' | 'signal'>,
+): Promise<FlashImage> {
+  const [smallest] = targets.toSorted((a, b) => a.identity.size - b.identity.size);
+  if (smallest === undefined || image.size !== undefined) return image;
+  const most = smallest.identity.size;
+  const size = await countedSize(image.source, { reach: image.reach, most, progress, signal });
+  if (size === undefined) return image;
+  requireRoom(smallest, size, 'more');
+  return { ...image, size };
 }
 
 async function requireWritable({ device, verdict, reason, hint, bySerial }: Target, rules: Rules): Promise<void> {

@@ -3,6 +3,7 @@ import { EXIT, PiimgError } from '../../lib/errors.ts';
 import { openFile } from './file.ts';
 import { packingOf, type Packing } from './packing.ts';
 import { unpackedSize } from './packed-size.ts';
+import type { Spool } from './spool.ts';
 import { takeStdin } from './stdin.ts';
 import { shownUrl } from './http.ts';
 import { openUrl, type Version } from './url.ts';
@@ -20,10 +21,11 @@ export interface Source {
   size?: number;
   /** Bytes of what is read, for progress, where known. */
   packedSize?: number;
-  /** Whether it can be read from its beginning as often as one likes: not stdin. */
+  /** Whether it can be read from its beginning as often as one likes: stdin only where it is kept. */
   rereadable: boolean;
-  /** Of stdin: what was already taken from it to look at. */
+  /** Of stdin: what was already taken from it to look at, and where the rest is kept, if it is. */
   prefix?: Uint8Array;
+  spool?: Spool;
   /** Of a URL: all of it, and what tells whether it is still the same file. */
   url?: string;
   /** Of a URL: where it was found, in the end. */

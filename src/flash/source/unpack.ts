@@ -5,6 +5,7 @@ import { fileBytes, readRange } from './file.ts';
 import type { Packing } from './packing.ts';
 import { type Bytes, programBytes } from './program.ts';
 import type { Source } from './source.ts';
+import { spoolBytes } from './spool.ts';
 import { stdinBytes } from './stdin.ts';
 import { urlBytes } from './url.ts';
 import { imageInZip, memberBytes } from './zip-bytes.ts';
@@ -28,9 +29,9 @@ export const packedBytes =
     return afterPrefix(source, signal);
   };
 
-async function* afterPrefix({ prefix }: Source, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+async function* afterPrefix({ prefix, spool }: Source, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   if (prefix) yield prefix;
-  yield* stdinBytes(signal);
+  yield* spool ? spoolBytes(spool, signal) : stdinBytes(signal);
 }
 
 /**
