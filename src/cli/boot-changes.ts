@@ -12,7 +12,7 @@ export interface Change {
 }
 
 /**
- * In the order in which they are written, each on the disk before the next begins: wherever it stops, every file is whole, either the old
+ * In the order in which they are written, each on the disk before the next begins (but in a copy, which has no name yet): wherever it stops, every file is whole, either the old
  * one or the new one. At first contents, in clusters that nothing had; then the table with the new files and the old ones in it; then names,
  * sector by sector, those that the others only count with last; then the names that are to go, which cmdline.txt may have named until now;
  * then the table without the old files; then zeros over what those held.

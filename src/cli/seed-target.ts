@@ -1,6 +1,6 @@
 // Where a seed goes: into the image or card itself, or into a copy of the image that appears when it is whole.
 import { randomBytes } from 'node:crypto';
-import { chmod, lstat, rename, rm, stat } from 'node:fs/promises';
+import { chmod, lstat, mkdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { requireSpace } from '../host/space.ts';
 import { copyImage } from '../image/copy.ts';
@@ -55,10 +55,13 @@ export async function writeTarget<T = undefined>(
   await requireSpace([{ folder, bytes: blocks * 512, what: 'the copy of the image' }]);
   // Of runs that were killed.
   await removeAbandonedParts(folder, [path.basename(out)]);
-  const part = `${out}.${randomBytes(4).toString('hex')}.${process.pid}.part`;
+  const place = `${out}.${randomBytes(4).toString('hex')}.${process.pid}.part`;
+  const part = path.join(place, path.basename(out));
   const failed = new AbortController();
   const stop = AbortSignal.any([signal, failed.signal]);
   try {
+    // Nobody else looks into it.
+    await mkdir(place, { mode: 0o700 });
     const finding = meanwhile?.(stop).catch((error: unknown) => {
       failed.abort();
       throw error;
@@ -68,8 +71,7 @@ export async function writeTarget<T = undefined>(
     if (!secret) await chmod(part, mode & 0o777);
     signal.throwIfAborted();
     await rename(part, out);
-  } catch (error) {
-    await rm(part, { force: true });
-    throw error;
+  } finally {
+    await rm(place, { recursive: true, force: true });
   }
 }

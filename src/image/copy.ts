@@ -1,34 +1,43 @@
 // Copies an image file, and writes pieces of one: holes stay holes.
+import type { Stats } from 'node:fs';
 import { chmod, constants, copyFile, open, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { run } from '../host/exec.ts';
+import { PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
 import { copyRanges } from './digest.ts';
 import type { ByteRange } from './ranges.ts';
 
-/** The most that is written at once, and the unit in which zeros are left out: a block of any file system here. */
+/** Zeros that are seen at once, and the unit in which they are left out: a block of any file system here. */
 const CHUNK = 4 << 20;
 const BLOCK = 4096;
 
 /**
- * Copies the image `from` to `to`, which must not be there yet; nobody but its owner may read the copy. Holes stay holes. Where the file
- * system can (btrfs, XFS, APFS), the copy shares the image's blocks. As with cp(1), nothing waits for the disk. Throws what failed, or the
- * reason of `signal`; then there may be a part of a copy.
+ * Copies the image `from` to `to`, which must not be there yet, and lie where nobody else looks: it has the image's mode at first where
+ * the file system makes the copy (btrfs, XFS, APFS), sharing its blocks, and 0600 in the end. Holes stay holes. As with cp(1), nothing waits
+ * for the disk. Throws what failed, PiimgError for an image that changes meanwhile, the reason of `signal`; then there may be a part of a copy.
  */
 export async function copyImage(
   from: string,
   to: string,
   { signal, step }: { signal?: AbortSignal; step?: Pick<Step, 'update'> } = {},
 ): Promise<void> {
+  signal?.throwIfAborted();
+  const before = await stat(from);
   if (await clone(from, to)) return;
-  const { size, blocks } = await stat(from);
+  const { size, blocks } = before;
   const file = await open(to, 'wx', 0o600);
   const show = ({ blocks: done }: { blocks: number }): void =>
     step?.update({ done: Math.min(done, blocks) * 512, total: blocks * 512, unit: 'bytes' });
   const look = setInterval(() => void file.stat().then(show, () => {}), 250);
   try {
     await file.truncate(size);
-    await copyRanges(from, await dataOf(from, size), to, signal);
+    await copyRanges(from, await dataOf(from, size, signal), to, signal);
+    requireSame(from, before, await stat(from));
+  } catch (error) {
+    // It ends before a range does.
+    if (error instanceof RangeError) throw changed(from, error);
+    throw error;
   } finally {
     clearInterval(look);
     await file.close();
@@ -39,13 +48,26 @@ export async function copyImage(
  * What are no holes: qemu-img asks the file system (lseek's SEEK_DATA), which Node cannot; it counts in sectors. -U: of an image that a virtual
  * machine has open as well. A whole path, as what lies before a colon would be a protocol.
  */
-async function dataOf(file: string, size: number): Promise<ByteRange[]> {
-  const { stdout } = await run(['qemu-img', 'map', '-U', '--output=json', '-f', 'raw', `file:${path.resolve(file)}`]);
+async function dataOf(file: string, size: number, signal: AbortSignal | undefined): Promise<ByteRange[]> {
+  const command = ['qemu-img', 'map', '-U', '--output=json', '-f', 'raw', path.resolve(file)];
+  const { stdout } = await run(command, { ...(signal && { signal }) });
   const extents = JSON.parse(stdout) as { start: number; length: number; data: boolean }[];
   return extents
     .filter(({ data }) => data)
     .map(({ start, length }) => ({ offset: start, length: Math.min(length, size - start) }));
 }
+
+/** Each thread has opened it by its name: all must have read one and the same. */
+function requireSame(file: string, before: Stats, after: Stats): void {
+  const same = (['dev', 'ino', 'size', 'mtimeMs'] as const).every((key) => before[key] === after[key]);
+  if (!same) throw changed(file);
+}
+
+const changed = (file: string, cause?: unknown): PiimgError =>
+  new PiimgError(`${file} was changed while it was copied`, {
+    hint: 'Wait until nobody writes to it, then run the command again.',
+    cause,
+  });
 
 /** Whether the file system has made it. */
 async function clone(from: string, to: string): Promise<boolean> {

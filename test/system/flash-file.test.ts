@@ -105,10 +105,9 @@ test('stdin for two cards that does not fit into the cache: told, and neither bo
       const small = 'mount -t tmpfs -o size=8m tmpfs at; "$@" <plain.img && echo code=0 || echo "code=$?"';
       const words = ['flash', '-', ...targets.map((card) => card.path), ...agreed(targets)];
       const command = ['unshare', '--mount', '--propagation', 'private', 'sh', '-euc', small, 'sh', ...piimgCommand()];
-      const env = { PIIMG_CACHE: path.join(folder, 'at') };
-      const { stdout, stderr } = await run(asRoot([...command, ...words]), {
+      const cache = `PIIMG_CACHE=${path.join(folder, 'at')}`;
+      const { stdout, stderr } = await run(asRoot(['env', cache, ...command, ...words]), {
         cwd: folder,
-        env,
         signal: AbortSignal.timeout(60_000),
       });
       return stdout + stderr;

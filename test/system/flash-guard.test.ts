@@ -106,13 +106,14 @@ test('a partition, a disk that is too small, one disk twice, a disk that is not 
         [
           'sh',
           '-euc',
-          '{ cat "$0"; head -c 64M /dev/zero; } | tee more.img | gzip -1 >more.gz; zstd -qc <more.img >more.zst',
+          '{ cat "$0"; head -c 64M /dev/zero; } | tee more.img | gzip -1 >more.gz; zstd -qc <more.img >more.zst; head -c 900K "$0" | gzip >cut.gz',
           image,
         ],
-        {
-          cwd: folder,
-        },
+        { cwd: folder },
       );
+      const cut = await flashFile(path.join(folder, 'cut.gz'));
+      assert.is(cut.code, 2);
+      assert.match(cut.stderr, /cut\.gz is cut off: its partitions reach to byte 25165824, it ends at 921600/);
       for (const more of ['more.gz', 'more.zst'])
         refused(await flashFile(path.join(folder, more)), /too small: 67\.1 MB, the image needs more/);
       for (const words of [

@@ -8,7 +8,7 @@ import { run } from '../../src/host/exec.ts';
 import { packageRoot } from '../../src/host/package-root.ts';
 import { asRoot } from '../helpers/as-root.ts';
 import { agreed, flashedOf, MIB, plainImage, type Said } from '../helpers/flashing.ts';
-import { withCard, type Card } from '../helpers/rig/card.ts';
+import { withCard, withCards, type Card } from '../helpers/rig/card.ts';
 import { seedImage } from '../helpers/seed-image.ts';
 
 /** In every Debian, and with no rights at all. */
@@ -93,6 +93,23 @@ test('the writer alone is root: sudo is asked for it, by its whole path; the led
     assert.is(await ownerOf(path.join(place.folder, 'home/out/ledger.jsonl')), USER);
     // To look whose card it is, and after consent to write it: a password is asked for once.
     assert.equal(await askedOfSudo(place), [rootMain(place)]);
+  });
+});
+
+test('two cards from stdin, which the user’s part reads and keeps for both', async () => {
+  await withPlace(async (place) => {
+    await withCards([{ size: 64 * MIB }, { size: 64 * MIB }], async (cards) => {
+      const words = [...cards.map(({ path: name }) => name), ...agreed(cards), '--no-login', '--json'];
+      const piped = ['sh', '-c', 'cat "$0" | "$@"', place.image, process.execPath, place.main, 'flash', '-', ...words];
+      const { cards: told } = flashedOf(await place.run(MAY, piped));
+      assert.equal(
+        told.map(({ verdict }) => verdict),
+        ['verified', 'verified'],
+        JSON.stringify(told),
+      );
+      const image = await readFile(place.image);
+      for (const card of cards) assert.ok((await card.read(MIB, MIB)).equals(image.subarray(MIB, 2 * MIB)));
+    });
   });
 });
 

@@ -74,14 +74,8 @@ export async function openImage(
       },
     );
   }
-  if (size !== undefined && size < least) {
-    throw new PiimgError(`${name} is cut off: its partitions reach to byte ${end}, it ends at ${size}`, {
-      exitCode: EXIT.usage,
-      hint: `Download, copy or build it again.${size > last ? ' If it is whole all the same: flash it packed, as its makers offer it, or name its digest, --sha256.' : ''}`,
-    });
-  }
-  const short = write && size !== undefined && size < end - CYLINDER;
-  const warnings = short ? [`the partitions of ${name} reach to byte ${end}, it ends at ${size}: taken for whole`] : [];
+  const odd = size === undefined ? [] : oddEnd(name, size, { least, reach: end, last });
+  const warnings = write ? odd : [];
   const said = parseHeader(bytes.subarray(HEADER_LBA * SECTOR, HEADER_LBA * SECTOR + HEADER_MAX));
   const header = said && (await isStale(source)) ? undefined : said;
   if (said && !header) warnings.push(`${name} was a card that held an image of piimg once, and has another one now`);
@@ -98,6 +92,30 @@ export async function openImage(
   const recorded = !header && isCardRecord(bytes.subarray(CARD_RECORD.offset, GAP));
   const table = tableDigest(bytes);
   return { source, size, reach: end, least, warnings, ranges, header, recorded, table };
+}
+
+/** The image with its size, which was found out later. Throws PiimgError (usage) where it is cut off. */
+export const withSize = (image: FlashImage, size: number): FlashImage => ({
+  ...image,
+  size,
+  warnings: [...image.warnings, ...oddEnd(image.source.name, size, image)],
+});
+
+/** What is odd about where it ends. `last`: where its last partition begins. Throws PiimgError (usage) for one that is cut off. */
+function oddEnd(
+  name: string,
+  size: number,
+  { least, reach, last = least }: Pick<FlashImage, 'least' | 'reach'> & { last?: number },
+): string[] {
+  if (size < least) {
+    throw new PiimgError(`${name} is cut off: its partitions reach to byte ${reach}, it ends at ${size}`, {
+      exitCode: EXIT.usage,
+      hint: `Download, copy or build it again.${size > last ? ' If it is whole all the same: flash it packed, as its makers offer it, or name its digest, --sha256.' : ''}`,
+    });
+  }
+  return size < reach - CYLINDER
+    ? [`the partitions of ${name} reach to byte ${reach}, it ends at ${size}: taken for whole`]
+    : [];
 }
 
 /** Whether the header of a raw image is of another system than lies behind it; of others it is not known. */

@@ -197,14 +197,14 @@ const unended = (name: string, error: unknown): FlashedCard => ({
   reading: 0,
 });
 
-/** What the program needs of a plan: not the image, which is read here. */
+/** What the program needs of a plan: not the image, which is read here, nor what was taken from stdin. */
 function wireOf(plan: WriterPlan): { plan: WirePlan; bytes: Uint8Array } {
   const contents = plan.cards.flatMap((card) => card.patches.flatMap(({ content }) => content ?? []));
   const cards = plan.cards.map((card) => ({
     ...card,
     patches: card.patches.map(({ offset, length, content }) => ({ offset, length, given: content !== undefined })),
   }));
-  const { prefix: _, ...source } = plan.source;
+  const { prefix: _, spool: __, ...source } = plan.source;
   return { plan: { ...plan, source, cards }, bytes: Buffer.concat(contents) };
 }
 

@@ -11,7 +11,7 @@ import { formatBytes } from '../../lib/bytes.ts';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
 import { nodeName } from '../../seed/document.ts';
 import type { Context } from '../context.ts';
-import type { FlashImage } from './image.ts';
+import { withSize, type FlashImage } from './image.ts';
 
 /** A word of the command line that names a card. */
 export interface Named {
@@ -136,7 +136,7 @@ function requireRoom({ device, identity }: Target, size: number, needs = formatB
 
 /**
  * The image with its size, where that is known by counting only, before anything is written to a card. Throws PiimgError: refused for a card
- * that is smaller, and what is wrong with the image.
+ * that is smaller, usage for an image that is cut off, and what else is wrong with it.
  */
 export async function fitting(
   image: FlashImage,
@@ -149,7 +149,7 @@ export async function fitting(
   const size = await countedSize(image.source, { reach: image.reach, most, progress, signal });
   if (size === undefined) return image;
   requireRoom(smallest, size, 'more');
-  return { ...image, size };
+  return withSize(image, size);
 }
 
 async function requireWritable({ device, verdict, reason, hint, bySerial }: Target, rules: Rules): Promise<void> {

@@ -1,8 +1,10 @@
 // A copy of an image has the same bytes, the same holes, and stops when it is told to.
-import { open, readFile, stat, writeFile } from 'node:fs/promises';
+import { open, readFile, rename, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { run } from '../../../src/host/exec.ts';
 import { copyImage } from '../../../src/image/copy.ts';
 import { temporaryFolder } from '../../helpers/temporary.ts';
 
@@ -23,9 +25,9 @@ const failure = (work: Promise<unknown>): Promise<string> => work.then(() => 'no
 
 test('all bytes are copied, holes take no room, and nobody else may read it', async () => {
   const folder = temporaryFolder();
-  const from = await sparse(folder);
-  // What lies before a colon is a protocol to qemu-img.
-  const to = join(folder, 'nbd:to,format=qcow2');
+  const from = join(folder, 'nbd:from,format=qcow2');
+  await rename(await sparse(folder), from);
+  const to = join(folder, 'to');
   await copyImage(from, to);
   assert.ok((await readFile(to)).equals(await readFile(from)));
   const { blocks, mode } = await stat(to);
@@ -48,10 +50,29 @@ test('what is there already stays as it is', async () => {
   assert.is(await readFile(to, 'utf8'), 'mine');
 });
 
-test('an abort ends it with its reason', async () => {
+/** Half a GiB, and what happens to it once some of it is copied. */
+async function amid(meanwhile: (file: string) => Promise<void> | void, signal?: AbortSignal): Promise<string> {
   const folder = temporaryFolder();
-  const signal = AbortSignal.abort(new Error('enough'));
-  assert.match(await failure(copyImage(await sparse(folder), join(folder, 'to'), { signal })), 'enough');
+  const [from, to] = [join(folder, 'from'), join(folder, 'to')];
+  await run(['dd', 'if=/dev/zero', `of=${from}`, 'bs=1M', 'count=512', 'status=none']);
+  const copied = failure(copyImage(from, to, { ...(signal && { signal }) }));
+  while (((await stat(to).catch(() => undefined))?.blocks ?? 0) === 0) await sleep(2);
+  assert.ok((await stat(to)).blocks < 512 * 2048, 'it was too quick');
+  await meanwhile(from);
+  return copied;
+}
+
+test('an abort ends it with its reason', async () => {
+  const stop = new AbortController();
+  assert.is(await amid(() => stop.abort(new Error('enough')), stop.signal), 'Error: enough');
+  const before = AbortSignal.abort(new Error('enough'));
+  const folder = temporaryFolder();
+  assert.match(await failure(copyImage(await sparse(folder), join(folder, 'to'), { signal: before })), 'enough');
+});
+
+test('an image that becomes shorter, or that another one takes the place of, is told', async () => {
+  for (const change of [(file: string) => truncate(file, MIB), (file: string) => writeFile(file, 'x', { flag: 'a' })])
+    assert.match(await amid(change), /from was changed while it was copied$/);
 });
 
 test.run();
