@@ -69,7 +69,7 @@ test('an image that ends too early, was changed, or unpacks to more than the car
   await run([
     'sh',
     '-euc',
-    'xz -k -0 "$1"; head -c 9000000 "$1.xz" >"$2/short.xz"; cp "$1.xz" "$2/bad.xz"; printf x | dd of="$2/bad.xz" bs=1 seek=9000000 conv=notrunc status=none; { cat "$1"; head -c 64M /dev/zero; } | gzip -1 >"$2/large.gz"; zstd -q "$1" -o "$2/good.zst"',
+    'xz -k -0 "$1"; head -c 9000000 "$1.xz" >"$2/short.xz"; cp "$1.xz" "$2/bad.xz"; printf piimg! | dd of="$2/bad.xz" bs=1 seek=9000000 conv=notrunc status=none; { cat "$1"; head -c 64M /dev/zero; } | gzip -1 >"$2/large.gz"; zstd -q "$1" -o "$2/good.zst"',
     'sh',
     image,
     folder,

@@ -105,6 +105,10 @@ nodes:
         .split('\n')
         .map((line) => JSON.parse(line) as object);
       assert.equal(rows, ledger);
+      for (const [index, row] of ledger.entries()) {
+        assert.equal([row.role, row.verdict, row.card.capacity], ['web', 'verified', cards[index]?.size]);
+        assert.ok((row.writeRate ?? 0) > 0 && (row.readRate ?? 0) > 0);
+      }
       const [first, second] = ledger.map(({ image: { digest }, card }) => ({ image: digest, card: card.digest }));
       assert.match(first?.image ?? '', /^[0-9a-f]{64}$/);
       assert.is(second?.image, first?.image, 'one image');

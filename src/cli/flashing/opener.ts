@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { access, open, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { rescanDisk, unmountDisk } from '../../host/card-upkeep.ts';
+import { mountPointsOf } from '../../host/mounted.ts';
 import { openDisk, requireSameDisk, type DiskIdentity } from '../../host/open-disk.ts';
 import { findProgram } from '../../host/requirements.mjs';
 import { requireUnwritten } from '../../host/writers.ts';
@@ -56,10 +57,12 @@ export async function withOpener<T>(
   }
 }
 
-/** Whether this user may open all of them, without sudo. */
+/** Whether this user may open all of them, and unmount what is mounted of them, without sudo. */
 async function mayOpen(disks: string[], write: boolean): Promise<boolean> {
   if (process.getuid?.() === 0) return true;
   for (const disk of disks) {
+    // What a desktop has mounted only root may unmount by umount(8).
+    if (write && (await mountPointsOf(disk))?.length) return false;
     try {
       await access(disk, write ? constants.R_OK | constants.W_OK : constants.R_OK);
     } catch {

@@ -50,9 +50,9 @@ interface Reading {
 }
 
 /** A file is read straight into the ring. */
-function fileFill(): Reading {
+function fileFill(begin: number): Reading {
   const file = openSync(source.name, 'r');
-  let size = from;
+  let size = begin;
   const fill: Fill = async (view, offset) => {
     let filled = 0;
     while (filled < view.length) {
@@ -73,10 +73,10 @@ function fileFill(): Reading {
   return { fill, end };
 }
 
-function streamFill(): Reading {
+function streamFill(begin: number): Reading {
   const stop = new AbortController();
-  const pieces = readSource(source, { from, signal: stop.signal });
-  let position = from;
+  const pieces = readSource(source, { from: begin, signal: stop.signal });
+  let position = begin;
   let rest: Uint8Array = new Uint8Array(0);
   /** False at the end. */
   const more = async (): Promise<boolean> => {
@@ -118,9 +118,10 @@ function requireSame(info: Stats): void {
 async function main(): Promise<void> {
   if (source.kind === 'file') requireSame(statSync(source.name));
   const straight = source.kind === 'file' && source.packing === 'none' && source.sha256 === undefined;
-  const { fill, end } = straight ? fileFill() : streamFill();
+  const begin = beginningOf(from);
+  const { fill, end } = straight ? fileFill(begin) : streamFill(begin);
   const check = rangeChecker();
-  for (const { offset, length } of chunksOf(ranges ?? [{ offset: 0, length: Infinity }], from)) {
+  for (const { offset, length } of chunksOf(ranges ?? [{ offset: 0, length: Infinity }], begin)) {
     const slot = await freeSlot();
     const view = ring.subarray(slot * CHUNK, slot * CHUNK + wholeBlocks(Math.min(length, CHUNK)));
     const filled = await fill(view.subarray(0, length), offset);
@@ -131,6 +132,11 @@ async function main(): Promise<void> {
     }
     if (filled === 0) break;
     check(offset, view.subarray(0, filled));
+    // Read for its range's checksum only.
+    if (offset < from) {
+      free.push(slot);
+      continue;
+    }
     const whole = view.subarray(0, wholeBlocks(filled));
     whole.fill(0, filled);
     tell({ type: 'chunk', chunk: { slot, offset, length: whole.length, digest: sha256(whole) } });
@@ -141,7 +147,11 @@ async function main(): Promise<void> {
   tell({ type: 'end', size });
 }
 
-/** Compares ranges that have a checksum in the block map; one that is begun in its middle cannot be. */
+/** Where to begin so that no checksum is left out: who takes part from `from` on has had nothing else of a range that it lies in. */
+const beginningOf = (from: number): number =>
+  ranges?.find((range) => range.sum !== undefined && range.offset < from && from < endOf(range))?.offset ?? from;
+
+/** Compares ranges that have a checksum in the block map. */
 function rangeChecker(): (offset: number, bytes: Uint8Array) => void {
   const checked = ranges?.filter(({ sum }) => sum !== undefined) ?? [];
   let hash: Hash | undefined;
