@@ -134,10 +134,21 @@ export const FACTS: Fact[] = [
     },
   },
   {
+    id: 'initramfs-modules',
+    what: 'which modules its initramfs takes when it is made anew',
+    documented: 'dep, those of the machine that makes it, since 2024-11; most before',
+    source: 'RPi-Distro/pi-gen: export-image/05-finalise/01-run.sh (fba95332)',
+    read: async ({ root }) => {
+      const text = await root.files.read('etc/initramfs-tools/initramfs.conf');
+      return /^MODULES=(\w+)/m.exec(text?.toString() ?? '')?.[1] ?? NONE;
+    },
+  },
+  {
     id: 'first-user',
     what: 'the account of number 1000: name, shell, password',
-    documented: 'pi, /usr/sbin/nologin, locked: no password until somebody is named',
-    source: 'RPi-Distro/pi-gen: stage1/01-sys-tweaks/00-run.sh; nologin read from an image of 2026-09 by a third party',
+    documented: 'pi, locked: no password until somebody is named; /usr/sbin/nologin since 2026-04-13, /bin/bash before',
+    source:
+      'RPi-Distro/pi-gen: stage1/01-sys-tweaks/00-run.sh (4b9cd15c: --disabled-login); nologin read from an image of 2026-09 by a third party',
     read: async ({ root }) => {
       const passwd = await rowsOf(root.files, 'etc/passwd');
       const [name, , , , , , shell] = passwd.find(([, , uid]) => uid === '1000') ?? [];

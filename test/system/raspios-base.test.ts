@@ -8,6 +8,7 @@ import { cacheFolder } from '../../src/cli/context.ts';
 import { withImageView } from '../../src/cli/image-view.ts';
 import { run } from '../../src/host/exec.ts';
 import { digestOfFile } from '../../src/lib/digest.ts';
+import type { ImageView } from '../../src/vendor/view.ts';
 import { cmdlineTxt } from '../fixtures/raspios/boot-files.ts';
 import { changeRoot, putOnBoot } from '../fixtures/raspios/disk.ts';
 import { ERAS } from '../fixtures/raspios/eras.ts';
@@ -105,6 +106,8 @@ const ROLE = `version: 1
 summary: Nothing but a closed port
 extends: base
 health: [{ check: closed, port: 9 }]
+# What goes into the initramfs.
+modules: { blacklist: [pcspkr] }
 # The image has both already: without a shell, and in other groups.
 groups: [{ name: pi }]
 users: [{ name: pi, shell: /bin/bash, groups: [video] }]
@@ -119,6 +122,7 @@ test('a role on trixie without cloud-init: told by firstrun.sh, restarted, healt
     const { names, console } = await listed(base, folder, (from) => testRole(folder, 'quiet', from));
     assert.not.ok(names.includes('cloud-init is done'));
     const { passwd, group, shadow } = await accountsOf(path.join(folder, 'out/quiet.img'));
+    await assertNewInitramfs(base, path.join(folder, 'out/quiet.img'));
     assert.match(shadow, /^pi:!/m);
     assert.match(passwd, /^pi:x:1000:1000:[^:]*:\/home\/pi:\/bin\/bash$/m);
     assert.match(group, /^video:.*\bpi$/m);
@@ -136,6 +140,19 @@ test('a role on trixie without cloud-init: told by firstrun.sh, restarted, healt
     assert.is.not(id, (await readManifest(folder, 'quiet')).disk.id);
   });
 });
+
+/** Made anew by the image's own tools, which would have looked at a machine for modules, and put to where the firmware looks. */
+async function assertNewInitramfs(base: string, image: string): Promise<void> {
+  const initramfs = ({ boot }: ImageView): Promise<Buffer | undefined> => boot.files.read('initramfs8', 1 << 28);
+  const before = await withImageView(base, initramfs);
+  await withImageView(image, async (view) => {
+    const after = await initramfs(view);
+    assert.ok(before && after && !after.equals(before));
+    const { files } = view.root;
+    assert.match(String(await files.read('etc/initramfs-tools/initramfs.conf')), /^MODULES=dep$/m);
+    assert.equal(await files.list('etc/initramfs-tools/conf.d'), ['00piimg']);
+  });
+}
 
 const accountsOf = (image: string): Promise<Record<'passwd' | 'group' | 'shadow', string>> =>
   withImageView(image, async ({ root: { files } }) => ({

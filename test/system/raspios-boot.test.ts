@@ -119,7 +119,7 @@ async function assertFirstBoot(era: EraName): Promise<string> {
 }
 
 test('trixie: the initramfs grows the partition and changes the id, systemd grows the file system', async () => {
-  assert.match(await assertFirstBoot('trixie-512'), /EXT4-fs \(mmcblk\dp2\): resized filesystem/);
+  assert.match(await assertFirstBoot('trixie-cloud-init'), /EXT4-fs \(mmcblk\dp2\): resized filesystem/);
 });
 
 test("bookworm's layout: firstboot is process 1, restarts, and the system comes up from what it left", async () => {

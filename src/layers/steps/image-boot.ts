@@ -29,6 +29,26 @@ export function touchesInitramfs(layers: LayerEntry[][]): boolean {
 }
 
 /**
+ * `dep` looks at the machine it runs on for modules: a build has none (initramfs.conf(5)). Raspberry Pi OS has it too, which its makers switch
+ * to when its initramfs is made (pi-gen, export-image/05-finalise/01-run.sh): a machine of the image makes its own by that again.
+ */
+const UPDATE = `
+[ -x /usr/sbin/update-initramfs ] || exit 97
+modules=$(
+  for file in /etc/initramfs-tools/initramfs.conf /usr/share/initramfs-tools/conf.d/* /etc/initramfs-tools/conf.d/*; do
+    [ ! -f "$file" ] || . "$file" >&2
+  done
+  echo "\${MODULES-}"
+)
+if [ "$modules" = dep ]; then
+  mkdir -p /etc/initramfs-tools/conf.d
+  trap 'rm -f /etc/initramfs-tools/conf.d/zz-piimg-build' EXIT
+  echo MODULES=most >/etc/initramfs-tools/conf.d/zz-piimg-build
+fi
+update-initramfs -u -k all
+`;
+
+/**
  * Lets the image's own update-initramfs make its initramfs anew, and its hooks copy it to where the firmware looks. Nothing where there is
  * none, or where nothing on top of the image goes into it. Throws PiimgError with its last lines.
  */
@@ -36,10 +56,9 @@ export async function updateInitramfs(context: StepContext): Promise<string[]> {
   const { sandbox, below, tree, guard, signal, step } = context;
   const [, ...onTop] = await Promise.all(below.map((layer) => layer.entries));
   if (!touchesInitramfs(onTop)) return [];
-  const script = '[ -x /usr/sbin/update-initramfs ] || exit 97; exec update-initramfs -u -k all';
   const { exitCode } = await sandbox
     .inRoot(rootOf(context, 'native'), {
-      argv: ['sh', '-euc', script],
+      argv: ['sh', '-euc', UPDATE],
       env: clock(context),
       okCodes: [0, 97],
       signal,

@@ -143,7 +143,7 @@ test('of TOML, a string of one table', () => {
 
 test('facts have the ids that fixtures are compared by, a source each, and values of each era', async () => {
   const ids =
-    'table p1-start p1-sectors p1-type p1-label cluster-bytes p2-start p2-type p2-label ext4-features cmdline fstab partuuid-hook first-user machine-id host-keys cloud-cfg datasource meta-data first-boot-units resize kernel8-gzip config-auto-initramfs init-format';
+    'table p1-start p1-sectors p1-type p1-label cluster-bytes p2-start p2-type p2-label ext4-features cmdline fstab partuuid-hook initramfs-modules first-user machine-id host-keys cloud-cfg datasource meta-data first-boot-units resize kernel8-gzip config-auto-initramfs init-format';
   assert.is(FACTS.map(({ id }) => id).join(' '), ids);
   for (const { id, what, documented, source } of FACTS) assert.ok(what && documented && source, id);
   const values = async (era: Era) =>
