@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { loadBase, type BaseDefinition, type ImageBase } from '../base/definition.ts';
-import { stampOf } from '../flash/source/file.ts';
+import { stampOf } from '../lib/stamp.ts';
 import { digestOf, digestOfFile } from '../lib/digest.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Bases } from '../role/resolve.ts';

@@ -1,10 +1,10 @@
 // Copies an image file, and writes pieces of one: holes stay holes.
-import type { Stats } from 'node:fs';
 import { chmod, constants, copyFile, open, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { run } from '../host/exec.ts';
 import { PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
+import { stampOf } from '../lib/stamp.ts';
 import { copyRanges } from './digest.ts';
 import type { ByteRange } from './ranges.ts';
 
@@ -33,7 +33,8 @@ export async function copyImage(
   try {
     await file.truncate(size);
     await copyRanges(from, await dataOf(from, size, signal), to, signal);
-    requireSame(from, before, await stat(from));
+    // Each thread has opened it by its name: all must have read one and the same.
+    if (stampOf(await stat(from)) !== stampOf(before)) throw changed(from);
   } catch (error) {
     // It ends before a range does.
     if (error instanceof RangeError) throw changed(from, error);
@@ -55,12 +56,6 @@ async function dataOf(file: string, size: number, signal: AbortSignal | undefine
   return extents
     .filter(({ data }) => data)
     .map(({ start, length }) => ({ offset: start, length: Math.min(length, size - start) }));
-}
-
-/** Each thread has opened it by its name: all must have read one and the same. */
-function requireSame(file: string, before: Stats, after: Stats): void {
-  const same = (['dev', 'ino', 'size', 'mtimeMs'] as const).every((key) => before[key] === after[key]);
-  if (!same) throw changed(file);
 }
 
 const changed = (file: string, cause?: unknown): PiimgError =>

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { packageRoot } from '../host/package-root.ts';
 import type { Step } from '../lib/progress.ts';
-import type { ByteRange } from './ranges.ts';
+import { inPieces, type ByteRange } from './ranges.ts';
 
 export interface CheckedRange extends ByteRange {
   sha256: string;
@@ -59,17 +59,8 @@ export const crcOfRanges = (path: string, ranges: ByteRange[], to?: string): Pro
 
 /** Copies the ranges of the file at `path` to the same places of `to`, in pieces. Rejects as `crcOfRanges`, and with what aborts `signal`. */
 export async function copyRanges(path: string, ranges: ByteRange[], to: string, signal?: AbortSignal): Promise<void> {
-  await inHalves(ranges.flatMap(piecesOf), { path, to, checksum: 'none', running: false }, signal);
+  await inHalves(ranges.flatMap(inPieces), { path, to, checksum: 'none', running: false }, signal);
 }
-
-/** Small enough that two threads have as much to do. */
-const PIECE = 16 << 20;
-
-const piecesOf = ({ offset, length }: ByteRange): ByteRange[] =>
-  Array.from({ length: Math.ceil(length / PIECE) }, (_, index) => ({
-    offset: offset + index * PIECE,
-    length: Math.min(PIECE, length - index * PIECE),
-  }));
 
 /** By two threads, each of which has half of the bytes. */
 async function inHalves(ranges: ByteRange[], data: ThreadData, signal?: AbortSignal): Promise<string[]> {

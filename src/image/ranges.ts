@@ -23,6 +23,15 @@ export function readerOf(file: Positioned): ReadAt {
   };
 }
 
+/** Bytes of a piece that one of several threads has at a time, at most: small enough that all have as much to do. */
+const PIECE = 16 << 20;
+
+export const inPieces = ({ offset, length }: ByteRange): ByteRange[] =>
+  Array.from({ length: Math.ceil(length / PIECE) }, (_, index) => ({
+    offset: offset + index * PIECE,
+    length: Math.min(PIECE, length - index * PIECE),
+  }));
+
 /** Sorted, widened to whole blocks, and with those that touch made one. */
 export function wholeBlocks(ranges: ByteRange[], block: number): ByteRange[] {
   const sorted = ranges

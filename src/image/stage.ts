@@ -26,13 +26,10 @@ import { hex32, type ImageIds } from './ids.ts';
 import { SECTOR } from './mbr.ts';
 import type { Partition } from './manifest.ts';
 import type { MergedEntry } from './merge.ts';
-import { readerOf, wholeBlocks, type ByteRange } from './ranges.ts';
+import { inPieces, readerOf, wholeBlocks, type ByteRange } from './ranges.ts';
 
 /** Raised when the same content would make other file systems: it is part of every key. */
 const STAGE_FORMAT = 4;
-
-/** Bytes under one checksum, at most: small enough that two threads have as much to do. */
-const PIECE = 16 << 20;
 
 export interface StageCache {
   dir: string;
@@ -209,11 +206,4 @@ function diskOf({ ids }: StageContent): string {
 async function removeEarlier(cache: StageCache, content: StageContent, key: string): Promise<void> {
   const own = (await readdir(cache.dir)).filter((name) => name.startsWith(diskOf(content)) && name !== key);
   await Promise.all(own.map((name) => rm(join(cache.dir, name), { recursive: true, force: true })));
-}
-
-function inPieces({ offset, length }: ByteRange): ByteRange[] {
-  return Array.from({ length: Math.ceil(length / PIECE) }, (_, i) => ({
-    offset: offset + i * PIECE,
-    length: Math.min(PIECE, length - i * PIECE),
-  }));
 }

@@ -92,12 +92,11 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
     return;
   }
   const ledger = keepLedger(image, flags.wipe ?? false, { sha256: digest, say });
-  const flashed = await withOpener(disks, { write: mode !== 'verify', signal }, async (opener) => {
+  const flashed = await withOpener(disks, { write, signal }, async (opener) => {
     const ready = await show(opener);
-    if (mode !== 'verify')
-      await confirmTargets(targets, { yes: flags.yes ?? false, confirm: flags.confirm ?? [] }, signal);
+    if (write) await confirmTargets(targets, { yes: flags.yes ?? false, confirm: flags.confirm ?? [] }, signal);
     return flashCards(image, ready, { mode, wipe: flags.wipe ?? false }, { ...context, opener }, (one) => {
-      if (mode !== 'verify') ledger.add(one);
+      if (write) ledger.add(one);
     });
   });
   const rows = await ledger.rows();

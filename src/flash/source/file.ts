@@ -1,8 +1,8 @@
 // An image's file, or a block device that one is copied from.
-import type { Stats } from 'node:fs';
 import { open, readFile, realpath, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
+import { stampOf } from '../../lib/stamp.ts';
 
 /** Bytes read at a time: as many as a pipe takes. Pieces of a MiB on their way to a program that unpacks them take 60 MB more. */
 const PIECE = 1 << 16;
@@ -16,10 +16,6 @@ export interface OpenedFile {
   regular: boolean;
   stamp: string;
 }
-
-/** Tells a file from what it was, and from another one of its name. */
-export const stampOf = ({ dev, ino, size, mtimeMs }: Pick<Stats, 'dev' | 'ino' | 'size' | 'mtimeMs'>): string =>
-  [dev, ino, size, mtimeMs].join(' ');
 
 /** Looks at the first `length` bytes. Throws PiimgError (usage) for what is not there, may not be read, or is no file. */
 export async function openFile(name: string, length: number): Promise<OpenedFile> {

@@ -4,7 +4,7 @@ import { closeSync, fstatSync, openSync, readSync, statSync, type Stats } from '
 import { parentPort, workerData } from 'node:worker_threads';
 import { sha256 } from '../../lib/digest.ts';
 import { PiimgError } from '../../lib/errors.ts';
-import { stampOf } from '../source/file.ts';
+import { stampOf } from '../../lib/stamp.ts';
 import { readSource } from '../source/read.ts';
 import type { Source } from '../source/source.ts';
 import { CHUNK, chunksOf, wholeBlocks, type CheckedRange } from './chunks.ts';

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Source } from '../../../src/flash/source/source.ts';
-import { stampOf } from '../../../src/flash/source/file.ts';
+import { stampOf } from '../../../src/lib/stamp.ts';
 import type { CheckedRange } from '../../../src/flash/write/chunks.ts';
 import { startReader } from '../../../src/flash/write/reader.ts';
 import { sha256 } from '../../../src/lib/digest.ts';

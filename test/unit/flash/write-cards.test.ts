@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import { digestOfCard } from '../../../src/flash/card-digest.ts';
 import { sha256 } from '../../../src/lib/digest.ts';
 import { BLOCK, CHUNK, totalOf, type CheckedRange } from '../../../src/flash/write/chunks.ts';
-import { stampOf } from '../../../src/flash/source/file.ts';
+import { stampOf } from '../../../src/lib/stamp.ts';
 import type { FlashedCard, FlashEvent, FlashJob, Patch } from '../../../src/flash/write/types.ts';
 import { writeCards } from '../../../src/flash/write/write-cards.ts';
 import { PiimgError } from '../../../src/lib/errors.ts';

@@ -3,7 +3,7 @@ import { open, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { stampOf } from '../../../src/flash/source/file.ts';
+import { stampOf } from '../../../src/lib/stamp.ts';
 import { writeCards } from '../../../src/flash/write/write-cards.ts';
 import { temporaryFolder } from '../../helpers/temporary.ts';
 
