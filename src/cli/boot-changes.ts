@@ -1,9 +1,20 @@
 // What changing files of a boot partition comes to in bytes: found out by mtools on a sparse copy, before anything is written to the image.
 import { directoryRanges, findInFat, freeClusters, openFat, readFromFat, type FatVolume } from '../image/fat.ts';
-import { readerOf, type ByteRange, type ReadAt } from '../image/ranges.ts';
+import { passing, readerOf, type ByteRange, type ReadAt } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Edit } from '../seed/formats/edits.ts';
-import { addFiles, check, giveNames, removeFiles, withCopy, type Copy, type Partition } from './boot-copy.ts';
+import {
+  addFiles,
+  check,
+  digestOf,
+  giveNames,
+  makeWritable,
+  removeFiles,
+  tablesDiffer,
+  withCopy,
+  type Copy,
+  type Partition,
+} from './boot-copy.ts';
 
 /** Bytes of the disk that become others: whole sectors of 512 bytes. */
 export interface Change {
@@ -19,6 +30,13 @@ export interface Change {
  */
 export type Stages = Change[][];
 
+/** What is to be written, and how it is known afterwards that it was, and nothing else. */
+export interface Planned {
+  stages: Stages;
+  /** `digestOf` the file system that fsck.vfat has found sound with the changes in it. */
+  sound: string;
+}
+
 /**
  * `read` is of the disk, `what` how it is called in messages. Throws PiimgError: refused for a file system that fsck.vfat finds damaged,
  * and where there is no room, for both files and what they take the place of.
@@ -28,11 +46,22 @@ export async function changesFor(
   { offset, what }: Partition,
   edits: Edit[],
   signal?: AbortSignal,
-): Promise<Stages> {
+): Promise<Planned> {
   const before = await openFat(read, offset);
   await refuseFolders(before, edits, what);
-  requireRoom(before, edits, what);
-  return withCopy(before, offset, (copy) => change(copy, before, { offset, what }, { edits, signal }));
+  await requireRoom(before, edits, what);
+  const sound = (copy: Copy): Promise<void> => check(copy, what, 'before');
+  try {
+    return await withCopy(before, offset, async (copy) => {
+      // mtools read the first, and would make the others like it. What else is damaged stays so, and is found when all is done.
+      if (await tablesDiffer(before)) await sound(copy);
+      return change(copy, before, { offset, what }, { edits, signal });
+    });
+  } catch (error) {
+    signal?.throwIfAborted();
+    await withCopy(before, offset, sound);
+    throw error;
+  }
 }
 
 async function change(
@@ -40,15 +69,15 @@ async function change(
   before: FatVolume,
   { offset, what }: Partition,
   { edits, signal }: { edits: Edit[]; signal: AbortSignal | undefined },
-): Promise<Stages> {
+): Promise<Planned> {
   const places = await directoryRanges(before);
-  await check(copy, what, 'before');
-  const tables = { offset, length: before.root.offset - offset };
   const inCopy = readerOf(copy.handle);
-  const readCopy: ReadAt = (at, length) => inCopy(at - offset, length);
+  const readCopy: ReadAt = (at, length, into) => inCopy(at - offset, length, into);
+  const tables = { offset, length: before.root.offset - offset };
+  const inTables = (): Promise<Change[]> => changesIn(tables, before.read, readCopy);
   await addFiles(copy, before, edits);
   const replaced = await giveNames(copy, readCopy, offset, edits);
-  const reserved = await readCopy(tables.offset, tables.length);
+  const reserved = await inTables();
   await removeFiles(copy, replaced);
   const named = await openFat(readCopy, offset);
   const all = clustersOf(named, await directoryRanges(named));
@@ -57,30 +86,38 @@ async function change(
   const folders = [...(await contentsOf(before.read, places)), ...empty];
   const shown = await contentsOf(readCopy, [...places, ...grown]);
   const turns = await inTurns(named, differing(folders, shown));
-  await removeFiles(copy, await present(before, edits));
+  const going = await present(before, edits);
+  const names = going.map(({ name }) => name);
+  await makeWritable(
+    copy,
+    going.filter(({ readOnly }) => readOnly).map(({ name }) => name),
+  );
+  await removeFiles(copy, names);
   await check(copy, what, 'planned');
   signal?.throwIfAborted();
+  const after = await openFat(readCopy, offset);
   const old = (await Promise.all(edits.map(({ path }) => findInFat(before, path)))).flatMap(
     (entry) => entry?.ranges ?? [],
   );
-  return [
-    [...(await newContents(await openFat(readCopy, offset), edits)), ...empty],
-    differences(await before.read(tables.offset, tables.length), reserved, tables.offset),
+  const stages = [
+    [...(await newContents(after, edits)), ...empty],
+    reserved,
     ...turns,
     differing(shown, await contentsOf(readCopy, [...places, ...grown])),
-    differences(reserved, await readCopy(tables.offset, tables.length), tables.offset),
+    await fromOneToOther(before.read, reserved, await inTables()),
     // Nobody's any more, they may hold secrets of an earlier identity.
     old.map(({ offset: at, length }) => ({ offset: at, content: Buffer.alloc(length) })),
   ];
+  return { stages, sound: await digestOf(after) };
 }
 
 /** The files that are to go, and are there. */
-async function present(before: FatVolume, edits: Edit[]): Promise<string[]> {
-  const names: string[] = [];
-  for (const edit of edits) {
-    if (!('content' in edit) && (await findInFat(before, edit.path)) !== undefined) names.push(edit.path);
-  }
-  return names;
+async function present(before: FatVolume, edits: Edit[]): Promise<{ name: string; readOnly: boolean }[]> {
+  const going = edits.filter((edit) => !('content' in edit));
+  const found = await Promise.all(going.map(({ path }) => findInFat(before, path)));
+  return found.flatMap((entry, index) => {
+    return entry === undefined ? [] : [{ name: going[index]?.path ?? '', readOnly: entry.readOnly }];
+  });
 }
 
 /** What the stages come to, sector by sector, sorted. */
@@ -147,16 +184,40 @@ const differing = (old: Change[], now: Change[]): Change[] =>
 
 const SECTOR = 512;
 
-/** Sectors of `now` that differ; `offset` is where both begin on the disk. Looked for in large pieces first: a table has megabytes. */
-function differences(old: Buffer, now: Buffer, offset: number, step = 128 * SECTOR): Change[] {
+/** Sectors of `now` that differ; `offset` is where both begin on the disk. */
+function differences(old: Buffer, now: Buffer, offset: number): Change[] {
+  if (old.equals(now)) return [];
   const changes: Change[] = [];
-  for (let from = 0; from < now.length; from += step) {
-    const [a, b] = [old.subarray(from, from + step), now.subarray(from, from + step)];
-    if (a.equals(b)) continue;
-    if (step > SECTOR) changes.push(...differences(a, b, offset + from, SECTOR));
-    else changes.push({ offset: offset + from, content: Buffer.from(b) });
+  for (let from = 0; from < now.length; from += SECTOR) {
+    const content = now.subarray(from, from + SECTOR);
+    if (!old.subarray(from, from + SECTOR).equals(content)) {
+      changes.push({ offset: offset + from, content: Buffer.from(content) });
+    }
   }
   return changes;
+}
+
+/** Sectors of a place that read differently by `now`. */
+async function changesIn(place: ByteRange, old: ReadAt, now: ReadAt): Promise<Change[]> {
+  const changes: Change[] = [];
+  for await (const { at, pieces } of passing([old, now], place)) {
+    const [before, after] = pieces;
+    if (before && after) changes.push(...differences(before, after, at));
+  }
+  return changes;
+}
+
+/** What makes the second of what `read` reads with the first; both are told by their sectors that differ from it. */
+async function fromOneToOther(read: ReadAt, first: Change[], second: Change[]): Promise<Change[]> {
+  const [from, to] = [first, second].map((changes) => new Map(changes.map(({ offset, content }) => [offset, content])));
+  const places = [...new Set([...first, ...second].map(({ offset }) => offset))].sort((a, b) => a - b);
+  const all = places.map(async (offset) => {
+    const before = from?.get(offset) ?? (await read(offset, SECTOR));
+    return { offset, before, content: to?.get(offset) ?? (await read(offset, SECTOR)) };
+  });
+  return (await Promise.all(all)).flatMap(({ offset, before, content }) =>
+    before.equals(content) ? [] : [{ offset, content }],
+  );
 }
 
 async function refuseFolders(before: FatVolume, edits: Edit[], what: string): Promise<void> {
@@ -170,10 +231,11 @@ async function refuseFolders(before: FatVolume, edits: Edit[], what: string): Pr
 }
 
 /** Old files stay until the new ones are there. For a directory that grows, one cluster more for each name. */
-function requireRoom(before: FatVolume, edits: Edit[], what: string): void {
+async function requireRoom(before: FatVolume, edits: Edit[], what: string): Promise<void> {
   const { clusterBytes } = before;
   const clusters = edits.map((edit) => ('content' in edit ? Math.ceil(edit.content.length / clusterBytes) + 1 : 0));
-  const [free, wanted] = [freeClusters(before), clusters.reduce((sum, count) => sum + count, 0)];
+  const wanted = clusters.reduce((sum, count) => sum + count, 0);
+  const free = await freeClusters(before, wanted);
   if (free >= wanted) return;
   throw new PiimgError(
     `The boot partition of ${what} has no room: ${wanted * clusterBytes} bytes are needed, ${free * clusterBytes} are free`,

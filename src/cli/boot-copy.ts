@@ -1,11 +1,12 @@
 // The sparse copy of a boot partition: files added, named and removed in it by mtools, and looked over by fsck.vfat.
+import { createHash } from 'node:crypto';
 import { mkdir, open, rm, stat, writeFile, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { run } from '../host/exec.ts';
 import { makeWorkFolder } from '../host/work-folder.ts';
 import { writeAll, writeSparse } from '../image/copy.ts';
 import { directoryRanges, findInFat, openFat, type FatVolume } from '../image/fat.ts';
-import type { ByteRange, ReadAt } from '../image/ranges.ts';
+import { passing, type ByteRange, type ReadAt } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import { quote } from '../lib/quote.ts';
 import type { Edit } from '../seed/formats/edits.ts';
@@ -29,8 +30,8 @@ export async function withCopy<T>(fat: FatVolume, offset: number, work: (copy: C
     const handle = await open(file, 'wx+', 0o600);
     try {
       await handle.truncate(fat.length);
-      for (const range of [fat.metadata, ...(await directoryRanges(fat))]) {
-        await writeSparse(handle, await fat.read(range.offset, range.length), range.offset - offset);
+      for await (const { at, pieces } of sectorsOf(fat)) {
+        for (const bytes of pieces) await writeSparse(handle, bytes, at - offset);
       }
       return await work({ file, handle, folder });
     } finally {
@@ -39,6 +40,33 @@ export async function withCopy<T>(fat: FatVolume, offset: number, work: (copy: C
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** All but the contents of files, in pieces. */
+async function* sectorsOf(fat: FatVolume): ReturnType<typeof passing> {
+  for (const range of [fat.metadata, ...(await directoryRanges(fat))]) yield* passing([fat.read], range);
+}
+
+/** The sha256 of all but the contents of files. */
+export async function digestOf(fat: FatVolume): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const { pieces } of sectorsOf(fat)) for (const bytes of pieces) hash.update(bytes);
+  return hash.digest('hex');
+}
+
+/** Whether the copies of the table are not all the same. */
+export async function tablesDiffer({ read, tables }: FatVolume): Promise<boolean> {
+  const [first] = tables;
+  if (first === undefined) return false;
+  const readers = tables.map<ReadAt>(
+    ({ offset }) =>
+      (at, length, into) =>
+        read(offset + at, length, into),
+  );
+  for await (const { pieces } of passing(readers, { offset: 0, length: first.length })) {
+    if (!pieces.every((piece) => piece.equals(pieces[0] ?? piece))) return true;
+  }
+  return false;
 }
 
 const mtools = (command: string[]): Promise<unknown> =>
@@ -83,12 +111,13 @@ export async function giveNames({ handle }: Copy, read: ReadAt, offset: number, 
   return gone;
 }
 
+/** mdel would ask about those. */
+export async function makeWritable({ file }: Copy, names: string[]): Promise<void> {
+  if (names.length > 0) await mtools(['mattrib', '-i', file, '-r', ...names.map((name) => `::${name}`)]);
+}
+
 export async function removeFiles({ file }: Copy, names: string[]): Promise<void> {
-  if (names.length === 0) return;
-  const paths = names.map((name) => `::${name}`);
-  // What is read-only mdel would ask about.
-  await mtools(['mattrib', '-i', file, '-r', ...paths]);
-  await mtools(['mdel', '-i', file, ...paths]);
+  if (names.length > 0) await mtools(['mdel', '-i', file, ...names.map((name) => `::${name}`)]);
 }
 
 /** From there to its end a slot has first cluster, time and day of the last change, and size ("FAT: General Overview", version 1.03). */

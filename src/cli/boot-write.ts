@@ -1,36 +1,37 @@
 // Writes changes of a boot partition to an image or a card, in an order that a cut leaves whole, and reads them back.
 import { stat, type FileHandle } from 'node:fs/promises';
 import { writeAll } from '../image/copy.ts';
+import { openFat } from '../image/fat.ts';
 import { readerOf, type ReadAt } from '../image/ranges.ts';
 import { PiimgError } from '../lib/errors.ts';
-import { checkWritten } from './boot-copy.ts';
-import { settled, type Change, type Stages } from './boot-changes.ts';
+import { digestOf } from './boot-copy.ts';
+import { settled, type Change, type Planned, type Stages } from './boot-changes.ts';
 import { openExclusively } from './open-image-file.ts';
 import { refuseMounted } from './seed-write.ts';
 
 /**
  * Makes the changes to the boot partition at byte `offset` that `prepare` finds out with the image, or the card to itself; `signal` stops
  * it before the first byte only. What is not `durable` is nobody's yet, and need not outlive a cut. Throws PiimgError (refused) for a device that is in use or mounted, and as `prepare`, before a byte is
- * written; afterwards for a card that reads differently, or that fsck.vfat finds damaged. Gives what was changed.
+ * written; afterwards for a card that reads differently. Gives what was changed.
  */
 export async function writeStages(
   file: string,
-  { offset, prepare, durable }: { offset: number; prepare: (read: ReadAt) => Promise<Stages>; durable: boolean },
+  { offset, prepare, durable }: { offset: number; prepare: (read: ReadAt) => Promise<Planned>; durable: boolean },
   signal?: AbortSignal,
 ): Promise<Change[]> {
   const block = (await stat(file)).isBlockDevice();
   const handle = await openExclusively(file, true, block);
-  let stages: Stages;
+  let planned: Planned;
   try {
     if (block) await refuseMounted(file);
-    stages = await prepare(readerOf(handle));
+    planned = await prepare(readerOf(handle));
     signal?.throwIfAborted();
-    await writeInTurns(handle, stages, durable);
+    await writeInTurns(handle, planned.stages, durable);
   } finally {
     await handle.close();
   }
-  const changes = settled(stages);
-  await readBack(file, block, { changes, offset });
+  const changes = settled(planned.stages);
+  await readBack(file, block, { changes, offset, sound: planned.sound });
   return changes;
 }
 
@@ -42,13 +43,13 @@ async function writeInTurns(handle: FileHandle, stages: Stages, durable: boolean
 }
 
 /**
- * Opened anew: with its last user a device's cache is gone, and what comes is from the card. Throws PiimgError where it reads differently
- * or is damaged, and where somebody else has it by now: a desktop mounts what is let go.
+ * Opened anew: with its last user a device's cache is gone, and what comes is from the card. Throws PiimgError where it reads differently,
+ * also in a table or folder of which nothing was changed, and where somebody else has it by now: a desktop mounts what is let go.
  */
 export async function readBack(
   file: string,
   block: boolean,
-  { changes, offset: start }: { changes: Change[]; offset: number },
+  { changes, offset: start, sound }: { changes: Change[]; offset: number; sound: string },
 ): Promise<void> {
   const handle = await openExclusively(file, block, block).catch((error: unknown) => {
     if (!(error instanceof PiimgError)) throw error;
@@ -59,13 +60,13 @@ export async function readBack(
   });
   try {
     const read = readerOf(handle);
-    for (const { offset, content } of changes) {
-      if ((await read(offset, content.length)).equals(content)) continue;
-      throw new PiimgError(`The boot partition of ${file} reads differently from what was written to it`, {
-        hint: 'The card may be worn out or counterfeit: try another one.',
-      });
-    }
-    await checkWritten(read, { offset: start, what: file });
+    const same = async ({ offset, content }: Change): Promise<boolean> =>
+      (await read(offset, content.length)).equals(content);
+    const written = (await Promise.all(changes.map(same))).every(Boolean);
+    if (written && (await digestOf(await openFat(read, start))) === sound) return;
+    throw new PiimgError(`The boot partition of ${file} reads differently from what was written to it`, {
+      hint: 'The card may be worn out or counterfeit: try another one.',
+    });
   } finally {
     await handle.close();
   }

@@ -13,7 +13,7 @@ import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Customized } from '../ui/customized.ts';
 import { recognise, type Recognised } from '../vendor/recognise.ts';
 import type { ImageView, InitFormat } from '../vendor/view.ts';
-import { changesFor, type Change, type Stages } from './boot-changes.ts';
+import { changesFor, type Change, type Planned } from './boot-changes.ts';
 import { writeStages } from './boot-write.ts';
 import type { Context } from './context.ts';
 import { orDamaged, withImageView } from './image-view.ts';
@@ -62,20 +62,20 @@ export async function customizeImage(
   const found = block ? undefined : await mapBeside(image);
   const beside = found && (await isMapOf(found, image)) ? found : undefined;
   const target = out ?? image;
-  const changes = (read: ReadAt, stop: AbortSignal): Promise<Stages> =>
+  const changes = (read: ReadAt, stop: AbortSignal): Promise<Planned> =>
     orDamaged(image, () => changesFor(read, { offset, what: image }, edits, stop));
   const mapFits = await context.progress.step(`first boot of ${node.node}`, async (step) => {
     let changed: Change[] = [];
     // A copy will be the same as the image. In place it is found out once nobody else can change anything.
-    const meanwhile = (stop: AbortSignal): Promise<Stages> =>
+    const meanwhile = (stop: AbortSignal): Promise<Planned> =>
       withImageFile(image, undefined, ({ handle }) => changes(readerOf(handle), stop));
-    const write = async (file: string, known?: Stages): Promise<void> => {
-      const ready = async (read: ReadAt): Promise<Stages> => {
-        const stages = known ?? (await changes(read, signal));
+    const write = async (file: string, known?: Planned): Promise<void> => {
+      const ready = async (read: ReadAt): Promise<Planned> => {
+        const planned = known ?? (await changes(read, signal));
         signal.throwIfAborted();
         // From the first byte on it is of another image.
         if (beside !== undefined && out === undefined) await removeMaps(image);
-        return stages;
+        return planned;
       };
       changed = await writeStages(file, { offset, prepare: ready, durable: out === undefined }, signal);
       // While the old file has its name still: the new one never lies beside a map of another.

@@ -164,7 +164,7 @@ export async function findSlots(card: SeedCard): Promise<FoundSlot[]> {
 /** Bytes that no file has. */
 export async function freeBytes(card: SeedCard): Promise<number> {
   const volume = await bootPartition(card);
-  return freeClusters(volume) * volume.clusterBytes;
+  return (await freeClusters(volume)) * volume.clusterBytes;
 }
 
 /** Documents that say nothing. */

@@ -216,7 +216,7 @@ async function finishBoot(
   const places = new Map(slots.map(({ name, offset }) => [name, offset]));
   for (const { name, content } of seed) await file.write(content, 0, content.length, places.get(name));
   // The gap before the partition is part of the block map: a used card holds another table there.
-  const used = [{ offset: 0, length: start * SECTOR }, ...fatUsedRanges(fat)];
+  const used = [{ offset: 0, length: start * SECTOR }, ...(await fatUsedRanges(fat))];
   return { slots, used: cutAt(wholeBlocks(used, BMAP_BLOCK), slots) };
 }
 

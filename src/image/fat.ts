@@ -15,8 +15,10 @@ export interface FatVolume {
   root: ByteRange;
   /** How many entries the table has: two more than there are clusters. */
   entries: number;
-  /** The table's entry for a cluster: the next one, in the values of 32 bits. */
-  next: (cluster: number) => number;
+  /** The table's entry for a cluster: the next one, in the values of 32 bits. A promise where that part of the table was not read yet. */
+  next: (cluster: number) => number | Promise<number>;
+  /** All copies of the table. */
+  tables: ByteRange[];
   /** Boot sector, reserved sectors and all copies of the table. */
   metadata: ByteRange;
   /** Bytes of the whole. */
@@ -26,6 +28,7 @@ export interface FatVolume {
 export interface FatEntry {
   name: string;
   directory: boolean;
+  readOnly: boolean;
   size: number;
   /** Seconds since 1970, of an even number: FAT has no finer ones. It knows no time zone; Linux reads UTC where none is set. */
   mtime: number;
@@ -37,13 +40,15 @@ export interface FatEntry {
 }
 
 /** Offsets and values: Microsoft's "FAT: General Overview of On-Disk Format", version 1.03. */
-const ATTR = { volumeLabel: 0x08, directory: 0x10, longName: 0x0f };
+const ATTR = { readOnly: 0x01, volumeLabel: 0x08, directory: 0x10, longName: 0x0f };
 const END_OF_CHAIN = 0x0ffffff8;
 const DIRECTORY_ENTRY = 32;
+/** Bytes of the table that are read at once, of megabytes that mostly nobody asks for. All of one of 12 bits, whose entries share bytes. */
+const TABLE_PAGE = 1 << 16;
 /** Linux's MAX_FAT12 (fs/fat/fat.h): with more clusters, entries have 16 bits. */
 const MOST_CLUSTERS_OF_12 = 0xff4;
 
-/** Reads boot sector and table of the FAT that begins at byte `start`. Throws PiimgError when there is none. */
+/** Reads the boot sector of the FAT that begins at byte `start`. Throws PiimgError when there is none. */
 export async function openFat(read: ReadAt, start: number): Promise<FatVolume> {
   const boot = await read(start, 512);
   const sector = boot.readUInt16LE(11);
@@ -63,7 +68,11 @@ export async function openFat(read: ReadAt, start: number): Promise<FatVolume> {
   const totalSectors = boot.readUInt16LE(19) || boot.readUInt32LE(32);
   const clusters = Math.floor(((totalSectors - dataSector) * sector) / clusterBytes);
   const bits = wide ? 32 : clusters > MOST_CLUSTERS_OF_12 ? 16 : 12;
-  const table = await read(start + reserved * sector, Math.ceil(((clusters + 2) * bits) / 8));
+  const length = Math.ceil(((clusters + 2) * bits) / 8);
+  const copies = Array.from({ length: tables }, (_, index) => ({
+    offset: start + (reserved + index * sectorsPerTable) * sector,
+    length,
+  }));
   return {
     read,
     bits,
@@ -72,15 +81,32 @@ export async function openFat(read: ReadAt, start: number): Promise<FatVolume> {
     rootCluster: wide ? boot.readUInt32LE(44) : 0,
     root: { offset: start + rootSector * sector, length: rootBytes },
     entries: clusters + 2,
-    // The upper four bits of 32 are reserved.
-    next: bits === 32 ? (at) => table.readUInt32LE(at * 4) & 0x0fffffff : (at) => tableEntry(table, bits, at),
+    next: tableOf(read, { offset: start + reserved * sector, length }, bits),
+    tables: copies,
     metadata: { offset: start, length: dataSector * sector },
     length: totalSectors * sector,
   };
 }
 
-/** An entry of a table of 12 or 16 bits; the values for bad clusters and ends of chains as 32 bits have them. */
+/** The table that lies at `offset`, read page by page. */
+function tableOf(read: ReadAt, { offset, length }: ByteRange, bits: number): FatVolume['next'] {
+  const pages = new Map<number, Buffer>();
+  const perPage = (TABLE_PAGE * 8) / bits;
+  return (cluster) => {
+    const [index, at] = bits === 12 ? [0, cluster] : [Math.floor(cluster / perPage), cluster % perPage];
+    const known = pages.get(index);
+    if (known !== undefined) return tableEntry(known, bits, at);
+    const from = index * TABLE_PAGE;
+    return read(offset + from, Math.min(TABLE_PAGE, length - from)).then((page) => {
+      pages.set(index, page);
+      return tableEntry(page, bits, at);
+    });
+  };
+}
+
+/** An entry of a table; the values for bad clusters and ends of chains as 32 bits have them, whose upper four are reserved. */
 function tableEntry(table: Buffer, bits: number, cluster: number): number {
+  if (bits === 32) return table.readUInt32LE(cluster * 4) & 0x0fffffff;
   const value = bits === 16 ? table.readUInt16LE(cluster * 2) : entryOf12(table, cluster);
   const special = 2 ** bits - 9;
   return value < special ? value : value - special + END_OF_CHAIN - 1;
@@ -97,10 +123,11 @@ function entryOf12(table: Buffer, cluster: number): number {
 export const volumeIdIn = (boot: Buffer): number => boot.readUInt32LE(boot.readUInt16LE(22) === 0 ? 67 : 39);
 
 /** Everything in use: the metadata and each cluster that belongs to a file, a directory, or is marked bad. */
-export function fatUsedRanges(volume: FatVolume): ByteRange[] {
+export async function fatUsedRanges(volume: FatVolume): Promise<ByteRange[]> {
   const used = [{ ...volume.metadata }];
   for (let cluster = 2; cluster < volume.entries; cluster++) {
-    if (volume.next(cluster) !== 0) append(used, clusterRange(volume, cluster));
+    const next = volume.next(cluster);
+    if ((typeof next === 'number' ? next : await next) !== 0) append(used, clusterRange(volume, cluster));
   }
   return used;
 }
@@ -168,7 +195,7 @@ const damaged = (what: string): PiimgError =>
 
 /** The label in the root directory; empty without one. */
 export async function fatLabel(volume: FatVolume): Promise<string> {
-  const bytes = await readRanges(volume, chain(volume, volume.rootCluster));
+  const bytes = await readRanges(volume, await chain(volume, volume.rootCluster));
   for (let at = 0; at < bytes.length && bytes[at] !== 0; at += DIRECTORY_ENTRY) {
     const attributes = bytes.readUInt8(at + 11);
     const label = attributes !== ATTR.longName && (attributes & ATTR.volumeLabel) !== 0 && bytes[at] !== 0xe5;
@@ -179,7 +206,7 @@ export async function fatLabel(volume: FatVolume): Promise<string> {
 
 /** What is in the directory that begins at `cluster`, by default the root, in its own order. */
 export async function listFat(volume: FatVolume, cluster: number = volume.rootCluster): Promise<FatEntry[]> {
-  const places = chain(volume, cluster);
+  const places = await chain(volume, cluster);
   const bytes = await readRanges(volume, places);
   const entries: FatEntry[] = [];
   let pieces: Buffer[] = [];
@@ -197,24 +224,27 @@ export async function listFat(volume: FatVolume, cluster: number = volume.rootCl
     if (slot[0] === 0xe5) continue;
     if (attributes & ATTR.volumeLabel || name === '.' || name === '..') continue;
     const firstCluster = slot.readUInt16LE(20) * 0x10000 + slot.readUInt16LE(26);
-    const ranges = firstCluster === 0 ? [] : chain(volume, firstCluster);
+    const ranges = firstCluster === 0 ? [] : await chain(volume, firstCluster);
     const directory = (attributes & ATTR.directory) !== 0;
+    const readOnly = (attributes & ATTR.readOnly) !== 0;
     const size = slot.readUInt32LE(28);
     const mtime = timeOf(slot);
-    entries.push({ name, directory, size, mtime, ranges, firstCluster, slot: placeOf(places, at) });
+    entries.push({ name, directory, readOnly, size, mtime, ranges, firstCluster, slot: placeOf(places, at) });
   }
   return entries;
 }
 
-function chain(volume: FatVolume, first: number): ByteRange[] {
+async function chain(volume: FatVolume, first: number): Promise<ByteRange[]> {
   if (first === 0 && volume.rootCluster === 0) return [volume.root];
   const ranges: ByteRange[] = [];
   let steps = 0;
-  for (let cluster = first; cluster < END_OF_CHAIN; cluster = volume.next(cluster)) {
+  for (let cluster = first; cluster < END_OF_CHAIN;) {
     if (cluster < 2 || cluster >= volume.entries || ++steps > volume.entries) {
       throw damaged('a chain of clusters leads nowhere');
     }
     append(ranges, clusterRange(volume, cluster));
+    const next = volume.next(cluster);
+    cluster = typeof next === 'number' ? next : await next;
   }
   return ranges;
 }
@@ -248,7 +278,7 @@ async function readRanges(volume: FatVolume, ranges: ByteRange[]): Promise<Buffe
 /** Where its directories lie, the root first. A damaged one that holds itself is told once. */
 export async function directoryRanges(volume: FatVolume): Promise<ByteRange[]> {
   const seen = new Set<number>();
-  const ranges: ByteRange[] = [...chain(volume, volume.rootCluster)];
+  const ranges: ByteRange[] = [...(await chain(volume, volume.rootCluster))];
   const folders = [volume.rootCluster];
   for (let cluster = folders.pop(); cluster !== undefined; cluster = folders.pop()) {
     for (const entry of await listFat(volume, cluster)) {
@@ -261,9 +291,12 @@ export async function directoryRanges(volume: FatVolume): Promise<ByteRange[]> {
   return ranges;
 }
 
-/** Clusters that nothing has. Of the first two, which do not exist, entries are never 0. */
-export function freeClusters({ next, entries }: FatVolume): number {
+/** Clusters that nothing has; counted no further than to `enough`. Of the first two, which do not exist, entries are never 0. */
+export async function freeClusters(volume: FatVolume, enough = Infinity): Promise<number> {
   let free = 0;
-  for (let cluster = 0; cluster < entries; cluster++) if (next(cluster) === 0) free++;
+  for (let cluster = 0; cluster < volume.entries && free < enough; cluster++) {
+    const next = volume.next(cluster);
+    if ((typeof next === 'number' ? next : await next) === 0) free++;
+  }
   return free;
 }

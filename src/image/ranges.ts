@@ -5,8 +5,8 @@ export interface ByteRange {
   length: number;
 }
 
-/** Reads exactly `length` bytes at `offset` of an image or a device. */
-export type ReadAt = (offset: number, length: number) => Promise<Buffer>;
+/** Reads exactly `length` bytes at `offset` of an image or a device: to the beginning of `into`, or of a buffer of their own. */
+export type ReadAt = (offset: number, length: number, into?: Buffer) => Promise<Buffer>;
 
 /** What is open to be read, as a FileHandle is. */
 export interface Positioned {
@@ -15,12 +15,27 @@ export interface Positioned {
 
 /** Reads an open file; what lies beyond its end is an error, for no file system reaches there. */
 export function readerOf(file: Positioned): ReadAt {
-  return async (offset, length) => {
-    const buffer = Buffer.alloc(length);
+  return async (offset, length, into = Buffer.alloc(length)) => {
+    const buffer = into.subarray(0, length);
     const { bytesRead } = await file.read(buffer, 0, length, offset);
     if (bytesRead !== length) throw new RangeError(`The image ends before byte ${offset + length}.`);
     return buffer;
   };
+}
+
+/** Bytes of what is read into one buffer, over and over. */
+const PASSED = 1 << 18;
+
+/** Passes a range on in pieces, by each of the readers; of each only until the next one is asked for. */
+export async function* passing(
+  readers: ReadAt[],
+  { offset, length }: ByteRange,
+): AsyncGenerator<{ at: number; pieces: Buffer[] }> {
+  const all = readers.map((read) => ({ read, buffer: Buffer.alloc(Math.min(PASSED, length)) }));
+  for (let at = offset; at < offset + length; at += PASSED) {
+    const size = Math.min(PASSED, offset + length - at);
+    yield { at, pieces: await Promise.all(all.map(({ read, buffer }) => read(at, size, buffer))) };
+  }
 }
 
 /** Bytes of a piece that one of several threads has at a time, at most: small enough that all have as much to do. */

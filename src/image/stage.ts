@@ -172,7 +172,7 @@ async function makeStage(
       await make(image);
       const read = readerOf(file);
       const used = [
-        ...fatUsedRanges(await openFat(read, boot.start * SECTOR)),
+        ...(await fatUsedRanges(await openFat(read, boot.start * SECTOR))),
         ...(await ext4UsedRanges(read, root.start * SECTOR)),
       ];
       const ranges = wholeBlocks(used, BMAP_BLOCK).flatMap(inPieces);

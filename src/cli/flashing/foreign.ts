@@ -93,7 +93,8 @@ export async function patchesFor(
   edits: Edit[],
   signal: AbortSignal,
 ): Promise<Required<Patch>[]> {
-  const changes = settled(await changesFor(read, partition, edits, signal));
+  const { stages } = await changesFor(read, partition, edits, signal);
+  const changes = settled(stages);
   const ranges = changes.map(({ offset, content }) => ({ offset, length: content.length }));
   return Promise.all(
     wholeBlocks(ranges, BLOCK).map(async ({ offset, length }) => {

@@ -3,7 +3,7 @@ import { copyFile, open, readFile, symlink, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { changesFor, settled, type Stages } from '../../../src/cli/boot-changes.ts';
+import { changesFor, settled, type Planned, type Stages } from '../../../src/cli/boot-changes.ts';
 import { writeStages } from '../../../src/cli/boot-write.ts';
 import { readerOf, type ReadAt } from '../../../src/image/ranges.ts';
 import { PiimgError } from '../../../src/lib/errors.ts';
@@ -23,7 +23,7 @@ const names = Object.keys(NEW);
 async function stagesOf(file: string, wanted = edits): Promise<Stages> {
   const handle = await open(file);
   try {
-    return await changesFor(readerOf(handle), { offset: START, what: 'card.img' }, wanted);
+    return (await changesFor(readerOf(handle), { offset: START, what: 'card.img' }, wanted)).stages;
   } finally {
     await handle.close();
   }
@@ -215,14 +215,49 @@ test('a damaged file system, one that is full and a folder in the place of a fil
   }
 });
 
-test('what is on the card is checked by fsck.vfat once more: one write that was left out is found', async () => {
-  const { file } = await fatImage({ fill: 0 });
-  const prepare = async (read: ReadAt): Promise<Stages> =>
-    (await changesFor(read, { offset: START, what: file }, edits)).toSpliced(-2, 1);
+test('what is on the card is read back: a write that was left out is found, and a table that became another where nothing was written', async () => {
+  const [late, other] = [await fatImage({ fill: 0 }), await fatImage({ fill: 0 })];
+  const prepare =
+    (file: string, spoil: (planned: Planned) => Promise<Planned>) =>
+    async (read: ReadAt): Promise<Planned> =>
+      spoil(await changesFor(read, { offset: START, what: file }, edits));
+  const write = (file: string, spoil: (planned: Planned) => Promise<Planned>): Promise<unknown> =>
+    writeStages(file, { offset: START, durable: true, prepare: prepare(file, spoil) });
   await assertRejects(
-    writeStages(file, { offset: START, durable: true, prepare }),
-    /card.img is damaged by what was written to it/,
+    write(late.file, async (planned) => ({ ...planned, stages: planned.stages.toSpliced(-2, 1) })),
+    /card.img reads differently from what was written to it/,
   );
+  await assertRejects(
+    write(other.file, async (planned) => {
+      const { tables } = await withFat(other.file, async (volume) => volume);
+      const last = (tables.at(-1)?.offset ?? 0) + 4 * 60_000;
+      assert.not.ok(
+        planned.stages.flat().some(({ offset, content }) => offset + content.length > last && offset <= last),
+      );
+      await apply(other.file, [{ offset: last, content: Buffer.from([1]) }]);
+      return planned;
+    }),
+    /card.img reads differently from what was written to it/,
+  );
+});
+
+test('what fsck.vfat finds damaged is refused, also where mtools would not notice, or stop', async () => {
+  for (const name of ['cmdline.txt', 'overlays/vc4.dtbo']) {
+    const { file } = await fatImage({ fill: 0 });
+    await freeInSecondTable(file, name);
+    await refused(writeEdits(file, START, edits), /is damaged, or was not unmounted/);
+  }
+  const { file } = await fatImage({ fill: 0 });
+  // The dirty bit ("FAT: General Overview", version 1.03, page 18): of the table's second entry, cleared.
+  const handle = await open(file, 'r+');
+  const boot = Buffer.alloc(512);
+  await handle.read(boot, 0, 512, START);
+  for (const table of [0, 1]) {
+    const at = START + (boot.readUInt16LE(14) + table * boot.readUInt32LE(36)) * 512;
+    await handle.write(Buffer.from([0xff, 0xff, 0xff, 0x07]), 0, 4, at + 4);
+  }
+  await handle.close();
+  await refused(writeEdits(file, START, edits), /is damaged, or was not unmounted/);
 });
 
 async function assertRejects(work: Promise<unknown>, pattern: RegExp): Promise<void> {
