@@ -1,11 +1,12 @@
 // Copies an image file, and writes pieces of one: holes stay holes.
 import { chmod, constants, copyFile, open, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { run } from '../host/exec.ts';
+import { packageRoot } from '../host/package-root.ts';
 import { PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
 import { stampOf } from '../lib/stamp.ts';
-import { copyRanges } from './digest.ts';
 import type { ByteRange } from './ranges.ts';
 
 /** Zeros that are seen at once, and the unit in which they are left out: a block of any file system here. */
@@ -32,8 +33,8 @@ export async function copyImage(
   const look = setInterval(() => void file.stat().then(show, () => {}), 250);
   try {
     await file.truncate(size);
-    await copyRanges(from, await dataOf(from, size, signal), to, signal);
-    // Each thread has opened it by its name: all must have read one and the same.
+    await copyRanges(from, to, dataOf(from, size, signal), signal);
+    // Opened by its name: what was read must be what was looked at.
     if (stampOf(await stat(from)) !== stampOf(before)) throw changed(from);
   } catch (error) {
     // It ends before a range does.
@@ -42,6 +43,40 @@ export async function copyImage(
   } finally {
     clearInterval(look);
     await file.close();
+  }
+}
+
+/** Places of 256 KiB between the two threads. */
+const RING = 16 << 18;
+
+/** Two threads, which start while it is found out what to copy: one reads, one writes. Rejects with what either throws, and with what aborts. */
+async function copyRanges(
+  from: string,
+  to: string,
+  ranges: Promise<ByteRange[]>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const shared = {
+    ring: new SharedArrayBuffer(RING),
+    counts: new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT)),
+  };
+  const threads = [from, to].map(
+    (file) =>
+      new Worker(path.join(packageRoot, 'src/image/copy-thread.mjs'), {
+        workerData: { file, writes: file === to, ...shared },
+      }),
+  );
+  const ended = threads.map(
+    (thread) => new Promise((resolve, reject) => thread.once('message', resolve).once('error', reject)),
+  );
+  const aborted = new Promise<never>((_resolve, reject) => {
+    signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
+  try {
+    const told = ranges.then((known) => threads.forEach((thread) => thread.postMessage(known)));
+    await Promise.race([Promise.all([told, ...ended]), aborted]);
+  } finally {
+    await Promise.all(threads.map((thread) => thread.terminate()));
   }
 }
 

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { packageRoot } from '../host/package-root.ts';
 import type { Step } from '../lib/progress.ts';
-import { inPieces, type ByteRange } from './ranges.ts';
+import type { ByteRange } from './ranges.ts';
 
 export interface CheckedRange extends ByteRange {
   sha256: string;
@@ -54,30 +54,16 @@ export function digestImage(path: string, size: number): ImageDigester {
  * the speed of sha256. With `to`, another file, the ranges are copied to the same places there, so that they are read once.
  * Rejects with the error of what failed, its `syscall` among the rest, and when the file is shorter.
  */
-export const crcOfRanges = (path: string, ranges: ByteRange[], to?: string): Promise<string[]> =>
-  inHalves(ranges, { path, ...(to !== undefined && { to }), checksum: 'crc32', running: false });
-
-/** Copies the ranges of the file at `path` to the same places of `to`, in pieces. Rejects as `crcOfRanges`, and with what aborts `signal`. */
-export async function copyRanges(path: string, ranges: ByteRange[], to: string, signal?: AbortSignal): Promise<void> {
-  await inHalves(ranges.flatMap(inPieces), { path, to, checksum: 'none', running: false }, signal);
-}
-
-/** By two threads, each of which has half of the bytes. */
-async function inHalves(ranges: ByteRange[], data: ThreadData, signal?: AbortSignal): Promise<string[]> {
-  signal?.throwIfAborted();
+export async function crcOfRanges(path: string, ranges: ByteRange[], to?: string): Promise<string[]> {
   const half = ranges.reduce((sum, { length }) => sum + length, 0) / 2;
   let before = 0;
   const middle = ranges.findIndex(({ length }) => (before += length) > half);
   const halves = [ranges.slice(0, middle), ranges.slice(middle)].map((part) => ({
     pieces: part.map((range) => ({ ...range, hole: false })),
-    thread: startThread(data),
+    thread: startThread({ path, ...(to !== undefined && { to }), checksum: 'crc32', running: false }),
   }));
-  const aborted = new Promise<never>((_resolve, reject) => {
-    signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-  });
   try {
-    const sums = Promise.all(halves.map(({ thread, pieces }) => thread.digest(pieces)));
-    return (await Promise.race([sums, aborted])).flat();
+    return (await Promise.all(halves.map(({ thread, pieces }) => thread.digest(pieces)))).flat();
   } finally {
     await Promise.all(halves.map(({ thread }) => thread.end()));
   }
@@ -91,7 +77,7 @@ interface ThreadData {
   path: string;
   /** Another file, which gets what is read. */
   to?: string;
-  checksum: 'sha256' | 'crc32' | 'none';
+  checksum: 'sha256' | 'crc32';
   /** One sum over all pieces, told as it stands after each; else one for each piece. */
   running: boolean;
 }
