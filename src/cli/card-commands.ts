@@ -40,7 +40,7 @@ export function addCardCommands(program: Command, signal: AbortSignal): void {
     .addOption(json('what was written, without secrets,'))
     .addOption(progress())
     .action(async (image: string, options) =>
-      (await import('./commands/customize.ts')).customize(image, options, signal),
+      (await import('./commands/customize-early.ts')).customizeEarly(image, options, signal),
     );
   program
     .command('result')

@@ -47,7 +47,7 @@ export async function customizeImage(
   request: SeedRequest,
   context: Context,
 ): Promise<CustomizeResult | { seeded: SeedResult }> {
-  const { image, out, from, given } = request;
+  const { image, out, begun, from, given } = request;
   const { signal } = context;
   const file = from === undefined ? undefined : (await loadNodes(path.resolve(from))).nodeFile(given.node);
   const node = completeNode(file, given);
@@ -81,7 +81,7 @@ export async function customizeImage(
       // While the old file has its name still: the new one never lies beside a map of another.
       if (out !== undefined) await removeMaps(out);
     };
-    await writeTarget({ image, out, secret }, { meanwhile, write }, { step, signal });
+    await writeTarget({ image, out, secret, begun }, { meanwhile, write }, { step, signal });
     return beside !== undefined && (await writeChangedMap(beside, target, changed));
   });
   const { wifi, addresses } = node.network;

@@ -21,20 +21,6 @@ export interface NodeFlags {
   hostKeys?: boolean;
 }
 
-export interface TargetFlags {
-  out?: string;
-  inPlace?: boolean;
-}
-
-/** Throws PiimgError (usage) unless exactly one place to write to is named. */
-export function requireOneTarget({ out, inPlace = false }: TargetFlags): void {
-  if ((out !== undefined) !== inPlace) return;
-  throw new PiimgError('Either --out or --in-place is needed, and not both', {
-    exitCode: EXIT.usage,
-    hint: '--out FILE makes a copy of the image; --in-place writes to the image or card that is named.',
-  });
-}
-
 /** Throws PiimgError (usage) naming the file that cannot be read or is not what it should be; never what is in it. */
 export async function readGiven(flags: NodeFlags): Promise<Given> {
   const { wifi, wifiPasswordFile, wifiCountry } = flags;

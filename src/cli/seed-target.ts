@@ -9,6 +9,20 @@ import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
 import { settled } from '../lib/settled.ts';
 
+export interface TargetFlags {
+  out?: string;
+  inPlace?: boolean;
+}
+
+/** Throws PiimgError (usage) unless exactly one place to write to is named. */
+export function requireOneTarget({ out, inPlace = false }: TargetFlags): void {
+  if ((out !== undefined) !== inPlace) return;
+  throw new PiimgError('Either --out or --in-place is needed, and not both', {
+    exitCode: EXIT.usage,
+    hint: '--out FILE makes a copy of the image; --in-place writes to the image or card that is named.',
+  });
+}
+
 /** Throws PiimgError: what is renamed over must be a file, and not the image itself. */
 export async function refuseOut(image: string, out: string): Promise<void> {
   const folder = path.dirname(path.resolve(out));
@@ -30,6 +44,8 @@ export interface Target {
   out: string | undefined;
   /** Nobody else may read what is written. */
   secret: boolean;
+  /** The copy for `out`, where it was begun before. */
+  begun?: Copying | undefined;
 }
 
 export interface Work<T> {
@@ -39,9 +55,52 @@ export interface Work<T> {
   write: (file: string, known?: T) => Promise<void>;
 }
 
+/** A copy that is being made where nobody else looks. */
+export interface Copying {
+  file: string;
+  /** Settles with it. */
+  whole: Promise<void>;
+  show(step: Step): void;
+  stop(): void;
+  /** Of what has not got another name by then nothing stays. */
+  end(): Promise<void>;
+}
+
+/** Begins to copy the image for what is to become `out`. Throws PiimgError as `refuseOut`, and for a disk without room. */
+export async function beginCopy(image: string, out: string, signal: AbortSignal): Promise<Copying> {
+  await refuseOut(image, out);
+  const { blocks } = await stat(image);
+  const folder = path.dirname(path.resolve(out));
+  await requireSpace([{ folder, bytes: blocks * 512, what: 'the copy of the image' }]);
+  // Of runs that were killed.
+  await removeAbandonedParts(folder, [path.basename(out)]);
+  const place = `${out}.${randomBytes(4).toString('hex')}.${process.pid}.part`;
+  const file = path.join(place, path.basename(out));
+  await mkdir(place, { mode: 0o700 });
+  const stopped = new AbortController();
+  let shown: Step | undefined;
+  const whole = copyImage(image, file, {
+    signal: AbortSignal.any([signal, stopped.signal]),
+    step: { update: (event) => shown?.update(event) },
+  });
+  // Whoever waits for it may come later.
+  whole.catch(() => {});
+  return {
+    file,
+    whole,
+    show: (step) => (shown = step),
+    stop: () => stopped.abort(),
+    async end() {
+      stopped.abort();
+      await whole.catch(() => {});
+      await rm(place, { recursive: true, force: true });
+    },
+  };
+}
+
 /** Has the image itself written, or a copy of it; a copy that fails leaves nothing, and is no more durable than one by cp(1). */
 export async function writeTarget<T = undefined>(
-  { image, out, secret }: Target,
+  { image, out, secret, begun }: Target,
   { meanwhile, write }: Work<T>,
   { step, signal }: { step: Step; signal: AbortSignal },
 ): Promise<void> {
@@ -50,28 +109,19 @@ export async function writeTarget<T = undefined>(
     if (secret && (await stat(image)).isFile()) await chmod(image, 0o600);
     return write(image);
   }
-  const { blocks, mode } = await stat(image);
-  const folder = path.dirname(path.resolve(out));
-  await requireSpace([{ folder, bytes: blocks * 512, what: 'the copy of the image' }]);
-  // Of runs that were killed.
-  await removeAbandonedParts(folder, [path.basename(out)]);
-  const place = `${out}.${randomBytes(4).toString('hex')}.${process.pid}.part`;
-  const part = path.join(place, path.basename(out));
-  const failed = new AbortController();
-  const stop = AbortSignal.any([signal, failed.signal]);
+  const copying = begun ?? (await beginCopy(image, out, signal));
   try {
-    // Nobody else looks into it.
-    await mkdir(place, { mode: 0o700 });
-    const finding = meanwhile?.(stop).catch((error: unknown) => {
-      failed.abort();
+    copying.show(step);
+    const finding = meanwhile?.(signal).catch((error: unknown) => {
+      copying.stop();
       throw error;
     });
-    const [known] = await settled([Promise.resolve(finding), copyImage(image, part, { signal: stop, step })]);
-    await write(part, known);
-    if (!secret) await chmod(part, mode & 0o777);
+    const [known] = await settled([Promise.resolve(finding), copying.whole]);
+    await write(copying.file, known);
+    if (!secret) await chmod(copying.file, (await stat(image)).mode & 0o777);
     signal.throwIfAborted();
-    await rename(part, out);
+    await rename(copying.file, out);
   } finally {
-    await rm(place, { recursive: true, force: true });
+    await copying.end();
   }
 }

@@ -12,7 +12,7 @@ import type { Opener } from './flashing/opener.ts';
 import { describeCard, findSlots, readSchemas, withCard, type FoundSlot } from './seed-card.ts';
 import { newRandom, seedOf } from './seed-machine.ts';
 import { copyMap, mapBeside } from './seed-map.ts';
-import { refuseOut, writeTarget } from './seed-target.ts';
+import { refuseOut, writeTarget, type Copying } from './seed-target.ts';
 import { writeSeed, type Contents } from './seed-write.ts';
 
 export interface SeedRequest {
@@ -20,6 +20,8 @@ export interface SeedRequest {
   image: string;
   /** The file to write; the image itself, or the card, when absent. */
   out?: string | undefined;
+  /** The copy for it, where it was begun before. */
+  begun?: Copying | undefined;
   /** `node.yaml`, or `nodes.yaml` with the machine in it that `given` names. */
   from?: string | undefined;
   given: Given;
@@ -54,7 +56,7 @@ interface Source {
  * that no other card has.
  */
 export async function seedCard(
-  { image, out, from, given }: SeedRequest,
+  { image, out, begun, from, given }: SeedRequest,
   context: Context,
   random: string = newRandom(),
 ): Promise<SeedResult> {
@@ -72,7 +74,7 @@ export async function seedCard(
   await context.progress.step(`seed of ${node.node}`, async (step) => {
     const write = (file: string): Promise<void> =>
       writeSeed(file, contents, { durable: out === undefined, signal: context.signal });
-    await writeTarget({ image, out, secret }, { write }, { step, signal: context.signal });
+    await writeTarget({ image, out, secret, begun }, { write }, { step, signal: context.signal });
     if (out !== undefined) await copyMap(beside, out);
   });
   const unknown = source.block && process.platform !== 'linux';

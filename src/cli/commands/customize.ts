@@ -5,15 +5,17 @@ import { formatCustomized } from '../../ui/customized.ts';
 import { styleFor } from '../../ui/style.ts';
 import { createContext } from '../context.ts';
 import { customizeImage, type CustomizeResult } from '../customizing.ts';
-import { readGiven, requireOneTarget } from '../seed-options.ts';
+import { readGiven } from '../seed-options.ts';
+import { requireOneTarget, type Copying } from '../seed-target.ts';
 import { ownName, print, printJson, tell } from './output.ts';
 import { tellSeed, type SeedFlags } from './seed.ts';
 
-export async function customize(image: string, flags: SeedFlags, signal: AbortSignal): Promise<void> {
+/** `begun`: the copy for --out, where it was begun before. */
+export async function customize(image: string, flags: SeedFlags, signal: AbortSignal, begun?: Copying): Promise<void> {
   requireOneTarget(flags);
   const { out, from } = flags;
   const given = await readGiven(flags);
-  const result = await customizeImage({ image, out, from, given }, createContext(signal, flags.progress));
+  const result = await customizeImage({ image, out, begun, from, given }, createContext(signal, flags.progress));
   if ('seeded' in result) {
     tellSeed(result.seeded, flags.json);
     return;

@@ -6,7 +6,8 @@ import { formatSeed, formatSeedSummary } from '../../ui/seed-summary.ts';
 import { styleFor } from '../../ui/style.ts';
 import { createContext } from '../context.ts';
 import { withOpener } from '../flashing/opener.ts';
-import { readGiven, requireOneTarget, type NodeFlags, type TargetFlags } from '../seed-options.ts';
+import { readGiven, type NodeFlags } from '../seed-options.ts';
+import { requireOneTarget, type TargetFlags } from '../seed-target.ts';
 import { hasSlots, readSeed, seedCard, type SeedResult } from '../seeding.ts';
 import { ownName, print, printJson, tell } from './output.ts';
 
