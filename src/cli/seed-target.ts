@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, lstat, mkdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { requireSpace } from '../host/space.ts';
+import { diskFull, isDiskFull, requireSpace } from '../host/space.ts';
 import { copyImage } from '../image/copy.ts';
 import { removeAbandonedParts } from '../lib/alive.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
@@ -71,7 +71,8 @@ export async function beginCopy(image: string, out: string, signal: AbortSignal)
   await refuseOut(image, out);
   const { blocks } = await stat(image);
   const folder = path.dirname(path.resolve(out));
-  await requireSpace([{ folder, bytes: blocks * 512, what: 'the copy of the image' }]);
+  const needs = [{ folder, bytes: blocks * 512, what: 'the copy of the image' }];
+  await requireSpace(needs);
   // Of runs that were killed.
   await removeAbandonedParts(folder, [path.basename(out)]);
   const place = `${out}.${randomBytes(4).toString('hex')}.${process.pid}.part`;
@@ -82,6 +83,8 @@ export async function beginCopy(image: string, out: string, signal: AbortSignal)
   const whole = copyImage(image, file, {
     signal: AbortSignal.any([signal, stopped.signal]),
     step: { update: (event) => shown?.update(event) },
+  }).catch(async (error: unknown) => {
+    throw isDiskFull(error) ? await diskFull(needs, error) : error;
   });
   // Whoever waits for it may come later.
   whole.catch(() => {});

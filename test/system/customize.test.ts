@@ -64,9 +64,14 @@ test('a mounted card is refused, and not a byte of it changes; unmounted it is w
 const HELD = `
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-const { readBack } = await import(process.argv[1]);
-const [, , device, offset] = process.argv;
-const nothing = { changes: [], offset: Number(offset) };
+const [, sources, device, offset] = process.argv;
+const load = (file) => import(new URL(file, sources));
+const [{ readBack }, { digestOf }] = [await load('cli/boot-write.ts'), await load('cli/boot-copy.ts')];
+const [{ openFat }, { readerOf }] = [await load('image/fat.ts'), await load('image/ranges.ts')];
+const before = await open(device);
+const sound = await digestOf(await openFat(readerOf(before), Number(offset)));
+await before.close();
+const nothing = { changes: [], offset: Number(offset), sound };
 await readBack(device, true, nothing);
 await open(device, constants.O_RDONLY | constants.O_EXCL);
 await readBack(device, true, nothing).catch((error) => console.log(error.exitCode, error.message));
@@ -75,9 +80,9 @@ process.exit();
 
 test('a card that something has by the time it is to be read back: no bug, and what was done is said', async () => {
   await withLoop(image, async (device) => {
-    const module = new URL('../../src/cli/boot-write.ts', import.meta.url).href;
+    const sources = new URL('../../src/', import.meta.url).href;
     const tsx = import.meta.resolve('tsx');
-    const script = ['--import', tsx, '--input-type=module', '-e', HELD, module, device, String(START)];
+    const script = ['--import', tsx, '--input-type=module', '-e', HELD, sources, device, String(START)];
     const [program = '', ...command] = asRoot([process.execPath, ...script]);
     const { stdout } = await execa(program, command, { timeout: 60_000 });
     assert.match(stdout, /^1 .* was written, but not read back: something has mounted or opened it since/);
@@ -140,6 +145,25 @@ test('Ctrl-C amid a copy leaves nothing of it', async () => {
   );
   assert.is(exitCode, EXIT.interrupted);
   assert.equal(await readdir(dirname(large)), names);
+});
+
+test('a copy is begun before the node is known: one that is none ends it, and nothing stays', async () => {
+  const large = await foreignImage('systemd', { noise: 500, rootSize: 600 });
+  const [from, names] = [dirname(large), await readdir(dirname(large))];
+  const line = `cd "$0"; "$@" & until [ -d x.img.*.part ]; do sleep 0.001; done; wait $!`;
+  for (const [wanted, pattern] of [
+    [['--node', 'no name'], /host name/],
+    [['--node', 'pi1', '--set', 'port=80'], /variables/],
+  ] as const) {
+    const command = [...piimgCommand(), 'customize', 'card.img', '--out', 'x.img', ...wanted];
+    const { exitCode, stderr } = await run(['sh', '-c', line, from, ...command], {
+      okCodes: [EXIT.usage],
+      signal: AbortSignal.timeout(60_000),
+    });
+    assert.is(exitCode, EXIT.usage);
+    assert.match(stderr, pattern);
+    assert.equal(await readdir(from), names);
+  }
 });
 
 test.run();
