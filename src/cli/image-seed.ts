@@ -1,4 +1,7 @@
 // What the file of an image tells of its seed beyond the header: whether the slots are where that says, schemas, what user-data holds.
+import { hasPlaces, type ImageHeader } from '../image/header.ts';
+import { parseMbr, SECTOR } from '../image/mbr.ts';
+import type { Positioned } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { CloudInitSchemas } from '../seed/check.ts';
 import { describeSeed } from '../seed/describe.ts';
@@ -26,14 +29,42 @@ export interface ImageSeed {
 export async function readImageSeed(file: string, places: 'built' | 'any' = 'built'): Promise<ImageSeed> {
   return withCard(file, {}, async (card) => {
     if (places === 'built') for (const slot of await findSlots(card)) requirePlace(card, slot);
-    const [userData, metaData, networkConfig] = [
-      await readBootFile(card, 'user-data'),
-      await readBootFile(card, 'meta-data'),
-      await readBootFile(card, 'network-config'),
-    ];
-    const texts = { 'user-data': userData, 'meta-data': metaData, 'network-config': networkConfig };
-    return { schemas: await readSchemas(card), userData, carried: carriedBy(texts) };
+    return { ...(await seedOf(card)), schemas: await readSchemas(card) };
   });
+}
+
+/** To where an image that is packed, or comes by a pipe, has to be read for `seedInBeginning`; undefined where it has no slots. */
+export const endOfSlots = (header: ImageHeader): number | undefined =>
+  hasPlaces(header) ? Math.max(...header.slots.map(({ offset, length }) => offset + length)) : undefined;
+
+/** The same, without schemas, of the first bytes of an image. Undefined where its files lie elsewhere: whoever mounts an image may move them. */
+export async function seedInBeginning(
+  file: string,
+  header: ImageHeader,
+  bytes: Buffer,
+): Promise<Omit<ImageSeed, 'schemas'> | undefined> {
+  const handle: Positioned = {
+    async read(buffer, offset, length, position) {
+      return { bytesRead: bytes.copy(buffer, offset, position, position + length) };
+    },
+  };
+  const start = (parseMbr(bytes.subarray(0, SECTOR)).entries[0]?.start ?? 0) * SECTOR;
+  try {
+    return await seedOf({ file, block: false, handle, header, start });
+  } catch (error) {
+    if (error instanceof RangeError || error instanceof PiimgError) return undefined;
+    throw error;
+  }
+}
+
+async function seedOf(card: SeedCard): Promise<Omit<ImageSeed, 'schemas'>> {
+  const [userData, metaData, networkConfig] = [
+    await readBootFile(card, 'user-data'),
+    await readBootFile(card, 'meta-data'),
+    await readBootFile(card, 'network-config'),
+  ];
+  const texts = { 'user-data': userData, 'meta-data': metaData, 'network-config': networkConfig };
+  return { userData, carried: carriedBy(texts) };
 }
 
 /** The same of an image whose base's own first boot is told: who the agent takes the machine for, and which users files of the boot partition name. */

@@ -143,4 +143,32 @@ test('an image that was given an identity: the card is that machine, and no two 
   assert.is(anew.cards[0]?.node, 'pi-web8');
 });
 
+test('a packed image, and one from stdin, is asked for its identity as well', async () => {
+  const folder = await seedImage();
+  await writeFile(path.join(folder, 'key.pub'), `${keyLine()}\n`);
+  await run(['sh', '-c', 'xz -0k web.img; mv web.img.xz bare.img.xz'], { cwd: folder });
+  const bare = await piimg(folder, 'flash', 'bare.img.xz', '--to', 'card.img');
+  assert.is(bare.code, 2, bare.stderr);
+  assert.match(bare.stderr, /Nobody could log in to bare\.img\.xz/);
+  const identity = ['--node', 'pi-web7', '--ssh-key', 'key.pub'];
+  const seeded = await piimg(folder, 'seed', 'web.img', '--in-place', ...identity);
+  assert.is(seeded.code, 0, seeded.stderr);
+  await run(['xz', '-0k', 'web.img'], { cwd: folder });
+  const flash = [...piimgCommand(), 'flash', '-', '--to', 'card.img', '--json', '--progress', 'silent'];
+  for (const piped of ['web.img', 'web.img.xz']) {
+    const { stdout } = await run(['sh', '-c', 'cat "$0" | "$@"', piped, ...flash], { cwd: folder });
+    const { cards } = JSON.parse(stdout) as { cards: { node: string; login: string }[] };
+    assert.equal([cards[0]?.node, cards[0]?.login], ['pi-web7', 'pi@pi-web7'], piped);
+  }
+  const { cards } = flashedOf(await piimg(folder, 'flash', 'web.img.xz', '--to', 'card.img', '--json'));
+  assert.is(cards[0]?.login, 'pi@pi-web7');
+  assert.ok((await readFile(path.join(folder, 'card.img'))).includes('pi-web7'));
+  await withCards([CARD, CARD], async (two) => {
+    const twice = ['flash', 'web.img.xz', ...two.map((card) => card.path), ...agreed(two), '--dry-run'];
+    const { code, stderr } = await piimg(folder, ...twice);
+    assert.is(code, 2, stderr);
+    assert.match(stderr, /web\.img\.xz carries the identity of pi-web7/);
+  });
+});
+
 test.run();

@@ -51,6 +51,15 @@ test('Ctrl-C: exit code 130, a card that does not boot, and the command to go on
     assert.is(exitCode, 130, stderr);
     const again = `Go on with: piimg flash --resume ${image} ${card.path} ${agreed([card]).join(' ')}`;
     assert.ok(stderr.includes(again), stderr);
+    assert.match(stderr, new RegExp(`${card.path}: STOPPED · wrote \\d[^]*nothing boots from it as it is`));
+    assert.not.ok(await isBootable(card));
+    // And while it is read back, when all but the first block is there.
+    const reading = startPiimg(folder, ['flash', image, card.path, ...agreed([card]), '--resume']);
+    await untilMoved(card, 'read', moved(await card.requests(), 'read') + 8 * MIB);
+    reading.kill('SIGINT');
+    const stopped = await reading;
+    assert.is(stopped.exitCode, 130, stopped.stderr);
+    assert.match(stopped.stderr, new RegExp(`${card.path}: STOPPED[^]*nothing boots from it as it is`));
     assert.not.ok(await isBootable(card));
     await card.behave({ bytesPerSecond: 1e9 });
     const { cards: told } = flashedOf(

@@ -7,7 +7,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { run } from '../../src/host/exec.ts';
 import { sha256 } from '../../src/lib/digest.ts';
-import { MIB, piimg, plainImage, startPiimg } from '../helpers/flashing.ts';
+import { agreed, MIB, piimg, plainImage, startPiimg } from '../helpers/flashing.ts';
+import { withCards } from '../helpers/rig/card.ts';
 import { temporaryFolder } from '../helpers/temporary.ts';
 
 const folder = temporaryFolder();
@@ -22,8 +23,12 @@ await run(['sh', '-euc', PACK], { cwd: folder });
 const FILES = ['plain.img', 'plain.img.gz', 'plain.img.xz', 'plain.img.zst', 'plain.zip'];
 
 /** Serves the folder; each transfer but those that go on is cut after `cut` bytes. Only who gives the password is answered. */
-async function serve(cut = Infinity): Promise<{ server: Server; at: (file: string) => string }> {
+async function serve(cut = Infinity): Promise<{ server: Server; at: (file: string) => string; sent: () => number }> {
+  let gone = 0;
   const server = createServer((request, response) => {
+    const { socket } = response;
+    const before = socket?.bytesWritten ?? 0;
+    response.on('close', () => (gone += (socket?.bytesWritten ?? 0) - before));
     if (request.headers.authorization !== `Basic ${Buffer.from('ann:pa"ss').toString('base64')}`) {
       response.writeHead(401).end();
       return;
@@ -42,7 +47,7 @@ async function serve(cut = Infinity): Promise<{ server: Server; at: (file: strin
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  return { server, at: (file) => `http://ann:pa%22ss@127.0.0.1:${port}/${file}` };
+  return { server, sent: () => gone, at: (file) => `http://ann:pa%22ss@127.0.0.1:${port}/${file}` };
 }
 
 process.env['no_proxy'] = '127.0.0.1';
@@ -82,6 +87,30 @@ test('the digest beside a download: the right one, and another, which leaves not
     assert.match(refused.stdout + refused.stderr, /plain\.img has sha256 [0-9a-f]{64}, not /);
     assert.not.ok(existsSync(wrong));
     assert.is((await piimg(folder, 'flash', image, '--sha256', '12', '--to', wrong)).code, 2);
+  } finally {
+    server.close();
+  }
+});
+
+test('two cards, one of them half as fast: the image is downloaded once', async () => {
+  const { server, at, sent } = await serve();
+  const cards = [{ bytesPerSecond: 60e6 }, { bytesPerSecond: 30e6 }].map((speed) => ({ size: 16 * MIB, ...speed }));
+  try {
+    await withCards(cards, async (two) => {
+      for (const [name, size] of [
+        ['plain.img', wanted.length],
+        ['plain.img.xz', readFileSync(path.join(folder, 'plain.img.xz')).length],
+      ] as const) {
+        const before = sent();
+        const disks = two.map((card) => card.path);
+        const said = await piimg(folder, 'flash', at(name), ...disks, ...agreed(two), '--no-login', '--json');
+        assert.is(said.code, 0, said.stderr);
+        for (const card of two) assert.ok((await card.read(0, wanted.length)).equals(wanted));
+        // Besides it what is looked at before anything is asked: its first bytes.
+        const more = sent() - before - size;
+        assert.ok(more >= 0 && more < 4 * MIB, `${more} bytes more than the image has`);
+      }
+    });
   } finally {
     server.close();
   }

@@ -6,6 +6,7 @@ import type { ProgressKind } from '../../ui/progress.ts';
 import { styleFor } from '../../ui/style.ts';
 import { createContext, type Context } from '../context.ts';
 import { chooseCard, somebodyIsThere } from '../flashing/ask.ts';
+import { letsNobodyIn } from '../flashing/closed.ts';
 import { confirmTargets } from '../flashing/confirm.ts';
 import { requireFile } from '../flashing/file-target.ts';
 import { ageOf, flashCards, nameOf, type Flashed, type ReadyCard } from '../flashing/flash.ts';
@@ -18,6 +19,7 @@ import { nextSteps } from '../flashing/next-steps.ts';
 import { openerHere, withOpener, type Opener } from '../flashing/opener.ts';
 import { canGoOn, resumePoint } from '../flashing/resume.ts';
 import { findTargets, fitting, listTargets, sortWords, type Named, type Target } from '../flashing/targets.ts';
+import { startedAs } from '../own-command.ts';
 import type { NodeFlags } from '../seed-options.ts';
 import { print, printJson, sayer } from './output.ts';
 
@@ -92,12 +94,13 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
     return;
   }
   const ledger = keepLedger(image, flags.wipe ?? false, { sha256: digest, say });
-  const flashed = await withOpener(disks, { write, signal }, async (opener) => {
+  const { flashed, closed } = await withOpener(disks, { write, signal }, async (opener) => {
     const ready = await show(opener);
     if (write) await confirmTargets(targets, { yes: flags.yes ?? false, confirm: flags.confirm ?? [] }, signal);
-    return flashCards(image, ready, { mode, wipe: flags.wipe ?? false }, { ...context, opener }, (one) => {
+    const cards = await flashCards(image, ready, { mode, wipe: flags.wipe ?? false }, { ...context, opener }, (one) => {
       if (write) ledger.add(one);
     });
+    return { flashed: cards, closed: write && flags.login && (await letsNobodyIn(image, cards, opener)) };
   });
   const rows = await ledger.rows();
   const resumable = targets.length > 0 && identities.every(({ patches }) => canGoOn(image, patches));
@@ -110,9 +113,10 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
           .join('\n')
       : [
           formatFlashed(flashed.map(shownCard), styleFor(stream)),
-          ...nextSteps(flashed, identities, { own: image.header !== undefined, goOn }),
+          ...nextSteps(flashed, identities, { own: image.header !== undefined, closed, goOn }),
         ].join('\n');
-  if (flags.json) printJson({ cards: flashed.map((one, index) => jsonCard(one, identities[index])), ledger: rows });
+  if (flags.json)
+    printJson({ cards: flashed.map((one, index) => jsonCard(one, identities[index])), closed, ledger: rows });
   else if (signal.aborted) say(summary(process.stderr));
   else print(summary(process.stdout));
   signal.throwIfAborted();
@@ -219,5 +223,5 @@ const jsonCard = ({ card, name, ...flashed }: Flashed, identity: Identity | unde
 function wordsAgain(chosen: Target[]): string[] {
   // What is taken up is read back.
   const [command = '', ...given] = process.argv.slice(2).filter((word) => !/^--(resume|no-verify)$/.test(word));
-  return [command, '--resume', ...given, ...chosen.map(({ device }) => device.path)];
+  return [...startedAs(), command, '--resume', ...given, ...chosen.map(({ device }) => device.path)];
 }

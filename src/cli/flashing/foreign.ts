@@ -14,7 +14,7 @@ import { prepare } from '../customizing.ts';
 import { machinesFor, type SeedSources } from '../flash-seeds.ts';
 import { withImageView } from '../image-view.ts';
 import type { Identity } from './identities.ts';
-import type { FlashImage } from './image.ts';
+import { isPlain, type FlashImage } from './image.ts';
 import { newRecord, recordBeside, type NewRecord } from './record.ts';
 
 /**
@@ -44,7 +44,7 @@ export async function foreignIdentities(
 
 /** Throws PiimgError (usage) for an image that is packed or elsewhere: where files go is known only of one that can be read at any place. */
 export function requirePlain(source: Source): void {
-  if (source.kind !== 'file' || source.packing !== 'none') {
+  if (!isPlain(source)) {
     throw new PiimgError(
       `${source.name === '-' ? 'What comes from stdin' : source.name} is no plain file: no card of it can be given a name`,
       {

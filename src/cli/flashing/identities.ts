@@ -19,7 +19,7 @@ import { readGiven, type NodeFlags } from '../seed-options.ts';
 import { findPublicKeys } from '../ssh-keys.ts';
 import { ask, somebodyIsThere } from './ask.ts';
 import { foreignIdentities, requirePlain } from './foreign.ts';
-import type { FlashImage } from './image.ts';
+import { isPlain, type FlashImage } from './image.ts';
 import { newRecord } from './record.ts';
 
 export interface Identity {
@@ -69,7 +69,8 @@ export async function prepareIdentities(
       const keys = await offerKeys(source.name, CLOSED, signal, names.length);
       return foreignIdentities(image, who, { nodes, given: { ...given, keys } }, signal);
     }
-    const warning = `piimg has not built ${source.name}: whether anybody can log in to it is not known here`;
+    const known = isPlain(source) ? 'is not known here' : 'is known only once it is written';
+    const warning = `piimg has not built ${source.name}: whether anybody can log in to it ${known}`;
     const warnings = open === undefined ? [warning] : [];
     if (!wanted) return names.map((_, index) => ({ ...asItIs(image), warnings: index === 0 ? warnings : [] }));
     requirePlain(source);
@@ -78,10 +79,10 @@ export async function prepareIdentities(
     const keys = closed.length === 0 || !flags.login ? given.keys : await offerKeys(list, UNKNOWN, signal);
     return foreignIdentities(image, names, { nodes, given: { ...given, keys } }, signal);
   }
-  const plain = source.kind === 'file' && source.packing === 'none';
+  const plain = isPlain(source);
   const own = !hasPlaces(header);
   if (own && wanted) requirePlain(source);
-  const inside = plain ? await readInside(source.name, { own, wanted }) : NOTHING_INSIDE;
+  const inside = plain ? await readInside(source.name, { own, wanted }) : { ...NOTHING_INSIDE, ...image.carried };
   const known = await loginOf({ header, userData: inside.userData }, search);
   const logins = inside.logins === undefined ? known : { ...known, seed: inside.logins };
   const identities = async (from: Given, who: (string | undefined)[]): Promise<Identity[]> => {
@@ -109,10 +110,10 @@ export async function prepareIdentities(
 }
 
 /** Of what is packed, elsewhere, or no system that piimg can read, it is not known whether it lets anybody in. */
-async function isOpen({ kind, name, packing }: Source): Promise<boolean | undefined> {
-  if (kind !== 'file' || packing !== 'none') return undefined;
+async function isOpen(source: Source): Promise<boolean | undefined> {
+  if (!isPlain(source)) return undefined;
   try {
-    return await withImageView(name, letsAnybodyIn);
+    return await withImageView(source.name, letsAnybodyIn);
   } catch (error) {
     if (error instanceof PiimgError) return undefined;
     throw error;

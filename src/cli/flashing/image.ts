@@ -12,6 +12,7 @@ import { HEADER_LBA } from '../../image/layout.ts';
 import { parseMbr, SECTOR } from '../../image/mbr.ts';
 import { readerOf } from '../../image/ranges.ts';
 import { EXIT, PiimgError } from '../../lib/errors.ts';
+import { endOfSlots, seedInBeginning, type ImageSeed } from '../image-seed.ts';
 import { isOfHeader } from '../seed-card.ts';
 import { mapBeside } from '../seed-map.ts';
 import { ownPlaces } from './own.ts';
@@ -31,6 +32,8 @@ export interface FlashImage {
   ranges: CheckedRange[] | undefined;
   /** Of an image that piimg has built. */
   header: ImageHeader | undefined;
+  /** The seed that it carries, where the image is none that can be read at any place; undefined where it is not known. */
+  carried: Omit<ImageSeed, 'schemas'> | undefined;
   /** Any other that was taken from a card of piimg's, whose record is in it still. */
   recorded: boolean;
   /** By what its cards are known before a machine has booted from them. */
@@ -58,8 +61,11 @@ export async function openImage(
   { sha256, write = true }: OpenOptions = {},
 ): Promise<FlashImage> {
   const opened = { ...(await openSource(name, { signal })), ...(sha256 !== undefined && { sha256 }) };
-  const { source, bytes } = await readBeginning(opened, GAP, signal);
+  const { source: begun, bytes } = await readBeginning(opened, GAP, signal);
   const { last, end } = tableIn(bytes, name);
+  const said = parseHeader(bytes.subarray(HEADER_LBA * SECTOR, HEADER_LBA * SECTOR + HEADER_MAX));
+  const header = said && (await isStale(begun)) ? undefined : said;
+  const { source, carried } = header && write ? await readCarried(begun, header, signal) : { source: begun };
   const map = await findMap(source);
   // What is packed, or has a digest or a map, is whole by that: makers cut images behind the last file system, OpenWrt does.
   const vouched = !write || source.packing !== 'none' || sha256 !== undefined || map !== undefined;
@@ -76,8 +82,6 @@ export async function openImage(
   }
   const odd = size === undefined ? [] : oddEnd(name, size, { least, reach: end, last });
   const warnings = write ? odd : [];
-  const said = parseHeader(bytes.subarray(HEADER_LBA * SECTOR, HEADER_LBA * SECTOR + HEADER_MAX));
-  const header = said && (await isStale(source)) ? undefined : said;
   if (said && !header) warnings.push(`${name} was a card that held an image of piimg once, and has another one now`);
   // Pieces begin on a block of any card; a map of smaller ones does not, and is not needed.
   const fits = map !== undefined && map.blockSize % BLOCK === 0;
@@ -91,8 +95,23 @@ export async function openImage(
   const ranges = fits ? covering(map.ranges, needed) : undefined;
   const recorded = !header && isCardRecord(bytes.subarray(CARD_RECORD.offset, GAP));
   const table = tableDigest(bytes);
-  return { source, size, reach: end, least, warnings, ranges, header, recorded, table };
+  return { source, size, reach: end, least, warnings, ranges, header, carried, recorded, table };
 }
+
+/** What it carries, of an image that is read once from its beginning to its end; its Source to go on with. */
+async function readCarried(
+  begun: Source,
+  header: ImageHeader,
+  signal: AbortSignal,
+): Promise<{ source: Source; carried?: FlashImage['carried'] }> {
+  const end = endOfSlots(header);
+  if (end === undefined || isPlain(begun)) return { source: begun };
+  const { source, bytes } = await readBeginning(begun, end, signal);
+  return { source, carried: await seedInBeginning(source.name, header, bytes) };
+}
+
+/** Whether it can be read at any place. */
+export const isPlain = ({ kind, packing }: Source): boolean => kind === 'file' && packing === 'none';
 
 /** The image with its size, which was found out later. Throws PiimgError (usage) where it is cut off. */
 export const withSize = (image: FlashImage, size: number): FlashImage => ({
@@ -119,9 +138,9 @@ function oddEnd(
 }
 
 /** Whether the header of a raw image is of another system than lies behind it; of others it is not known. */
-async function isStale({ kind, name, packing }: Source): Promise<boolean> {
-  if (kind !== 'file' || packing !== 'none') return false;
-  const file = await open(name);
+async function isStale(source: Source): Promise<boolean> {
+  if (!isPlain(source)) return false;
+  const file = await open(source.name);
   try {
     const read = readerOf(file);
     const [first] = parseMbr(await read(0, SECTOR)).entries;

@@ -1,20 +1,20 @@
 // What to do with cards that were flashed: log in, note their host keys, go on where it was stopped.
 import { quote } from '../../lib/quote.ts';
 import { ownName } from '../commands/output.ts';
-import type { Flashed } from './flash.ts';
+import { nameOf, type Flashed } from './flash.ts';
 import type { Identity } from './identities.ts';
 
 /** Seconds of a first boot until ssh answers: measured on the emulated Pi 3. */
 const FIRST_LOGIN = 90;
 
 /**
- * Lines below the report. `own`: piimg has built the image, and so knows how its first boot shows itself; `goOn`: words of the command that
- * takes it up again, where there is one.
+ * Lines below the report. `own`: piimg has built the image, and so knows how its first boot shows itself; `closed`: the image lets nobody
+ * in; `goOn`: the command that takes it up again, where there is one.
  */
 export function nextSteps(
   flashed: Flashed[],
   identities: Identity[],
-  { own, goOn }: { own: boolean; goOn?: string[] | undefined },
+  { own, closed, goOn }: { own: boolean; closed: boolean; goOn?: string[] | undefined },
 ): string[] {
   const lines: string[] = [];
   const good = identities.filter(
@@ -32,9 +32,19 @@ export function nextSteps(
         'Its green LED blinks quickly while it sets itself up, slowly when something failed; when all is well, it shows what the card does.',
       );
   }
+  if (closed) {
+    lines.push(
+      '',
+      'Nobody could log in: no user has a key or a password, before one is made with screen and keyboard. Or now:',
+    );
+    for (const { card, problem } of flashed) {
+      const command = ['customize', nameOf(card), '--in-place', '--node', 'NAME', '--ssh-key', 'FILE.pub'];
+      if (problem === undefined) lines.push(`  ${quote([...ownName(), ...command])}`);
+    }
+  }
   const hosts = good.flatMap(({ knownHosts }) => knownHosts);
   if (hosts.length > 0) lines.push('', 'For ~/.ssh/known_hosts:', ...hosts.map((line) => `  ${line}`));
   if (flashed.some(({ verdict }) => verdict === 'stopped') && goOn !== undefined)
-    lines.push('', `Go on with: ${quote([...ownName(), ...goOn])}`);
+    lines.push('', `Go on with: ${quote(goOn)}`);
   return lines;
 }

@@ -97,15 +97,30 @@ test('a Raspberry Pi OS that nobody has told of a user is not written as it is; 
     (await piimg(['customize', 'card.img', '--node', 'pi1', ...key, '--out', 'told.img'], options)).exitCode,
     0,
   );
-  const unknown = 'whether anybody can log in to it is not known';
+  const [unknown, later] = [
+    'whether anybody can log in',
+    'whether anybody can log in to it is known only once it is written',
+  ];
   const yes = await flashPlain('told.img', '--to', 'plain.img');
   assert.is(yes.exitCode, 0, yes.stderr);
   assert.not.match(yes.stderr, unknown);
-  // Of what cannot be looked into it is not known.
-  await run(['gzip', '-kf', 'card.img'], { cwd });
-  const packed = await flashPlain('card.img.gz', '--to', 'plain.img');
-  assert.is(packed.exitCode, 0, packed.stderr);
-  assert.match(packed.stderr, `warning: piimg has not built card.img.gz: ${unknown}`);
+  // What cannot be looked into before is looked at when it is written.
+  await run(['gzip', '-kf', 'card.img', 'told.img'], { cwd });
+  const said = (name: string, ...more: string[]): Promise<RunResult> =>
+    piimg(['flash', name, '--to', 'plain.img', ...more], options);
+  for (const [name, closed, ...more] of [
+    ['card.img.gz', true],
+    ['card.img.gz', false, '--no-login'],
+    ['told.img.gz', false],
+  ] as const) {
+    const { exitCode, stdout, stderr } = await said(name, ...more);
+    assert.is(exitCode, 0, stderr);
+    assert.match(stderr, `warning: piimg has not built ${name}: ${later}`);
+    const hint = /Nobody could log in: [^]*piimg customize plain\.img --in-place --node NAME --ssh-key FILE\.pub/;
+    assert.is(hint.test(stdout), closed, stdout);
+  }
+  const json = await flashPlain('card.img.gz', '--to', 'plain.img');
+  assert.is((JSON.parse(json.stdout) as { closed: boolean }).closed, true);
 });
 
 test('a card with an identity is equal to its image where the ledger notes what is its own, and different elsewhere', async () => {
@@ -157,10 +172,10 @@ test('a row of the ledger has the places of its own for a card of such an image 
 test('what to do with the card: its own LED and time are those of images of piimg only', () => {
   const identity = { login: 'pi@pi1', knownHosts: [] } as unknown as Identity;
   const flashed = { card: { target: {} } } as unknown as Flashed;
-  const other = nextSteps([flashed], [identity], { own: false }).join('\n');
+  const other = nextSteps([flashed], [identity], { own: false, closed: false }).join('\n');
   assert.match(other, /Once it has booted:\n {2}ssh pi@pi1/);
   assert.not.match(other, /LED|seconds/);
-  assert.match(nextSteps([flashed], [identity], { own: true }).join('\n'), /90 seconds[\s\S]*LED/);
+  assert.match(nextSteps([flashed], [identity], { own: true, closed: false }).join('\n'), /90 seconds[\s\S]*LED/);
 });
 
 test('a root file system that was in use when it was copied is warned of', async () => {

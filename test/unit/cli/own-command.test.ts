@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { withSudo } from '../../../src/cli/own-command.ts';
+import { startedAs, withSudo } from '../../../src/cli/own-command.ts';
 import { run } from '../../../src/host/exec.ts';
 import { programs } from '../../helpers/local-session.ts';
 
@@ -32,6 +32,14 @@ test('what is printed has the very words run, whichever program it names', async
     process.argv.pop();
     await rm(folder, { recursive: true });
   }
+});
+
+test('under sudo it is started so again; root alone, and anybody else, needs none', () => {
+  const script = process.argv[1];
+  const sudo = ['sudo', process.execPath, ...process.execArgv, script];
+  assert.equal(startedAs({ uid: 0, env: { SUDO_UID: '1000' } }), sudo);
+  assert.equal(startedAs({ uid: 0, env: {} }), ['piimg']);
+  assert.equal(startedAs({ uid: 1000, env: { SUDO_UID: '1000' } }), ['piimg']);
 });
 
 test.run();
