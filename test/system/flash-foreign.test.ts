@@ -130,7 +130,7 @@ test('resumed after an identity: nothing of that stays; with a block map, which 
       const flashing = startPiimg(folder, [...flash, '--node', node, '--ssh-key', 'me.pub']);
       const ended = flashing.catch(() => undefined);
       // Notes of how far it is are a second apart.
-      await untilMoved(card, 'write', before + 24 * MIB);
+      await untilMoved(card, 'write', before + 36 * MIB);
       flashing.kill('SIGKILL');
       await ended;
       assert.ok((await card.read(0, content.length)).includes(`step set_hostname ${node}`), 'the control');
