@@ -122,6 +122,8 @@ const scenario = fc.record({
   patchAt: fc.nat(2000),
   /** A run of zeros in the image: where it begins, in blocks, and how many. */
   zeros: fc.tuple(fc.nat(2000), fc.nat(800)),
+  /** What the card forgets when its power goes, which it had only in its cache: where it begins, in blocks, and how many. */
+  lost: fc.tuple(fc.nat(2000), fc.nat(400)),
   /** Pieces at a time. */
   atATime: fc.integer({ min: 1, max: 4 }),
 });
@@ -129,7 +131,7 @@ const scenario = fc.record({
 test('any image, any old card, stopped anywhere and resumed: equal on every mapped block, everywhere without a map or with --wipe', async () => {
   await fc.assert(
     fc.asyncProperty(scenario, async (drawn) => {
-      const { blocks, odd, spare, mapped, wipe, seed, stopAt, liar, patchAt, zeros, atATime } = drawn;
+      const { blocks, odd, spare, mapped, wipe, seed, stopAt, liar, patchAt, zeros, lost, atATime } = drawn;
       const bytes = noise(blocks * BLOCK - (blocks > 1 ? odd : 0), seed);
       const [from, to] = [zeros[0] * BLOCK, (zeros[0] + zeros[1]) * BLOCK].map((at) => Math.min(at, bytes.length));
       bytes.fill(0, from, to);
@@ -163,11 +165,14 @@ test('any image, any old card, stopped anywhere and resumed: equal on every mapp
           half.subarray(0, Math.min(512, size)).every((byte) => byte === 0),
           'it would boot',
         );
+      const [gone, back] = [lost[0] * BLOCK, (lost[0] + lost[1]) * BLOCK];
+      old.subarray(gone, back).copy(half, gone);
+      await writeFile(card, half);
       const upTo = Math.max(
         0,
         ...first.events.map((event) => (event.type === 'progress' && event.phase === 'writing' ? event.upTo : 0)),
       );
-      // A note that promises more than there is, as of another card.
+      // A note may promise more than there is, as of another card.
       const { flashed } = await flash({
         block,
         bytes,
