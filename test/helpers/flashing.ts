@@ -55,6 +55,8 @@ export interface Said {
   code: number;
   stdout: string;
   stderr: string;
+  /** Whether the card has other bytes than before, where that was looked at. */
+  touched?: boolean;
 }
 
 /** `piimg` with root's rights: sudo leaves nothing of the environment. */
@@ -81,9 +83,13 @@ export async function piimg(folder: string, ...args: string[]): Promise<Said> {
   return { stdout, stderr, code: exitCode };
 }
 
-/** Flashes `image` to the card from where its mounts are seen, after a script there. */
+/** Flashes `image` to the card from where its mounts are seen, after a script there; with a look at all of the card before and after. */
 export async function inside(card: Card, script: string, folder: string, ...args: string[]): Promise<Said> {
-  const all = `${script}\n"$@" && echo code=0 || echo "code=$?"`;
+  const all = `digest() { sync; dd if="$CARD" bs=1M iflag=direct status=none | sha256sum; }
+${script}
+before=$(digest)
+"$@" && echo code=0 || echo "code=$?"
+[ "$before" = "$(digest)" ] || echo touched`;
   const command = ['sh', '-euc', all, 'sh', ...piimgCommand(), 'flash', ...args];
   const { stdout, stderr } = await run(
     card.inside(['env', `PIIMG_CACHE=${folder}/cache`, `CARD=${card.path}`, `AT=${folder}`, ...command]),
@@ -92,15 +98,16 @@ export async function inside(card: Card, script: string, folder: string, ...args
       signal: AbortSignal.timeout(60_000),
     },
   );
-  return { code: Number(/code=(\d+)/.exec(stdout)?.[1]), stdout, stderr };
+  return { code: Number(/code=(\d+)/.exec(stdout)?.[1]), stdout, stderr, touched: /^touched$/m.test(stdout) };
 }
 
-/** It refused, said why and what to do, and did not fall over. */
-export function refused({ code, stderr }: Said, reason: RegExp, hint?: RegExp): void {
+/** It refused, said why and what to do, did not fall over, and wrote nothing. */
+export function refused({ code, stderr, touched = false }: Said, reason: RegExp, hint?: RegExp): void {
   assert.is(code, 3, stderr);
   assert.match(stderr, reason);
   assert.match(stderr, hint ?? /^hint: /m);
   assert.not.match(stderr, /^ {4}at /m, 'a stack is for bugs');
+  assert.not.ok(touched, 'the card was touched');
 }
 
 /**

@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import { EXIT } from '../../src/lib/errors.ts';
 import { run } from '../../src/host/exec.ts';
 import { piimgCommand } from '../helpers/command.ts';
-import { asRoot } from '../helpers/as-root.ts';
+import { asRoot, scriptAsRoot } from '../helpers/as-root.ts';
 import { checkFat, START, textsOf } from '../helpers/fat-image.ts';
 import { BOOT, foreignImage, ROOT_SIZE } from '../helpers/foreign-image.ts';
 import { withLoop, withRootMounted } from '../helpers/loop.ts';
@@ -81,9 +81,7 @@ process.exit();
 test('a card that something has by the time it is to be read back: no bug, and what was done is said', async () => {
   await withLoop(image, async (device) => {
     const sources = new URL('../../src/', import.meta.url).href;
-    const tsx = import.meta.resolve('tsx');
-    const script = ['--import', tsx, '--input-type=module', '-e', HELD, sources, device, String(START)];
-    const [program = '', ...command] = asRoot([process.execPath, ...script]);
+    const [program = '', ...command] = scriptAsRoot(HELD, sources, device, String(START));
     const { stdout } = await execa(program, command, { timeout: 60_000 });
     assert.match(stdout, /^1 .* was written, but not read back: something has mounted or opened it since/);
   });

@@ -2,13 +2,12 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { PassThrough } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { run } from '../../src/host/exec.ts';
-import { identifyDisk, openDisk } from '../../src/host/open-disk.ts';
-import type { PiimgError } from '../../src/lib/errors.ts';
-import { asRoot } from '../helpers/as-root.ts';
+import { asRoot, scriptAsRoot } from '../helpers/as-root.ts';
 import { piimgCommand } from '../helpers/command.ts';
 import { agreed, atTerminal, inside, MIB, plainImage, refused, type Said } from '../helpers/flashing.ts';
 import { foreignImage } from '../helpers/foreign-image.ts';
@@ -18,13 +17,16 @@ import { temporaryFolder } from '../helpers/temporary.ts';
 
 const OPTIONS: CardOptions = { size: 64 * MIB, content: 'random' };
 
+/** Nothing is left for the kernel to write later. */
+const MAKE = 'mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0';
+
 test('a mounted card is unmounted; one that is busy is refused; the disk of the folder one is in, of the image, and swap are', async () => {
   const folder = temporaryFolder();
   const image = await plainImage(folder);
   await mkdir(path.join(folder, 'at'));
   const name = (card: Card): string[] => ['--yes', '--allow-fixed', '--confirm', path.basename(card.path)];
   await withCard(OPTIONS, async (card) => {
-    const mounted = 'mkfs.ext4 -q "$CARD"; mount "$CARD" "$AT/at"';
+    const mounted = `${MAKE} "$CARD"; mount -o noatime "$CARD" "$AT/at"`;
     const busy = await inside(
       card,
       `${mounted}; sleep 15 <"$AT/at" & sleep 0.2`,
@@ -51,15 +53,16 @@ mount -t overlay overlay -o "lowerdir=$AT/at/lower,upperdir=$AT/top/upper,workdi
     refused(within, /holds the image/);
   });
   await withCard(OPTIONS, async (card) => {
-    const { code, stderr } = await inside(
+    const { code, stderr, touched } = await inside(
       card,
-      'mkfs.ext4 -q "$CARD"; mount "$CARD" "$AT/at"',
+      `${MAKE} "$CARD"; mount -o noatime "$CARD" "$AT/at"`,
       folder,
       image,
       card.path,
       ...name(card),
     );
     assert.is(code, 0, stderr);
+    assert.ok(touched, 'the control of all refusals');
     assert.ok((await card.read(0, 24 * MIB)).equals(await readFile(image)));
   });
   await withCard(OPTIONS, async (card) => {
@@ -80,7 +83,7 @@ test('a card whose partition is mounted is unmounted; the folder one is in may n
   const image = await plainImage(folder);
   await mkdir(path.join(folder, 'at'));
   const mounted = `printf 'label: dos\\nstart=2048,type=83\\n' | sfdisk -q --no-reread "$CARD"
-partx --update "$CARD" 2>/dev/null || partx --add "$CARD"; mkfs.ext4 -q "$CARD"p1; mount "$CARD"p1 "$AT/at"`;
+partx --update "$CARD" 2>/dev/null || partx --add "$CARD"; ${MAKE} "$CARD"p1; mount -o noatime "$CARD"p1 "$AT/at"`;
   await withCard({ ...OPTIONS, partitions: true }, async (card) => {
     const flash = (script: string): Promise<Said> => inside(card, script, folder, image, card.path, ...agreed([card]));
     refused(await flash(`${mounted}; cd "$AT/at"`), /holds the folder you are in/);
@@ -172,26 +175,41 @@ test('another disk of the same name and size, put in while the question waits, i
   }
 });
 
+/** Of root: opens the disk while it is free, held, another one of its name, and smaller, once a line comes from stdin. */
+const OPENING = `
+import { once } from 'node:events';
+const { identifyDisk, openDisk } = await import(process.argv[1]);
+const said = (disk) => openDisk(disk, true).then((open) => open, (error) => console.log(error.exitCode, error.message));
+const listed = await identifyDisk(process.argv[2]);
+const held = await said(listed);
+await said(listed);
+await held.close();
+await (await said(listed)).close();
+await said({ ...listed, sequence: '0' });
+console.log('now');
+await once(process.stdin, 'data');
+await said(listed);
+process.exit();
+`;
+
 test('a disk that changed between listing and opening is refused, and so is one that something holds', async () => {
   await withCard({ size: 16 * MIB }, async (card) => {
-    const said = (work: Promise<unknown>): Promise<string> =>
-      work.then(
-        () => 'opened',
-        (error: PiimgError) => `${error.exitCode} ${error.message}`,
-      );
-    if (process.getuid?.() !== 0) return;
-    const listed = await identifyDisk(card.path);
-    const held = await openDisk(listed, true);
-    assert.match(await said(openDisk(listed, true)), /^3 .* is in use/);
-    await held.close();
-    const again = await openDisk(listed, true);
-    await again.close();
-    assert.match(
-      await said(openDisk({ ...listed, sequence: '0' }, true)),
-      /^3 .* is not the disk any more that was shown/,
-    );
-    await card.resize(8 * MIB);
-    assert.match(await said(openDisk(listed, true)), /^3 .* is not the disk any more/);
+    const module = new URL('../../src/host/open-disk.ts', import.meta.url).href;
+    const input = new PassThrough();
+    const lines: string[] = [];
+    await run(scriptAsRoot(OPENING, module, card.path), {
+      input,
+      signal: AbortSignal.timeout(60_000),
+      onLine(line) {
+        lines.push(line);
+        if (line === 'now') void card.resize(8 * MIB).then(() => input.end('\n'));
+      },
+    });
+    const [held = '', other = '', now, smaller = ''] = lines;
+    assert.match(held, /^3 .* is in use/);
+    assert.match(other, /^3 .* is not the disk any more that was shown/);
+    assert.is(now, 'now');
+    assert.match(smaller, /^3 .* is not the disk any more/);
   });
 });
 
