@@ -53,8 +53,9 @@ export async function changesFor(
   const sound = (copy: Copy): Promise<void> => check(copy, what, 'before');
   try {
     return await withCopy(before, offset, async (copy) => {
-      // mtools read the first, and would make the others like it. What else is damaged stays so, and is found when all is done.
-      if (await tablesDiffer(before)) await sound(copy);
+      // mtools read the first table, and would make the others like it; and files that go take their damage along. All other stays, and is
+      // found when all is done.
+      if ((await tablesDiffer(before)) || !(await areWhole(before, edits))) await sound(copy);
       return change(copy, before, { offset, what }, { edits, signal });
     });
   } catch (error) {
@@ -109,6 +110,15 @@ async function change(
     old.map(({ offset: at, length }) => ({ offset: at, content: Buffer.alloc(length) })),
   ];
   return { stages, sound: await digestOf(after) };
+}
+
+/** Whether the files that change or go have the clusters that their sizes take. */
+async function areWhole(before: FatVolume, edits: Edit[]): Promise<boolean> {
+  const found = await Promise.all(edits.map(({ path }) => findInFat(before, path)));
+  return found.every((entry) => {
+    const clusters = Math.ceil((entry?.size ?? 0) / before.clusterBytes);
+    return entry?.ranges.reduce((sum, { length }) => sum + length, 0) === (entry && clusters * before.clusterBytes);
+  });
 }
 
 /** The files that are to go, and are there. */

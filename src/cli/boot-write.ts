@@ -65,7 +65,7 @@ export async function readBack(
     const written = (await Promise.all(changes.map(same))).every(Boolean);
     if (written && (await digestOf(await openFat(read, start))) === sound) return;
     throw new PiimgError(`The boot partition of ${file} reads differently from what was written to it`, {
-      hint: 'The card may be worn out or counterfeit: try another one.',
+      hint: block ? 'The card may be worn out or counterfeit: try another one.' : 'Does something else write to it?',
     });
   } finally {
     await handle.close();

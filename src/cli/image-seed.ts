@@ -1,14 +1,23 @@
 // What the file of an image tells of its seed beyond the header: whether the slots are where that says, schemas, what user-data holds.
+import { openFat } from '../image/fat.ts';
 import { hasPlaces, type ImageHeader } from '../image/header.ts';
 import { parseMbr, SECTOR } from '../image/mbr.ts';
-import type { Positioned } from '../image/ranges.ts';
+import { readerOf, type Positioned } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { CloudInitSchemas } from '../seed/check.ts';
 import { describeSeed } from '../seed/describe.ts';
 import { promisedLogins } from '../vendor/identity.ts';
 import { asObject, parseObject } from '../vendor/system.ts';
 import { withImageView } from './image-view.ts';
-import { findSlots, readBootFile, readSchemas, withCard, type FoundSlot, type SeedCard } from './seed-card.ts';
+import {
+  findSlots,
+  isOfHeader,
+  readBootFile,
+  readSchemas,
+  withCard,
+  type FoundSlot,
+  type SeedCard,
+} from './seed-card.ts';
 
 export interface ImageSeed {
   /** Users that it lets in where its base's own first boot is told of them; else `userData` says it. */
@@ -33,23 +42,33 @@ export async function readImageSeed(file: string, places: 'built' | 'any' = 'bui
   });
 }
 
-/** To where an image that is packed, or comes by a pipe, has to be read for `seedInBeginning`; undefined where it has no slots. */
-export const endOfSlots = (header: ImageHeader): number | undefined =>
-  hasPlaces(header) ? Math.max(...header.slots.map(({ offset, length }) => offset + length)) : undefined;
+/** No more is unpacked, and kept, to look at a seed: the build places slots before all other files. */
+const MOST = 64 << 20;
 
-/** The same, without schemas, of the first bytes of an image. Undefined where its files lie elsewhere: whoever mounts an image may move them. */
+/** To where an image that is packed, or comes by a pipe, has to be read for `seedInBeginning`; undefined where that is too far, or nowhere. */
+export function endOfSlots(header: ImageHeader): number | undefined {
+  if (!hasPlaces(header)) return undefined;
+  const end = Math.max(...header.slots.map(({ offset, length }) => offset + length));
+  return Number.isSafeInteger(end) && end <= MOST ? end : undefined;
+}
+
+/**
+ * The same, without schemas, of the first bytes of an image: undefined where its files lie elsewhere, for whoever mounts an image may move
+ * them; `stale` where the header is of another system than lies behind it.
+ */
 export async function seedInBeginning(
   file: string,
   header: ImageHeader,
   bytes: Buffer,
-): Promise<Omit<ImageSeed, 'schemas'> | undefined> {
+): Promise<Omit<ImageSeed, 'schemas'> | 'stale' | undefined> {
   const handle: Positioned = {
     async read(buffer, offset, length, position) {
-      return { bytesRead: bytes.copy(buffer, offset, position, position + length) };
+      return { bytesRead: bytes.copy(buffer, offset, Math.min(position, bytes.length), position + length) };
     },
   };
-  const start = (parseMbr(bytes.subarray(0, SECTOR)).entries[0]?.start ?? 0) * SECTOR;
   try {
+    const start = (parseMbr(bytes.subarray(0, SECTOR)).entries[0]?.start ?? 0) * SECTOR;
+    if (!(await isOfHeader(await openFat(readerOf(handle), start)))) return 'stale';
     return await seedOf({ file, block: false, handle, header, start });
   } catch (error) {
     if (error instanceof RangeError || error instanceof PiimgError) return undefined;

@@ -14,7 +14,7 @@ import { chooseBoot, chooseRoot } from '../vendor/layout.ts';
 import type { Ext4Facts, FatFacts, ImageView, Layout, Partition } from '../vendor/view.ts';
 import type { Opener } from './flashing/opener.ts';
 import { ext4Files, fatFiles } from './image-view-files.ts';
-import { withImageFile } from './open-image-file.ts';
+import { withImageFile, type OpenImageFile } from './open-image-file.ts';
 import { isOfHeader } from './seed-card.ts';
 
 /** What lies under an ImageView, for whoever has to read or write more than files. */
@@ -42,13 +42,19 @@ export async function withImageView<T>(
   work: (view: ImageView, opened: OpenedImage) => Promise<T>,
   opener?: Opener,
 ): Promise<T> {
-  return withImageFile(file, opener, ({ handle, block, size }) =>
-    orDamaged(file, async () => {
-      const { view, opened } = await openImage(file, readerOf(handle), { size, block });
-      return work(view, opened);
-    }),
-  );
+  return withImageFile(file, opener, (opened) => withView(file, opened, work));
 }
+
+/** The same of one that is open. */
+export const withView = <T>(
+  file: string,
+  { handle, block, size }: OpenImageFile,
+  work: (view: ImageView, opened: OpenedImage) => Promise<T>,
+): Promise<T> =>
+  orDamaged(file, async () => {
+    const { view, opened } = await openImage(file, readerOf(handle), { size, block });
+    return work(view, opened);
+  });
 
 /** What the tables of a damaged image lead to is said as that. Throws PiimgError. */
 export async function orDamaged<T>(file: string, work: () => Promise<T>): Promise<T> {

@@ -3,19 +3,30 @@ import { findProgram } from '../host/requirements.mjs';
 import { quote } from '../lib/quote.ts';
 import { ownName } from './commands/output.ts';
 
+const HAS_SUDO = (): boolean => findProgram('sudo') !== undefined;
+
+/** Absolute: root's PATH knows nothing of the user's Node, from nvm for example. */
+const program = (): string[] => [process.execPath, ...process.execArgv, process.argv[1] ?? ''];
+
 /**
- * Its words for a shell, absolute: root's PATH knows nothing of the user's Node, from nvm for example. Where there is no sudo, su does, which
- * does not tell whose the files are to be that it makes (src/host/give-back.ts).
+ * Its words for a shell. Where there is no sudo, su does, which does not tell whose the files are to be that it makes
+ * (src/host/give-back.ts).
  */
-export function withSudo(sudo = findProgram('sudo') !== undefined): string {
-  const words = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
-  if (sudo) return quote(['sudo', ...words]);
-  const owner = [`SUDO_UID=${process.getuid?.()}`, `SUDO_GID=${process.getgid?.()}`];
-  return quote(['su', '-c', quote(['env', ...owner, ...words])]);
+export function withSudo(sudo = HAS_SUDO()): string {
+  return asRoot([...program(), ...process.argv.slice(2)], [process.getuid?.(), process.getgid?.()], sudo);
 }
 
-/** How this program was started, for a command that finds again what this run has noted: with sudo, that is root's. */
-export function startedAs({ uid = process.getuid?.(), env = process.env } = {}): string[] {
-  if (uid !== 0 || env['SUDO_UID'] === undefined) return ownName();
-  return ['sudo', process.execPath, ...process.execArgv, process.argv[1] ?? ''];
+/** A command of this program's that finds again what this run has noted: with root's rights by `withSudo`, that is root's. */
+export function again(
+  words: string[],
+  { uid = process.getuid?.(), env = process.env, sudo = HAS_SUDO() } = {},
+): string {
+  const { SUDO_UID, SUDO_GID } = env;
+  if (uid !== 0 || SUDO_UID === undefined) return quote([...ownName(), ...words]);
+  return asRoot([...program(), ...words], [SUDO_UID, SUDO_GID], sudo);
+}
+
+function asRoot(words: string[], [uid, gid]: (string | number | undefined)[], sudo: boolean): string {
+  if (sudo) return quote(['sudo', ...words]);
+  return quote(['su', '-c', quote(['env', `SUDO_UID=${uid}`, `SUDO_GID=${gid}`, ...words])]);
 }

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, lstat, mkdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { diskFull, isDiskFull, requireSpace } from '../host/space.ts';
-import { copyImage } from '../image/copy.ts';
+import { copyImage, requireSame } from '../image/copy.ts';
 import { removeAbandonedParts } from '../lib/alive.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import type { Step } from '../lib/progress.ts';
@@ -58,8 +58,10 @@ export interface Work<T> {
 /** A copy that is being made where nobody else looks. */
 export interface Copying {
   file: string;
-  /** Settles with it. */
-  whole: Promise<void>;
+  /** Settles with it: as `copyImage` gives it. */
+  whole: Promise<string>;
+  /** Of the image. */
+  mode: number;
   show(step: Step): void;
   stop(): void;
   /** Of what has not got another name by then nothing stays. */
@@ -69,7 +71,7 @@ export interface Copying {
 /** Begins to copy the image for what is to become `out`. Throws PiimgError as `refuseOut`, and for a disk without room. */
 export async function beginCopy(image: string, out: string, signal: AbortSignal): Promise<Copying> {
   await refuseOut(image, out);
-  const { blocks } = await stat(image);
+  const { blocks, mode } = await stat(image);
   const folder = path.dirname(path.resolve(out));
   const needs = [{ folder, bytes: blocks * 512, what: 'the copy of the image' }];
   await requireSpace(needs);
@@ -91,6 +93,7 @@ export async function beginCopy(image: string, out: string, signal: AbortSignal)
   return {
     file,
     whole,
+    mode: mode & 0o777,
     show: (step) => (shown = step),
     stop: () => stopped.abort(),
     async end() {
@@ -119,9 +122,11 @@ export async function writeTarget<T = undefined>(
       copying.stop();
       throw error;
     });
-    const [known] = await settled([Promise.resolve(finding), copying.whole]);
+    const [known, stamp] = await settled([Promise.resolve(finding), copying.whole]);
+    // What was found out is of the image as it is now.
+    await requireSame(image, stamp);
     await write(copying.file, known);
-    if (!secret) await chmod(copying.file, (await stat(image)).mode & 0o777);
+    if (!secret) await chmod(copying.file, copying.mode);
     signal.throwIfAborted();
     await rename(copying.file, out);
   } finally {

@@ -15,33 +15,42 @@ const COPY = process.platform === 'darwin' ? ['cp', '-c'] : ['cp', '--reflink=au
 
 /**
  * Copies the image `from` to `to`, which must not be there yet, and lie where nobody else looks: it has the image's mode at first, and 0600
- * in the end. Nothing waits for the disk. Throws what failed, PiimgError for an image that changes meanwhile, the reason of `signal`; then
- * there may be a part of a copy.
+ * in the end. Nothing waits for the disk. Gives by what the image is known to be still that one (`requireSame`). Throws what failed, PiimgError
+ * for an image that changes meanwhile, the reason of `signal`; then there may be a part of a copy.
  */
 export async function copyImage(
   from: string,
   to: string,
   { signal, step }: { signal?: AbortSignal; step?: Pick<Step, 'update'> } = {},
-): Promise<void> {
+): Promise<string> {
   const before = await stat(from);
   const show = ({ blocks: done }: { blocks: number }): void =>
     step?.update({ done: Math.min(done, before.blocks) * 512, total: before.blocks * 512, unit: 'bytes' });
   const look = setInterval(() => void stat(to).then(show, () => {}), 250);
   try {
     signal?.throwIfAborted();
-    await run(dieWithParent([...COPY, path.resolve(from), path.resolve(to)]), { ...(signal && { signal }) });
+    await run(dieWithParent([...COPY, path.resolve(from), path.resolve(to)]), {
+      env: { LC_ALL: 'C.UTF-8' },
+      ...(signal && { signal }),
+    });
   } catch (error) {
     signal?.throwIfAborted();
     throw error;
   } finally {
     clearInterval(look);
   }
-  if (stampOf(await stat(from)) !== stampOf(before)) {
-    throw new PiimgError(`${from} was changed while it was copied`, {
-      hint: 'Wait until nobody writes to it, then run the command again.',
-    });
-  }
+  await requireSame(from, stampOf(before));
   await chmod(to, 0o600);
+  return stampOf(before);
+}
+
+/** Throws PiimgError for an image that is not any more what it was when its copy was begun. */
+export async function requireSame(image: string, stamp: string): Promise<void> {
+  const now = await stat(image).catch(() => undefined);
+  if (now !== undefined && stampOf(now) === stamp) return;
+  throw new PiimgError(`${image} was changed while it was copied`, {
+    hint: 'Wait until nobody writes to it, then run the command again.',
+  });
 }
 
 /** Writes what is not zeros, block by block; the file must have a hole, or its end, in its place. */

@@ -93,11 +93,10 @@ function tableOf(read: ReadAt, { offset, length }: ByteRange, bits: number): Fat
   const pages = new Map<number, Buffer>();
   const perPage = (TABLE_PAGE * 8) / bits;
   return (cluster) => {
-    const [index, at] = bits === 12 ? [0, cluster] : [Math.floor(cluster / perPage), cluster % perPage];
+    const [index, at] = [Math.floor(cluster / perPage), cluster % perPage];
     const known = pages.get(index);
     if (known !== undefined) return tableEntry(known, bits, at);
-    const from = index * TABLE_PAGE;
-    return read(offset + from, Math.min(TABLE_PAGE, length - from)).then((page) => {
+    return read(offset + index * TABLE_PAGE, Math.min(TABLE_PAGE, length - index * TABLE_PAGE)).then((page) => {
       pages.set(index, page);
       return tableEntry(page, bits, at);
     });
@@ -227,8 +226,7 @@ export async function listFat(volume: FatVolume, cluster: number = volume.rootCl
     const ranges = firstCluster === 0 ? [] : await chain(volume, firstCluster);
     const directory = (attributes & ATTR.directory) !== 0;
     const readOnly = (attributes & ATTR.readOnly) !== 0;
-    const size = slot.readUInt32LE(28);
-    const mtime = timeOf(slot);
+    const [size, mtime] = [slot.readUInt32LE(28), timeOf(slot)];
     entries.push({ name, directory, readOnly, size, mtime, ranges, firstCluster, slot: placeOf(places, at) });
   }
   return entries;

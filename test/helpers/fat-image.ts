@@ -13,8 +13,8 @@ export interface FatImage {
   mtools: (program: string, ...args: string[]) => Promise<{ stdout: string }>;
 }
 
-/** `fat`: bits of its table; `fill`: so many further files, which spread the directory over the disk. */
-export async function fatImage({ fat = 32, fill = 40 } = {}): Promise<FatImage> {
+/** `fat`: bits of its table, of which there are `tables`; `fill`: so many further files, which spread the directory over the disk. */
+export async function fatImage({ fat = 32, tables = 2, fill = 40 } = {}): Promise<FatImage> {
   const folder = temporaryFolder();
   const file = join(folder, 'card.img');
   const sectors = fat === 32 ? 70_000 : 20_000;
@@ -22,7 +22,19 @@ export async function fatImage({ fat = 32, fill = 40 } = {}): Promise<FatImage> 
   await handle.truncate(START + sectors * 512);
   await handle.close();
   const clusters = fat === 12 ? '8' : '1';
-  await run(['mkfs.vfat', '-F', `${fat}`, '-s', clusters, '--offset', `${START / 512}`, file, `${sectors / 2}`]);
+  await run([
+    'mkfs.vfat',
+    '-F',
+    `${fat}`,
+    '-f',
+    `${tables}`,
+    '-s',
+    clusters,
+    '--offset',
+    `${START / 512}`,
+    file,
+    `${sectors / 2}`,
+  ]);
   const mtools = (program: string, ...args: string[]) =>
     run([program, '-i', `${file}@@${START}`, ...args], { env: { MTOOLS_SKIP_CHECK: '1' } });
   const names = Array.from({ length: fill }, (_, index) => `a file with a long name ${index}.dtb`);
@@ -77,9 +89,8 @@ export async function checkFat(file: string): Promise<{ exitCode: number; stdout
 export async function freeInSecondTable(file: string, name: string): Promise<void> {
   const cluster = await withFat(file, async (volume) => (await findInFat(volume, name))?.firstCluster ?? 0);
   const handle = await open(file, 'r+');
-  const boot = Buffer.alloc(512);
-  await handle.read(boot, 0, 512, START);
-  const table = START + (boot.readUInt16LE(14) + boot.readUInt32LE(36)) * 512;
-  await handle.write(Buffer.alloc(4), 0, 4, table + cluster * 4);
+  const [bits, second] = await withFat(file, async ({ bits: of, tables }) => [of, tables[1]?.offset ?? 0] as const);
+  // Two entries of 12 bits share a byte: the cluster before goes with it.
+  await handle.write(Buffer.alloc(4), 0, Math.ceil(bits / 8), second + Math.floor((cluster * bits) / 8));
   await handle.close();
 }

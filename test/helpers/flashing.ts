@@ -101,7 +101,7 @@ before=$(digest)
   return { code: Number(/code=(\d+)/.exec(stdout)?.[1]), stdout, stderr, touched: /^touched$/m.test(stdout) };
 }
 
-/** It refused, said why and what to do, did not fall over, and wrote nothing. */
+/** It refused, said why and what to do, did not fall over, and wrote nothing where that was looked at (`inside`). */
 export function refused({ code, stderr, touched = false }: Said, reason: RegExp, hint?: RegExp): void {
   assert.is(code, 3, stderr);
   assert.match(stderr, reason);

@@ -1,5 +1,5 @@
 // `piimg customize` on a card: a loop device that is free, one that is mounted, one that only root may open; and Ctrl-C amid a copy.
-import { chmod, readdir, readFile, statfs, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { test } from 'uvu';
@@ -143,6 +143,31 @@ test('Ctrl-C amid a copy leaves nothing of it', async () => {
   );
   assert.is(exitCode, EXIT.interrupted);
   assert.equal(await readdir(dirname(large)), names);
+});
+
+test('a disk that becomes full amid the copy is told, whatever language cp speaks, and nothing stays', async () => {
+  const noisy = await foreignImage('systemd', { noise: 64, rootSize: 96 });
+  const [from, place] = [dirname(noisy), join(dirname(noisy), 'small')];
+  // Somebody else takes the room that there was.
+  const CP = `case $LC_ALL in C*) ;; *) echo "cp: Auf dem Gerät ist kein Speicherplatz mehr verfügbar" >&2; exit 1 ;; esac
+head -c 60M /dev/zero >'${place}/taken'; exec /bin/cp "$@"`;
+  await mkdir(join(from, 'bin'));
+  await writeFile(join(from, 'bin/cp'), `#!/bin/sh\n${CP}\n`, { mode: 0o755 });
+  await sh('mkdir "$1"; mount -t tmpfs -o size=110M,mode=777 none "$1"', place);
+  try {
+    const command = [...piimgCommand(), 'customize', noisy, '--out', join(place, 'x.img'), '--node', 'pi1'];
+    const { exitCode, stderr } = await run(command, {
+      env: { PATH: `${join(from, 'bin')}:${process.env['PATH']}`, LC_ALL: 'de_DE.UTF-8' },
+      okCodes: [EXIT.failed],
+      signal: AbortSignal.timeout(60_000),
+    });
+    assert.is(exitCode, EXIT.failed);
+    assert.match(stderr, /^error: The disk is full: .*small has .* left; this needs about/m);
+    assert.match(stderr, /^hint: Make room/m);
+    assert.equal(await readdir(place), ['taken']);
+  } finally {
+    await sh('umount "$1"', place);
+  }
 });
 
 test('a copy is begun before the node is known: one that is none ends it, and nothing stays', async () => {

@@ -10,7 +10,7 @@ import { run } from '../../src/host/exec.ts';
 import { EXIT } from '../../src/lib/errors.ts';
 import { asRoot } from '../helpers/as-root.ts';
 import { piimgCommand } from '../helpers/command.ts';
-import { agreed, flashedOf, MIB, piimg, plainImage, refused } from '../helpers/flashing.ts';
+import { agreed, flashedOf, MIB, piimg, plainImage, refused, startPiimg } from '../helpers/flashing.ts';
 import { isBootable, withCards, type Card, type CardOptions } from '../helpers/rig/card.ts';
 import { seedImage } from '../helpers/seed-image.ts';
 import { keyLine } from '../helpers/ssh-keys.ts';
@@ -168,6 +168,10 @@ test('a packed image, and one from stdin, is asked for its identity as well', as
     const { code, stderr } = await piimg(folder, ...twice);
     assert.is(code, 2, stderr);
     assert.match(stderr, /web\.img\.xz carries the identity of pi-web7/);
+    const piped = ['flash', '-', ...two.map((card) => card.path), ...agreed(two)];
+    const refused = await startPiimg(folder, piped, 60, await readFile(path.join(folder, 'web.img.xz')));
+    assert.is(refused.exitCode, 2, refused.stderr);
+    assert.match(refused.stderr, /What comes from stdin carries the identity of pi-web7/);
   });
 });
 

@@ -1,9 +1,10 @@
 // `piimg flash` of an image that somebody else made, onto real block devices: each card is somebody, sound, and the image but for that.
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { CardReport } from '../../src/cli/commands/card.ts';
+import { run } from '../../src/host/exec.ts';
 import { bmapXml } from '../../src/image/bmap.ts';
 import type { Description } from '../../src/vendor/describe.ts';
 import { checkFat, textsOf } from '../helpers/fat-image.ts';
@@ -109,6 +110,31 @@ test('an image as it is has no record: the ledger knows the card by its content'
     // Another disk's id, as a first boot makes it: then it may be any.
     await card.write(440, Buffer.from('boot'));
     assert.is((await piimg(folder, 'card', card.path)).code, 2);
+  });
+});
+
+test('a packed Raspberry Pi OS that lets nobody in: said when it is written, by whichever card can be read', async () => {
+  const asks = 'etc/systemd/system/multi-user.target.wants/userconfig.service';
+  const image = await foreignImage('cloudinit-rpi', { root: { [asks]: { link: '/dev/null.service' } } });
+  const folder = path.dirname(image);
+  const { size } = await stat(image);
+  await run(['gzip', '-1', image]);
+  // The root, of which nothing is read back here.
+  const badReads = [{ offset: (BOOT.start + BOOT.sectors) * 512, length: size }];
+  const card = { size: size + 8 * MIB };
+  await withCards([{ ...card, badReads }, card], async (cards) => {
+    const flash = ['flash', 'card.img.gz', ...cards.map(({ path: disk }) => disk), ...agreed(cards), '--no-verify'];
+    const { code, stdout, stderr } = await piimg(folder, ...flash);
+    assert.is(code, 0, stderr);
+    assert.match(stdout, /^Nobody could log in: /m);
+    for (const { path: disk } of cards)
+      assert.match(stdout, `\n  piimg customize ${disk} --in-place --node NAME --ssh-key FILE.pub`);
+    for (const one of cards) await one.behave({ badReads });
+    const nothing = await piimg(folder, ...flash);
+    assert.is(nothing.code, 0, nothing.stderr);
+    assert.match(nothing.stdout, /^Whether anybody can log in is not known here\.$/m);
+    const json = JSON.parse((await piimg(folder, ...flash, '--json')).stdout) as object;
+    assert.not.ok('closed' in json);
   });
 });
 

@@ -6,7 +6,11 @@ import type { SeedFlags } from './seed.ts';
 export async function customizeEarly(image: string, flags: SeedFlags, signal: AbortSignal): Promise<void> {
   requireOneTarget(flags);
   const { out } = flags;
-  const begun = out !== undefined && (await looksLikeImage(image)) ? await beginCopy(image, out, signal) : undefined;
+  // Why none could be begun is told when it is to be: what else is wrong comes first.
+  const begun =
+    out !== undefined && (await looksLikeImage(image))
+      ? await beginCopy(image, out, signal).catch(() => undefined)
+      : undefined;
   try {
     const { customize } = await import('./customize.ts');
     await customize(image, flags, signal, begun);

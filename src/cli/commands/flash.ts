@@ -6,7 +6,7 @@ import type { ProgressKind } from '../../ui/progress.ts';
 import { styleFor } from '../../ui/style.ts';
 import { createContext, type Context } from '../context.ts';
 import { chooseCard, somebodyIsThere } from '../flashing/ask.ts';
-import { letsNobodyIn } from '../flashing/closed.ts';
+import { letsNobodyIn, toldLater } from '../flashing/closed.ts';
 import { confirmTargets } from '../flashing/confirm.ts';
 import { requireFile } from '../flashing/file-target.ts';
 import { ageOf, flashCards, nameOf, type Flashed, type ReadyCard } from '../flashing/flash.ts';
@@ -19,7 +19,7 @@ import { nextSteps } from '../flashing/next-steps.ts';
 import { openerHere, withOpener, type Opener } from '../flashing/opener.ts';
 import { canGoOn, resumePoint } from '../flashing/resume.ts';
 import { findTargets, fitting, listTargets, sortWords, type Named, type Target } from '../flashing/targets.ts';
-import { startedAs } from '../own-command.ts';
+import { again } from '../own-command.ts';
 import type { NodeFlags } from '../seed-options.ts';
 import { print, printJson, sayer } from './output.ts';
 
@@ -93,6 +93,7 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
     if (flags.json) printJson(jsonPlan(image, digest, ready));
     return;
   }
+  const later = write && flags.login && toldLater(image);
   const ledger = keepLedger(image, flags.wipe ?? false, { sha256: digest, say });
   const { flashed, closed } = await withOpener(disks, { write, signal }, async (opener) => {
     const ready = await show(opener);
@@ -100,11 +101,11 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
     const cards = await flashCards(image, ready, { mode, wipe: flags.wipe ?? false }, { ...context, opener }, (one) => {
       if (write) ledger.add(one);
     });
-    return { flashed: cards, closed: write && flags.login && (await letsNobodyIn(image, cards, opener)) };
+    return { flashed: cards, closed: later ? await letsNobodyIn(cards, opener) : undefined };
   });
   const rows = await ledger.rows();
   const resumable = targets.length > 0 && identities.every(({ patches }) => canGoOn(image, patches));
-  const goOn = resumable ? wordsAgain(cards.length > 0 ? [] : targets) : undefined;
+  const goOn = resumable ? commandAgain(cards.length > 0 ? [] : targets) : undefined;
   const compared = { image: image.source.name, own: places.length > 0 };
   const summary = (stream: NodeJS.WriteStream): string =>
     mode === 'verify'
@@ -113,10 +114,19 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
           .join('\n')
       : [
           formatFlashed(flashed.map(shownCard), styleFor(stream)),
-          ...nextSteps(flashed, identities, { own: image.header !== undefined, closed, goOn }),
+          ...nextSteps(flashed, identities, {
+            own: image.header !== undefined,
+            closed,
+            unknown: later && closed === undefined,
+            goOn,
+          }),
         ].join('\n');
   if (flags.json)
-    printJson({ cards: flashed.map((one, index) => jsonCard(one, identities[index])), closed, ledger: rows });
+    printJson({
+      cards: flashed.map((one, index) => jsonCard(one, identities[index])),
+      ...(closed !== undefined && { closed }),
+      ledger: rows,
+    });
   else if (signal.aborted) say(summary(process.stderr));
   else print(summary(process.stdout));
   signal.throwIfAborted();
@@ -220,8 +230,8 @@ const jsonCard = ({ card, name, ...flashed }: Flashed, identity: Identity | unde
 });
 
 /** This very command and the card that was chosen: another one would make another card. */
-function wordsAgain(chosen: Target[]): string[] {
+function commandAgain(chosen: Target[]): string {
   // What is taken up is read back.
   const [command = '', ...given] = process.argv.slice(2).filter((word) => !/^--(resume|no-verify)$/.test(word));
-  return [...startedAs(), command, '--resume', ...given, ...chosen.map(({ device }) => device.path)];
+  return again([command, '--resume', ...given, ...chosen.map(({ device }) => device.path)]);
 }

@@ -1,26 +1,38 @@
 // Whether anybody could log in to what was written, of an image that could not be looked into before.
-import { PiimgError } from '../../lib/errors.ts';
 import { letsAnybodyIn } from '../../vendor/logins.ts';
-import { withImageView } from '../image-view.ts';
-import { nameOf, type Flashed } from './flash.ts';
+import { withImageView, withView } from '../image-view.ts';
+import type { Flashed, ReadyCard } from './flash.ts';
 import { isPlain, type FlashImage } from './image.ts';
 import type { Opener } from './opener.ts';
 
+/** Whether `letsNobodyIn` will tell. */
+export const toldLater = ({ source, header }: Pick<FlashImage, 'source' | 'header'>): boolean =>
+  header === undefined && !isPlain(source);
+
 /**
- * Whether the image of another maker that was packed, or came from elsewhere, lets nobody in, by one of its cards: they are all the same. Not
- * where it is not known.
+ * Whether an image of another maker that was packed, or came from elsewhere, lets nobody in, by the first of its cards that can be read: they
+ * are all the same. Undefined where it is not known: the cards are written, whatever this comes to.
  */
-export async function letsNobodyIn(
-  { source, header }: Pick<FlashImage, 'source' | 'header'>,
-  flashed: Flashed[],
-  opener: Opener,
-): Promise<boolean> {
-  const one = flashed.find(({ problem }) => problem === undefined);
-  if (header !== undefined || isPlain(source) || one === undefined) return false;
+export async function letsNobodyIn(flashed: Flashed[], opener: Opener): Promise<boolean | undefined> {
+  for (const { card, problem } of flashed) {
+    if (problem !== undefined) continue;
+    try {
+      const open = await look(card, opener);
+      return open === undefined ? undefined : !open;
+    } catch {
+      // Taken out already, or no system that can be read.
+    }
+  }
+  return undefined;
+}
+
+async function look({ target, file = '' }: ReadyCard, opener: Opener): Promise<boolean | undefined> {
+  if (target === undefined) return withImageView(file, letsAnybodyIn);
+  const { path, size } = target.identity;
+  const handle = await opener.look(target.identity);
   try {
-    return (await withImageView(nameOf(one.card), letsAnybodyIn, opener)) === false;
-  } catch (error) {
-    if (error instanceof PiimgError) return false;
-    throw error;
+    return await withView(path, { handle, block: true, size }, letsAnybodyIn);
+  } finally {
+    await handle.close();
   }
 }

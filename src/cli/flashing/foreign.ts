@@ -42,16 +42,15 @@ export async function foreignIdentities(
   });
 }
 
+export const shownName = ({ name }: Source): string => (name === '-' ? 'What comes from stdin' : name);
+
 /** Throws PiimgError (usage) for an image that is packed or elsewhere: where files go is known only of one that can be read at any place. */
 export function requirePlain(source: Source): void {
   if (!isPlain(source)) {
-    throw new PiimgError(
-      `${source.name === '-' ? 'What comes from stdin' : source.name} is no plain file: no card of it can be given a name`,
-      {
-        exitCode: EXIT.usage,
-        hint: 'Its own first boot is told, in files that can only be placed in a plain image. Download and unpack it, then flash the .img; or write it without --node, --from and the like.',
-      },
-    );
+    throw new PiimgError(`${shownName(source)} is no plain file: no card of it can be given a name`, {
+      exitCode: EXIT.usage,
+      hint: 'Its own first boot is told, in files that can only be placed in a plain image. Download and unpack it, then flash the .img; or write it without --node, --from and the like.',
+    });
   }
 }
 

@@ -18,7 +18,8 @@ import { loginOf, type Logins } from '../logins.ts';
 import { readGiven, type NodeFlags } from '../seed-options.ts';
 import { findPublicKeys } from '../ssh-keys.ts';
 import { ask, somebodyIsThere } from './ask.ts';
-import { foreignIdentities, requirePlain } from './foreign.ts';
+import { toldLater } from './closed.ts';
+import { foreignIdentities, requirePlain, shownName } from './foreign.ts';
 import { isPlain, type FlashImage } from './image.ts';
 import { newRecord } from './record.ts';
 
@@ -69,7 +70,7 @@ export async function prepareIdentities(
       const keys = await offerKeys(source.name, CLOSED, signal, names.length);
       return foreignIdentities(image, who, { nodes, given: { ...given, keys } }, signal);
     }
-    const known = isPlain(source) ? 'is not known here' : 'is known only once it is written';
+    const known = toldLater(image) && flags.login ? 'is seen when it is written' : 'is not known here';
     const warning = `piimg has not built ${source.name}: whether anybody can log in to it ${known}`;
     const warnings = open === undefined ? [warning] : [];
     if (!wanted) return names.map((_, index) => ({ ...asItIs(image), warnings: index === 0 ? warnings : [] }));
@@ -99,7 +100,7 @@ export async function prepareIdentities(
     return identities({ ...given, keys }, names);
   }
   if (logins.role.length + logins.seed.length > 0 || !flags.login) {
-    if (names.length > 1) refuseTwice(source.name, inside.carried);
+    if (names.length > 1) refuseTwice(shownName(source), inside.carried);
     return names.map(() => withoutSeed(header, logins, inside.carried));
   }
   if (own && !plain) throw packedOwn(source.name);

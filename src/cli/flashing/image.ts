@@ -64,8 +64,8 @@ export async function openImage(
   const { source: begun, bytes } = await readBeginning(opened, GAP, signal);
   const { last, end } = tableIn(bytes, name);
   const said = parseHeader(bytes.subarray(HEADER_LBA * SECTOR, HEADER_LBA * SECTOR + HEADER_MAX));
-  const header = said && (await isStale(begun)) ? undefined : said;
-  const { source, carried } = header && write ? await readCarried(begun, header, signal) : { source: begun };
+  const { source, carried } = said && write ? await readCarried(begun, said, signal) : { source: begun };
+  const header = carried === 'stale' || (said && (await isStale(begun))) ? undefined : said;
   const map = await findMap(source);
   // What is packed, or has a digest or a map, is whole by that: makers cut images behind the last file system, OpenWrt does.
   const vouched = !write || source.packing !== 'none' || sha256 !== undefined || map !== undefined;
@@ -95,7 +95,8 @@ export async function openImage(
   const ranges = fits ? covering(map.ranges, needed) : undefined;
   const recorded = !header && isCardRecord(bytes.subarray(CARD_RECORD.offset, GAP));
   const table = tableDigest(bytes);
-  return { source, size, reach: end, least, warnings, ranges, header, carried, recorded, table };
+  const seed = carried === 'stale' ? undefined : carried;
+  return { source, size, reach: end, least, warnings, ranges, header, carried: seed, recorded, table };
 }
 
 /** What it carries, of an image that is read once from its beginning to its end; its Source to go on with. */
@@ -103,7 +104,7 @@ async function readCarried(
   begun: Source,
   header: ImageHeader,
   signal: AbortSignal,
-): Promise<{ source: Source; carried?: FlashImage['carried'] }> {
+): Promise<{ source: Source; carried?: FlashImage['carried'] | 'stale' }> {
   const end = endOfSlots(header);
   if (end === undefined || isPlain(begun)) return { source: begun };
   const { source, bytes } = await readBeginning(begun, end, signal);

@@ -9,12 +9,17 @@ const FIRST_LOGIN = 90;
 
 /**
  * Lines below the report. `own`: piimg has built the image, and so knows how its first boot shows itself; `closed`: the image lets nobody
- * in; `goOn`: the command that takes it up again, where there is one.
+ * in; `unknown`: whether it does could not be found out; `goOn`: the command that takes it up again, where there is one.
  */
 export function nextSteps(
   flashed: Flashed[],
   identities: Identity[],
-  { own, closed, goOn }: { own: boolean; closed: boolean; goOn?: string[] | undefined },
+  {
+    own,
+    closed,
+    unknown,
+    goOn,
+  }: { own: boolean; closed?: boolean | undefined; unknown?: boolean; goOn?: string | undefined },
 ): string[] {
   const lines: string[] = [];
   const good = identities.filter(
@@ -42,9 +47,9 @@ export function nextSteps(
       if (problem === undefined) lines.push(`  ${quote([...ownName(), ...command])}`);
     }
   }
+  if (unknown) lines.push('', 'Whether anybody can log in is not known here.');
   const hosts = good.flatMap(({ knownHosts }) => knownHosts);
   if (hosts.length > 0) lines.push('', 'For ~/.ssh/known_hosts:', ...hosts.map((line) => `  ${line}`));
-  if (flashed.some(({ verdict }) => verdict === 'stopped') && goOn !== undefined)
-    lines.push('', `Go on with: ${quote(goOn)}`);
+  if (flashed.some(({ verdict }) => verdict === 'stopped') && goOn !== undefined) lines.push('', `Go on with: ${goOn}`);
   return lines;
 }

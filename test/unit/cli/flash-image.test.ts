@@ -1,18 +1,21 @@
 // What a flash knows of its image before a byte is written, and what it takes from files beside it.
 import { appendFile, open, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openImage } from '../../../src/cli/flashing/image.ts';
 import { notedDigest } from '../../../src/cli/flashing/note.ts';
 import { sortWords } from '../../../src/cli/flashing/targets.ts';
-import { run } from '../../../src/host/exec.ts';
+import { run, type RunResult } from '../../../src/host/exec.ts';
 import { bmapXml } from '../../../src/image/bmap.ts';
-import { encodeMbr } from '../../../src/image/mbr.ts';
+import { encodeHeader, parseHeader, type ImageHeader } from '../../../src/image/header.ts';
+import { HEADER_LBA } from '../../../src/image/layout.ts';
+import { encodeMbr, SECTOR } from '../../../src/image/mbr.ts';
 import { sha256 } from '../../../src/lib/digest.ts';
 import type { PiimgError } from '../../../src/lib/errors.ts';
 import { MIB, plainImage } from '../../helpers/flashing.ts';
-import { seedImage } from '../../helpers/seed-image.ts';
+import { mtools, seedImage } from '../../helpers/seed-image.ts';
 import { keyLine } from '../../helpers/ssh-keys.ts';
 import { temporaryFolder } from '../../helpers/temporary.ts';
 import { piimg } from './piimg.ts';
@@ -166,6 +169,33 @@ test('the digest that a build has noted is not that of an image that was changed
   const later = new Date(Date.now() + 60_000);
   await utimes(file, later, later);
   assert.is(await noted(), undefined);
+});
+
+test('a packed image whose header has slots beyond all, or none, or is of another system, is written without a look at its seed', async () => {
+  const folder = await seedImage();
+  const at = (name: string): string => path.join(folder, name);
+  const flash = (name: string): Promise<RunResult> =>
+    piimg(['flash', at(name), '--to', at('x.img'), '--no-login'], { env: { PIIMG_CACHE: at('cache') } });
+  const bytes = await readFile(at('web.img'));
+  const header = parseHeader(bytes.subarray(HEADER_LBA * SECTOR));
+  for (const slots of [[{ name: 'user-data', offset: 1e13, length: 1 }], []]) {
+    const changed = Buffer.from(bytes);
+    encodeHeader({ ...header, slots } as ImageHeader).copy(
+      changed.fill(0, HEADER_LBA * SECTOR, 128 * SECTOR),
+      HEADER_LBA * SECTOR,
+    );
+    await writeFile(at('odd.img.gz'), gzipSync(changed, { level: 1 }));
+    const { exitCode, stderr } = await flash('odd.img.gz');
+    assert.is(exitCode, 0, stderr);
+    assert.ok((await readFile(at('x.img'))).subarray(0, SECTOR).equals(bytes.subarray(0, SECTOR)));
+  }
+  for (const name of ['piimg.json', 'piimg-result.json'])
+    await mtools(at('web.img'), 'mdel', `::${name}`).catch(() => {});
+  await mtools(at('web.img'), 'mdeltree', '::piimg');
+  await writeFile(at('stale.img.gz'), gzipSync(await readFile(at('web.img')), { level: 1 }));
+  const { exitCode, stderr } = await flash('stale.img.gz');
+  assert.is(exitCode, 0, stderr);
+  assert.match(stderr, /stale\.img\.gz was a card that held an image of piimg once, and has another one now/);
 });
 
 test.run();

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { startedAs, withSudo } from '../../../src/cli/own-command.ts';
+import { again, withSudo } from '../../../src/cli/own-command.ts';
 import { run } from '../../../src/host/exec.ts';
+import { quote } from '../../../src/lib/quote.ts';
 import { programs } from '../../helpers/local-session.ts';
 
 test('what is printed has the very words run, whichever program it names', async () => {
@@ -34,12 +35,15 @@ test('what is printed has the very words run, whichever program it names', async
   }
 });
 
-test('under sudo it is started so again; root alone, and anybody else, needs none', () => {
-  const script = process.argv[1];
-  const sudo = ['sudo', process.execPath, ...process.execArgv, script];
-  assert.equal(startedAs({ uid: 0, env: { SUDO_UID: '1000' } }), sudo);
-  assert.equal(startedAs({ uid: 0, env: {} }), ['piimg']);
-  assert.equal(startedAs({ uid: 1000, env: { SUDO_UID: '1000' } }), ['piimg']);
+test('what was started by sudo goes on by sudo, or by su where there is none; root alone, and anybody else, needs neither', () => {
+  const program = quote([process.execPath, ...process.execArgv, process.argv[1] ?? '']);
+  const env = { SUDO_UID: '1000', SUDO_GID: '1001' };
+  const words = ['flash', "it's one"];
+  const own = `${program} ${quote(words)}`;
+  assert.is(again(words, { uid: 0, env, sudo: true }), `sudo ${own}`);
+  assert.is(again(words, { uid: 0, env, sudo: false }), `su -c ${quote([`env SUDO_UID=1000 SUDO_GID=1001 ${own}`])}`);
+  assert.is(again(words, { uid: 0, env: {}, sudo: true }), `piimg ${quote(words)}`);
+  assert.is(again(words, { uid: 1000, env, sudo: true }), `piimg ${quote(words)}`);
 });
 
 test.run();
