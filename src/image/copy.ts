@@ -30,7 +30,7 @@ export async function copyImage(
   try {
     signal?.throwIfAborted();
     await run(dieWithParent([...COPY, path.resolve(from), path.resolve(to)]), {
-      env: { LC_ALL: 'C.UTF-8' },
+      env: { LC_ALL: 'C' },
       ...(signal && { signal }),
     });
   } catch (error) {

@@ -149,7 +149,7 @@ test('a disk that becomes full amid the copy is told, whatever language cp speak
   const noisy = await foreignImage('systemd', { noise: 64, rootSize: 96 });
   const [from, place] = [dirname(noisy), join(dirname(noisy), 'small')];
   // Somebody else takes the room that there was.
-  const CP = `case $LC_ALL in C*) ;; *) echo "cp: Auf dem Gerät ist kein Speicherplatz mehr verfügbar" >&2; exit 1 ;; esac
+  const CP = `case $LC_ALL in C) ;; *) echo "cp: Auf dem Gerät ist kein Speicherplatz mehr verfügbar" >&2; exit 1 ;; esac
 head -c 60M /dev/zero >'${place}/taken'; exec /bin/cp "$@"`;
   await mkdir(join(from, 'bin'));
   await writeFile(join(from, 'bin/cp'), `#!/bin/sh\n${CP}\n`, { mode: 0o755 });

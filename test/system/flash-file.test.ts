@@ -171,7 +171,7 @@ test('a packed image, and one from stdin, is asked for its identity as well', as
     const piped = ['flash', '-', ...two.map((card) => card.path), ...agreed(two)];
     const refused = await startPiimg(folder, piped, 60, await readFile(path.join(folder, 'web.img.xz')));
     assert.is(refused.exitCode, 2, refused.stderr);
-    assert.match(refused.stderr, /What comes from stdin carries the identity of pi-web7/);
+    assert.match(refused.stderr, /stdin carries the identity of pi-web7/);
   });
 });
 

@@ -103,6 +103,8 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
     });
     return { flashed: cards, closed: later ? await letsNobodyIn(cards, opener) : undefined };
   });
+  // As JSON says it: null where it was looked for and not found out.
+  const known = later ? (closed ?? null) : undefined;
   const rows = await ledger.rows();
   const resumable = targets.length > 0 && identities.every(({ patches }) => canGoOn(image, patches));
   const goOn = resumable ? commandAgain(cards.length > 0 ? [] : targets) : undefined;
@@ -117,14 +119,14 @@ export async function flash(words: string[], flags: FlashFlags, signal: AbortSig
           ...nextSteps(flashed, identities, {
             own: image.header !== undefined,
             closed,
-            unknown: later && closed === undefined,
+            unknown: known === null && flashed.some(({ problem }) => problem === undefined),
             goOn,
           }),
         ].join('\n');
   if (flags.json)
     printJson({
       cards: flashed.map((one, index) => jsonCard(one, identities[index])),
-      ...(closed !== undefined && { closed }),
+      ...(known !== undefined && { closed: known }),
       ledger: rows,
     });
   else if (signal.aborted) say(summary(process.stderr));

@@ -14,7 +14,7 @@ import { prepare } from '../customizing.ts';
 import { machinesFor, type SeedSources } from '../flash-seeds.ts';
 import { withImageView } from '../image-view.ts';
 import type { Identity } from './identities.ts';
-import { isPlain, type FlashImage } from './image.ts';
+import { isPlain, shownName, type FlashImage } from './image.ts';
 import { newRecord, recordBeside, type NewRecord } from './record.ts';
 
 /**
@@ -41,8 +41,6 @@ export async function foreignIdentities(
     return identities;
   });
 }
-
-export const shownName = ({ name }: Source): string => (name === '-' ? 'What comes from stdin' : name);
 
 /** Throws PiimgError (usage) for an image that is packed or elsewhere: where files go is known only of one that can be read at any place. */
 export function requirePlain(source: Source): void {

@@ -19,8 +19,8 @@ import { readGiven, type NodeFlags } from '../seed-options.ts';
 import { findPublicKeys } from '../ssh-keys.ts';
 import { ask, somebodyIsThere } from './ask.ts';
 import { toldLater } from './closed.ts';
-import { foreignIdentities, requirePlain, shownName } from './foreign.ts';
-import { isPlain, type FlashImage } from './image.ts';
+import { foreignIdentities, requirePlain } from './foreign.ts';
+import { isPlain, shownName, type FlashImage } from './image.ts';
 import { newRecord } from './record.ts';
 
 export interface Identity {
@@ -67,11 +67,11 @@ export async function prepareIdentities(
     const open = wanted ? undefined : await isOpen(source);
     if (open === false && flags.login) {
       const who = names.length === 1 ? [UNNAMED] : names;
-      const keys = await offerKeys(source.name, CLOSED, signal, names.length);
+      const keys = await offerKeys(shownName(source), CLOSED, signal, names.length);
       return foreignIdentities(image, who, { nodes, given: { ...given, keys } }, signal);
     }
     const known = toldLater(image) && flags.login ? 'is seen when it is written' : 'is not known here';
-    const warning = `piimg has not built ${source.name}: whether anybody can log in to it ${known}`;
+    const warning = `piimg has not built ${shownName(source)}: whether anybody can log in to it ${known}`;
     const warnings = open === undefined ? [warning] : [];
     if (!wanted) return names.map((_, index) => ({ ...asItIs(image), warnings: index === 0 ? warnings : [] }));
     requirePlain(source);
@@ -103,9 +103,9 @@ export async function prepareIdentities(
     if (names.length > 1) refuseTwice(shownName(source), inside.carried);
     return names.map(() => withoutSeed(header, logins, inside.carried));
   }
-  if (own && !plain) throw packedOwn(source.name);
+  if (own && !plain) throw packedOwn(shownName(source));
   const who = names.length === 1 ? [`pi-${header.role}`] : names;
-  const keys = await offerKeys(source.name, ofRole(header.role), signal, names.length);
+  const keys = await offerKeys(shownName(source), ofRole(header.role), signal, names.length);
   if (plain && !own) await readImageSeed(source.name);
   return identities({ ...given, keys }, who);
 }

@@ -64,7 +64,7 @@ export async function openImage(
   const { source: begun, bytes } = await readBeginning(opened, GAP, signal);
   const { last, end } = tableIn(bytes, name);
   const said = parseHeader(bytes.subarray(HEADER_LBA * SECTOR, HEADER_LBA * SECTOR + HEADER_MAX));
-  const { source, carried } = said && write ? await readCarried(begun, said, signal) : { source: begun };
+  const { source, carried } = said ? await readCarried(begun, said, signal) : { source: begun };
   const header = carried === 'stale' || (said && (await isStale(begun))) ? undefined : said;
   const map = await findMap(source);
   // What is packed, or has a digest or a map, is whole by that: makers cut images behind the last file system, OpenWrt does.
@@ -82,7 +82,8 @@ export async function openImage(
   }
   const odd = size === undefined ? [] : oddEnd(name, size, { least, reach: end, last });
   const warnings = write ? odd : [];
-  if (said && !header) warnings.push(`${name} was a card that held an image of piimg once, and has another one now`);
+  if (said && !header)
+    warnings.push(`${shownName(source)} was a card that held an image of piimg once, and has another one now`);
   // Pieces begin on a block of any card; a map of smaller ones does not, and is not needed.
   const fits = map !== undefined && map.blockSize % BLOCK === 0;
   // The partition table, of which we have just seen that it is there, may be missing in a map; the first block is written last of all.
@@ -111,6 +112,9 @@ async function readCarried(
   return { source, carried: await seedInBeginning(source.name, header, bytes) };
 }
 
+/** How it is called in messages. */
+export const shownName = ({ name }: Source): string => (name === '-' ? 'stdin' : name);
+
 /** Whether it can be read at any place. */
 export const isPlain = ({ kind, packing }: Source): boolean => kind === 'file' && packing === 'none';
 
@@ -138,7 +142,7 @@ function oddEnd(
     : [];
 }
 
-/** Whether the header of a raw image is of another system than lies behind it; of others it is not known. */
+/** Whether the header of a plain image is of another system than lies behind it; of others `readCarried` tells, where they have slots. */
 async function isStale(source: Source): Promise<boolean> {
   if (!isPlain(source)) return false;
   const file = await open(source.name);
