@@ -14,6 +14,7 @@ import {
   withCopy,
   type Copy,
   type Partition,
+  type There,
 } from './boot-copy.ts';
 
 /** Bytes of the disk that become others: whole sectors of 512 bytes. */
@@ -48,15 +49,16 @@ export async function changesFor(
   signal?: AbortSignal,
 ): Promise<Planned> {
   const before = await openFat(read, offset);
-  await refuseFolders(before, edits, what);
+  const there = await Promise.all(edits.map(({ path }) => findInFat(before, path)));
+  refuseFolders(there, edits, what);
   await requireRoom(before, edits, what);
   const sound = (copy: Copy): Promise<void> => check(copy, what, 'before');
   try {
     return await withCopy(before, offset, async (copy) => {
       // mtools read the first table, and would make the others like it; and files that go take their damage along. All other stays, and is
       // found when all is done.
-      if ((await tablesDiffer(before)) || !(await areWhole(before, edits))) await sound(copy);
-      return change(copy, before, { offset, what }, { edits, signal });
+      if ((await tablesDiffer(before)) || !areWhole(there, before)) await sound(copy);
+      return change(copy, before, { offset, what }, { edits, there, signal });
     });
   } catch (error) {
     signal?.throwIfAborted();
@@ -69,14 +71,14 @@ async function change(
   copy: Copy,
   before: FatVolume,
   { offset, what }: Partition,
-  { edits, signal }: { edits: Edit[]; signal: AbortSignal | undefined },
+  { edits, there, signal }: { edits: Edit[]; there: There; signal: AbortSignal | undefined },
 ): Promise<Planned> {
   const places = await directoryRanges(before);
   const inCopy = readerOf(copy.handle);
   const readCopy: ReadAt = (at, length, into) => inCopy(at - offset, length, into);
   const tables = { offset, length: before.root.offset - offset };
   const inTables = (): Promise<Change[]> => changesIn(tables, before.read, readCopy);
-  await addFiles(copy, before, edits);
+  await addFiles(copy, there, edits);
   const replaced = await giveNames(copy, readCopy, offset, edits);
   const reserved = await inTables();
   await removeFiles(copy, replaced);
@@ -87,19 +89,22 @@ async function change(
   const folders = [...(await contentsOf(before.read, places)), ...empty];
   const shown = await contentsOf(readCopy, [...places, ...grown]);
   const turns = await inTurns(named, differing(folders, shown));
-  const going = await present(before, edits);
-  const names = going.map(({ name }) => name);
+  const going = edits.flatMap((edit, index) => {
+    const entry = 'content' in edit ? undefined : there[index];
+    return entry === undefined ? [] : [{ name: edit.path, readOnly: entry.readOnly }];
+  });
   await makeWritable(
     copy,
     going.filter(({ readOnly }) => readOnly).map(({ name }) => name),
   );
-  await removeFiles(copy, names);
+  await removeFiles(
+    copy,
+    going.map(({ name }) => name),
+  );
   await check(copy, what, 'planned');
   signal?.throwIfAborted();
   const after = await openFat(readCopy, offset);
-  const old = (await Promise.all(edits.map(({ path }) => findInFat(before, path)))).flatMap(
-    (entry) => entry?.ranges ?? [],
-  );
+  const old = there.flatMap((entry) => entry?.ranges ?? []);
   const stages = [
     [...(await newContents(after, edits)), ...empty],
     reserved,
@@ -113,20 +118,10 @@ async function change(
 }
 
 /** Whether the files that change or go have the clusters that their sizes take. */
-async function areWhole(before: FatVolume, edits: Edit[]): Promise<boolean> {
-  const found = await Promise.all(edits.map(({ path }) => findInFat(before, path)));
-  return found.every((entry) => {
-    const clusters = Math.ceil((entry?.size ?? 0) / before.clusterBytes);
-    return entry?.ranges.reduce((sum, { length }) => sum + length, 0) === (entry && clusters * before.clusterBytes);
-  });
-}
-
-/** The files that are to go, and are there. */
-async function present(before: FatVolume, edits: Edit[]): Promise<{ name: string; readOnly: boolean }[]> {
-  const going = edits.filter((edit) => !('content' in edit));
-  const found = await Promise.all(going.map(({ path }) => findInFat(before, path)));
-  return found.flatMap((entry, index) => {
-    return entry === undefined ? [] : [{ name: going[index]?.path ?? '', readOnly: entry.readOnly }];
+function areWhole(there: There, { clusterBytes }: FatVolume): boolean {
+  return there.every((entry) => {
+    const clusters = Math.ceil((entry?.size ?? 0) / clusterBytes);
+    return entry?.ranges.reduce((sum, { length }) => sum + length, 0) === (entry && clusters * clusterBytes);
   });
 }
 
@@ -230,9 +225,9 @@ async function fromOneToOther(read: ReadAt, first: Change[], second: Change[]): 
   );
 }
 
-async function refuseFolders(before: FatVolume, edits: Edit[], what: string): Promise<void> {
-  for (const { path: name } of edits) {
-    if (!(await findInFat(before, name))?.directory) continue;
+function refuseFolders(there: There, edits: Edit[], what: string): void {
+  for (const [index, { path: name }] of edits.entries()) {
+    if (!there[index]?.directory) continue;
     throw new PiimgError(`On the boot partition of ${what}, ${name} is a folder`, {
       exitCode: EXIT.refused,
       hint: 'Remove it.',

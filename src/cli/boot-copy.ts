@@ -5,7 +5,7 @@ import path from 'node:path';
 import { run } from '../host/exec.ts';
 import { makeWorkFolder } from '../host/work-folder.ts';
 import { writeAll, writeSparse } from '../image/copy.ts';
-import { directoryRanges, findInFat, openFat, type FatVolume } from '../image/fat.ts';
+import { directoryRanges, findInFat, openFat, type FatEntry, type FatVolume } from '../image/fat.ts';
 import { passing, type ByteRange, type ReadAt } from '../image/ranges.ts';
 import { EXIT, PiimgError } from '../lib/errors.ts';
 import { quote } from '../lib/quote.ts';
@@ -18,6 +18,9 @@ export interface Copy {
   /** A folder for whatever belongs to it. */
   folder: string;
 }
+
+/** For each edit the file that has its name before. */
+export type There = (FatEntry | undefined)[];
 
 /** Where the boot partition begins on the disk that `what` names in messages. */
 export type Partition = Pick<ByteRange, 'offset'> & { what: string };
@@ -80,13 +83,12 @@ const newName = (index: number): string => `piimg${index}.new`;
  * Adds the new contents: under their names, or where such a file is there, under names that nothing reads. None gets its name later: mren
  * of mtools 4.0.32 aborts where a directory has a single free slot left.
  */
-export async function addFiles({ file, folder }: Copy, before: FatVolume, edits: Edit[]): Promise<void> {
+export async function addFiles({ file, folder }: Copy, there: There, edits: Edit[]): Promise<void> {
   const files: string[] = [];
   await mkdir(path.join(folder, 'new'));
   for (const [index, edit] of edits.entries()) {
     if (!('content' in edit)) continue;
-    const there = (await findInFat(before, edit.path)) !== undefined;
-    files.push(path.join(folder, 'new', there ? newName(index) : edit.path));
+    files.push(path.join(folder, 'new', there[index] === undefined ? edit.path : newName(index)));
     await writeFile(files.at(-1) ?? '', edit.content, { mode: 0o600 });
   }
   if (files.length > 0) await mtools(['mcopy', '-o', '-i', file, ...files, '::/']);
